@@ -1,0 +1,1 @@
+"""Data files installed with the package: search spaces, architectures and run presets."""

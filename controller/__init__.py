@@ -1,0 +1,1 @@
+"""What to try next: controllers propose decisions and learn from rewards."""

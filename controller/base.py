@@ -1,0 +1,81 @@
+"""The contract of a controller: ask proposes, tell learns. It never trains, opens files or plots.
+
+| call | when | may change what was learned |
+|---|---|---|
+| ``ask(batch, count)`` | any time, any batch index, as often as wanted | no: the same state gives the same proposals |
+| ``tell(outcomes)`` | once a batch, the whole batch, in trial order | yes |
+
+All randomness of batch `k` is derived from (seed, purpose, k), and all state comes from `tell`. So a run is resumed
+by telling its finished batches again, and the result does not depend on where or in what order evaluations ran.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from search_space.decision import Decision, Tokens
+
+ConfigT = TypeVar("ConfigT")
+
+Signals = dict[str, Any]
+"""What a controller reports of its learning, as JSON values: entropy, baseline, gradient norm, ..."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is searched, as far as a controller may know."""
+
+    decisions: tuple[Decision, ...]
+    """The space's decisions."""
+    reward: Callable[[Tokens, float], float]
+    """Reward of these tokens if their network had this accuracy: the cost is exact and needs no learning."""
+    network: Callable[[Tokens], str]
+    """Key of the network that the tokens build; equal keys are the same network."""
+    admissible: Callable[[Tokens], bool]
+    """Whether the tokens may be proposed, e.g. whether their MACs lie inside the search's band."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one proposal."""
+
+    tokens: Tokens
+    reward: float
+    """To be maximised; a failed evaluation has the reward of accuracy 0."""
+    accuracy: float | None
+    """In [0, 1], or None where the evaluation failed."""
+
+
+class Controller(ABC, Generic[ConfigT]):
+    """A search strategy. Subclasses set `Config` (a frozen dataclass) and `presets`."""
+
+    Config: ClassVar[type]
+    presets: ClassVar[Mapping[str, Any]]
+    """Named configs; ``default`` always exists."""
+
+    def __init__(self, problem: Problem, config: ConfigT, seed: int) -> None:
+        """Start with nothing learned.
+
+        Args:
+            problem: What is searched.
+            config: An instance of `Config`.
+            seed: The run's seed.
+        """
+        self.problem = problem
+        self.config = config
+        self.seed = seed
+
+    @abstractmethod
+    def ask(self, batch: int, count: int) -> list[Tokens]:
+        """Propose `count` admissible token sequences for batch number `batch`.
+
+        Raises:
+            NasError: No admissible proposal was found within the bound on tries.
+        """
+
+    @abstractmethod
+    def tell(self, outcomes: Sequence[Outcome]) -> Signals:
+        """Learn from one whole batch, in trial order, and report the learning signals."""

@@ -1,0 +1,8 @@
+"""All controllers by name. A user's own is named ``package.module:Class``."""
+
+CONTROLLERS = {
+    "reinforce": "controller.reinforce:Reinforce",
+    "ppo": "controller.ppo:PPO",
+    "evolution": "controller.evolution:Evolution",
+    "random": "controller.random_search:RandomSearch",
+}

@@ -1,0 +1,1 @@
+"""How good is it: evaluators turn an architecture into an accuracy, objectives into a reward."""

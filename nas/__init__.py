@@ -1,0 +1,1 @@
+"""The commands, and the pipeline that ties space, controller and evaluator together."""

@@ -1,0 +1,97 @@
+"""MACs and parameters of an architecture in closed form: exact integers, no network built.
+
+A MAC is one multiply-add of a convolution or linear layer, batch 1, biases and normalisation not counted: what the
+papers call FLOPs (EfficientNet-B0: 385,814,752). Profilers differ by 8 %, so the other quantities they add
+(BatchNorm and pooling elements) are counted apart and any convention can be recomputed from the parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from search_space.architecture import Architecture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a network costs, for one image. All values are exact integers."""
+
+    conv: int
+    """MACs of the stem, 1x1 and plain k x k convolutions."""
+    depthwise: int
+    """MACs of depthwise convolutions."""
+    squeeze_excite: int
+    """MACs of the two dense layers of every squeeze-excite."""
+    classifier: int
+    """MACs of the classifier."""
+    params: int
+    """Trainable parameters: weights, biases and BatchNorm's scale and shift."""
+    batchnorm_elements: int
+    """Output elements of all BatchNorms."""
+    squeeze_excite_pool_elements: int
+    """Input and output elements of the global pools inside squeeze-excite."""
+    head_pool_elements: int
+    """Input and output elements of the global pool before the classifier."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of convolutions and linear layers."""
+        return self.conv + self.depthwise + self.squeeze_excite + self.classifier
+
+
+def count(architecture: Architecture) -> Cost:
+    """The exact cost of an architecture at its resolution and number of classes.
+
+    Padding is kernel // 2 everywhere, so that a stride of 2 halves a side and rounds up.
+    """
+    conv = depthwise = squeeze_excite = norm = se_pool = 0
+    side = (architecture.resolution + 1) // 2
+    width = architecture.stem
+    area = side * side
+    conv = 27 * width * area
+    norm = width * area
+    params = 29 * width
+    for stage in architecture.stages:
+        out, kernel_area, ratio = stage.channels, stage.kernel * stage.kernel, stage.se
+        stride, repeats = stage.stride, 1
+        while True:  # once for the first layer, once for all the others, which are alike
+            in_area = area
+            if stride == 2:
+                side = (side + 1) // 2
+                area = side * side
+            if stage.op == "conv":
+                gated = out
+                weights = kernel_area * width * out
+                conv += repeats * weights * area
+                norm += repeats * out * area
+                params += repeats * (weights + 2 * out)
+            else:
+                gated = width * stage.expand
+                if stage.expand != 1:
+                    conv += repeats * width * gated * in_area
+                    norm += repeats * gated * in_area
+                    params += repeats * gated * (width + 2)
+                depthwise += repeats * kernel_area * gated * area
+                conv += repeats * gated * out * area
+                norm += repeats * (gated + out) * area
+                params += repeats * (gated * (kernel_area + 2 + out) + 2 * out)
+            if ratio:
+                squeeze = max(1, int(width * ratio))
+                squeeze_excite += repeats * 2 * gated * squeeze
+                se_pool += repeats * gated * (area + 1)
+                params += repeats * (2 * gated * squeeze + gated + squeeze)
+            width = out
+            if stride == 0 or stage.layers == 1:
+                break
+            stride, repeats = 0, stage.layers - 1
+    head, classes = architecture.head, architecture.classes
+    return Cost(
+        conv=conv + width * head * area,
+        depthwise=depthwise,
+        squeeze_excite=squeeze_excite,
+        classifier=head * classes,
+        params=params + head * (width + 2) + head * classes + classes,
+        batchnorm_elements=norm + head * area,
+        squeeze_excite_pool_elements=se_pool,
+        head_pool_elements=head * (area + 1),
+    )

@@ -1,0 +1,86 @@
+"""Things called by name: built-in names, ``name:argument``, files, and a user's own ``package.module:Class``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from search_space.errors import InputError
+
+
+def load_object(kind: str, spec: str, known: Mapping[str, str]) -> tuple[Any, str | None]:
+    """Find what `spec` names: a known name, a known name with an argument, or an import path.
+
+    Args:
+        kind: What is looked for, for the error, e.g. ``"controller"``.
+        spec: ``reinforce``, ``table:scores.csv`` or ``my_package.my_module:MyClass``.
+        known: Built-in names and their import paths.
+
+    Returns:
+        The object and the argument, None where there is none.
+
+    Raises:
+        InputError: An unknown name (with the known ones), or an import that fails (with why).
+    """
+    name, _, argument = spec.partition(":")
+    if name in known:
+        return import_object(known[name], kind), argument or None
+    if "." in name or (argument.isidentifier() and importlib.util.find_spec(name or "-") is not None):
+        return import_object(spec, kind), None
+    raise InputError(unknown(kind, spec, known, "package.module:Class"))
+
+
+def unknown(kind: str, name: str, known: Mapping[str, object] | list[str], otherwise: str) -> str:
+    """The line that says a name is not known, and what is."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown {kind} {name!r}{hint}: known are {', '.join(known)}, or {otherwise}"
+
+
+def import_object(path: str, kind: str) -> Any:
+    """The object at ``package.module:Name``.
+
+    Raises:
+        InputError: The module or the name does not exist.
+    """
+    module_name, _, attribute = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(f"{kind} {path!r}: cannot import {module_name}: {error}") from error
+    if not attribute or not hasattr(module, attribute):
+        raise InputError(f"{kind} {path!r}: {module_name} has no {attribute or 'class named after a colon'!r}")
+    return getattr(module, attribute)
+
+
+def config_names(folder: str) -> list[str]:
+    """Names of the YAML files installed in ``configs/<folder>``."""
+    names = (entry.name for entry in resources.files("configs").joinpath(folder).iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def read_config(kind: str, folder: str, path_or_name: str | Path) -> tuple[str, str]:
+    """The text of a file, or of an installed YAML, and the name to call it in errors.
+
+    Args:
+        kind: What is looked for, for the error, e.g. ``"architecture"``.
+        folder: Where installed files of that kind are: ``architectures``, ``spaces`` or ``runs``.
+        path_or_name: A path, or an installed file's name without ``.yaml``.
+
+    Raises:
+        InputError: Neither a file nor a known name, or not readable text.
+    """
+    name = str(path_or_name)
+    if name in config_names(folder):
+        return resources.files("configs").joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8"), name
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(unknown(kind, name, config_names(folder), "the path of a YAML file"))
+    try:
+        return path.read_text(encoding="utf-8"), name
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: cannot be read as text: {error}") from None
