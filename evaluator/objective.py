@@ -1,0 +1,75 @@
+"""The search's objective: accuracy and cost in one number, to be maximised.
+
+Soft and hard are MnasNet's weighted product (arXiv:1807.11626, equation 2): ACC * (FLOPs / T)^w. Absolute is TuNAS'
+sum (arXiv:2008.06120, section 3): ACC + w * |FLOPs / T - 1|, which lands on the target instead of drifting below it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from search_space.errors import InputError
+
+Kind = Literal["soft", "hard", "absolute"]
+
+SLOPES: dict[str, tuple[float, float]] = {
+    "soft": (-0.07, -0.07),  # MnasNet section 3 and EfficientNet section 4: doubling the cost is worth 5 % accuracy
+    "hard": (0.0, -1.0),  # MnasNet section 3
+    "absolute": (-0.10, -0.10),  # the default of TuNAS' released search
+}
+"""Default (alpha, beta) of each kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """How accuracy is traded for multiply-adds.
+
+    Raises:
+        InputError: A field out of range, by name, with its value and what is allowed.
+    """
+
+    target_macs: int
+    """T: multiply-adds of the network that is wanted."""
+    kind: Kind = "soft"
+    """``soft`` or ``hard`` weighted product, or ``absolute`` sum; EfficientNet-B0 was found with ``soft``."""
+    alpha: float | None = None
+    """w where MACs <= T: the exponent, or the slope of ``absolute``; None for the kind's own (see `SLOPES`)."""
+    beta: float | None = None
+    """w where MACs > T; None for the kind's own."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in SLOPES:
+            raise InputError(f"kind must be one of {', '.join(SLOPES)}, got {self.kind!r}")
+        if not isinstance(self.target_macs, int) or isinstance(self.target_macs, bool) or self.target_macs < 1:
+            raise InputError(f"target_macs must be a whole number of at least 1, got {self.target_macs!r}")
+        for name, default in zip(("alpha", "beta"), SLOPES[self.kind], strict=True):
+            value = default if getattr(self, name) is None else getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not -10 <= value <= 0:
+                raise InputError(f"{name} must be a number from -10 to 0, got {value!r}")
+            object.__setattr__(self, name, float(value))
+        if self.kind == "absolute" and self.beta == 0:
+            raise InputError("beta must be below 0 where kind is absolute, got 0.0")
+
+    def reward(self, accuracy: float, macs: int) -> float:
+        """The number to maximise for a network of this accuracy, in [0, 1], and cost."""
+        if self.kind == "absolute":
+            return accuracy + self._penalty(macs)
+        return accuracy * self._factor(macs)
+
+    def accuracy_for(self, reward: float, macs: int) -> float:
+        """The accuracy at which a network of this cost has this reward: a line of equal reward in a plot."""
+        if self.kind == "absolute":
+            return reward - self._penalty(macs)
+        return reward / self._factor(macs)
+
+    def _slope(self, macs: int) -> float:
+        slope = self.alpha if macs <= self.target_macs else self.beta
+        assert slope is not None, "__post_init__ fills in the kind's own"
+        return slope
+
+    def _penalty(self, macs: int) -> float:
+        return self._slope(macs) * abs(macs / self.target_macs - 1)
+
+    def _factor(self, macs: int) -> float:
+        return float((macs / self.target_macs) ** self._slope(macs))
