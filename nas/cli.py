@@ -1,0 +1,55 @@
+"""What every command shares: exit codes, one-line errors, help that shows defaults."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from search_space.errors import InputError, NasError
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the description's lines and adds each default to its help."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        # A default of None or False says nothing to a reader.
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
+def run(command: Callable[[], int]) -> int:
+    """Run a command's body and turn what it raises into an exit code and one line on stderr.
+
+    0 done, 1 failed, 2 wrong input, 130 interrupted. Any other exception is a bug and keeps its traceback.
+    """
+    logging.basicConfig(level=os.environ.get("NAS_LOG", "WARNING"), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return command()
+    except InputError as error:
+        return _complain(str(error), WRONG_INPUT)
+    except NasError as error:
+        return _complain(str(error), FAILED)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (e.g. `| head`): end quietly, and keep Python from flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def say(text: str = "") -> None:
+    """Print a line to stdout: the only way output leaves a command, apart from progress."""
+    print(text, flush=True)  # noqa: T201 - the one place that prints
+
+
+def _complain(message: str, code: int) -> int:
+    program = os.path.basename(sys.argv[0]) or "nas"
+    print(f"{program}: {message}", file=sys.stderr)  # noqa: T201 - the one place that prints errors
+    return code

@@ -1,0 +1,101 @@
+"""A run's directory: where everything a search leaves is, and how it is written.
+
+    config.yaml  journal.jsonl  best.yaml  top/*.yaml  trials.csv
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from evaluator.base import Evaluation
+from nas import config as configs
+from nas.config import SearchConfig
+from nas.files import write_atomic
+from nas.journal import Journal, read
+from nas.study import Study, Trial
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+
+JOURNAL = "journal.jsonl"
+COLUMNS = ("trial", "reward", "accuracy", "macs", "params", "status", "reason", "seconds", "repeat_of", "key")
+
+
+def default_path() -> Path:
+    """``runs/<date>-<time>``, which no earlier run has."""
+    return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+def create(path: Path, config: SearchConfig) -> Journal:
+    """Make a run directory and its journal with the run's header.
+
+    Raises:
+        InputError: There is something at `path` already.
+    """
+    if path.exists():
+        raise InputError(f"--run-dir {path}: exists already; add --resume to go on with it, or name another")
+    write_atomic(path / "config.yaml", configs.to_yaml(config))
+    journal = Journal(path / JOURNAL)
+    header = {"event": "run", "config": configs.to_plain(config), "versions": configs.versions()}
+    journal.append(header)
+    return journal
+
+
+def recorded_config(path: Path) -> dict[str, Any]:
+    """The config in the header of a run's journal.
+
+    Raises:
+        InputError: There is no run at `path`, or its journal is damaged.
+    """
+    if not (path / JOURNAL).is_file():
+        raise InputError(f"--run-dir {path}: no run to resume, {path / JOURNAL} is missing")
+    header = next(read(path / JOURNAL), None)
+    if header is None or header.get("event") != "run":
+        raise InputError(f"{path / JOURNAL}: has no run header; the run ended before it began, delete it")
+    recorded: dict[str, Any] = header["config"]
+    return recorded
+
+
+def export(path: Path, study: Study, config: SearchConfig) -> None:
+    """Write best.yaml, top/*.yaml and trials.csv of what is finished so far."""
+    for rank, trial in enumerate(study.ranking()[: config.top], 1):
+        text = architecture_yaml(path, study, trial, config)
+        write_atomic(path / "top" / f"{rank:02d}.yaml", text)
+        if rank == 1:
+            write_atomic(path / "best.yaml", text)
+    write_atomic(path / "trials.csv", trials_csv(study.trials))
+
+
+def architecture_yaml(path: Path, study: Study, trial: Trial, config: SearchConfig) -> str:
+    """A trial's network with its metrics and where it comes from."""
+    evaluation = trial.evaluation
+    assert evaluation is not None
+    architecture: Architecture = study.architecture(trial)
+    metrics = {"macs": trial.macs, "params": trial.params, "accuracy": evaluation.accuracy, "reward": trial.reward}
+    provenance = {
+        "run": path.name,
+        "trial": trial.number,
+        "seed": config.seed,
+        "space": config.space,
+        "key": trial.key,
+        "evaluator": config.evaluator.name,
+        "data": str(config.evaluator.settings.get("data", "")),
+        "versions": configs.versions(),
+    }
+    return architecture.to_yaml(name=f"{path.name}-{trial.number}", metrics=metrics, provenance=provenance)
+
+
+def trials_csv(trials: list[Trial]) -> str:
+    """One row a finished trial."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for trial in trials:
+        if trial.evaluation is not None:
+            e: Evaluation = trial.evaluation
+            result = (trial.number, trial.reward, e.accuracy, trial.macs, trial.params, e.status, e.reason)
+            rows.writerow((*result, round(e.seconds, 3), trial.repeat_of, trial.key))
+    return text.getvalue()
