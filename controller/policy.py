@@ -1,0 +1,135 @@
+"""The LSTM policy: one network that chooses all decisions of a space in turn.
+
+Neural architecture search's controller (arXiv:1611.01578, section 3.1; settings of arXiv:1707.07012, appendix A.1,
+which MnasNet reuses): one LSTM layer, one softmax for each decision, fed with the embedding of the decision before.
+
+Shapes: B sequences, D decisions, C the largest number of choices, H hidden units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from search_space.decision import Decision, Tokens
+
+_NEVER = -1e9  # a logit that makes a padded choice impossible and, unlike -inf, keeps 0 * log 0 at 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Token sequences and what the policy says of them."""
+
+    tokens: Tensor
+    """(B, D) chosen tokens, 0 where a decision does not apply."""
+    log_probs: Tensor
+    """(B,) log-probability of each sequence."""
+    entropy: Tensor
+    """(B,) sum over decisions of the entropy of the whole softmax, given the choices before it."""
+    probabilities: Tensor
+    """(B, D, C) the softmaxes, no gradient."""
+    asked: Tensor
+    """(B, D) whether the decision applied."""
+
+    def sequences(self) -> list[Tokens]:
+        """The tokens as values."""
+        return [tuple(row) for row in self.tokens.tolist()]
+
+    def marginals(self, decisions: Sequence[Decision]) -> list[list[float]]:
+        """Probability of each choice of each decision, averaged over the sequences that are asked; zeros if none is."""
+        weight = self.asked.unsqueeze(-1).to(self.probabilities.dtype)
+        mean = (self.probabilities * weight).sum(0) / weight.sum(0).clamp(min=1)
+        rows = zip(decisions, mean.tolist(), strict=True)
+        return [[round(p, 4) for p in row[: len(decision.choices)]] for decision, row in rows]
+
+
+class Policy(nn.Module):
+    """An autoregressive distribution over the token sequences of a space.
+
+    It computes in float64: the network is tiny, and what it proposes must not hang on the rounding of a
+    particular machine or number of threads.
+    """
+
+    offsets: Tensor
+    padding: Tensor
+
+    def __init__(
+        self, decisions: Sequence[Decision], hidden: int, init_range: float, generator: torch.Generator
+    ) -> None:
+        """Make the network, weights uniform in +-`init_range`.
+
+        Args:
+            decisions: The questions, in order.
+            hidden: LSTM units, and size of the embeddings.
+            init_range: Bound of the initial weights.
+            generator: Randomness of the initial weights.
+        """
+        super().__init__()
+        sizes = [len(decision.choices) for decision in decisions]
+        self.decisions = tuple(decisions)
+        self.embedding = nn.Embedding(1 + sum(sizes), hidden)  # row 0 starts the sequence
+        self.cell = nn.LSTMCell(hidden, hidden)
+        self.head = nn.Parameter(torch.empty(len(sizes), hidden, max(sizes)))
+        self.head_bias = nn.Parameter(torch.empty(len(sizes), max(sizes)))
+        self.register_buffer("offsets", torch.tensor([1 + sum(sizes[:i]) for i in range(len(sizes))]))
+        self.register_buffer(
+            "padding", torch.tensor([[0.0 if c < size else _NEVER for c in range(max(sizes))] for size in sizes])
+        )
+        self.double()
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-init_range, init_range, generator=generator)
+        self._requires = [
+            [(index, torch.tensor([t in allowed for t in range(sizes[index])])) for index, allowed in decision.requires]
+            for decision in decisions
+        ]
+
+    def forward(
+        self, tokens: Tensor | None = None, *, count: int = 0, generator: torch.Generator | None = None
+    ) -> Scored:
+        """Score `tokens`, or sample `count` sequences and score them: one code path for both.
+
+        Args:
+            tokens: (B, D) sequences to score; None to sample.
+            count: How many sequences to sample.
+            generator: Randomness of the samples.
+        """
+        batch = count if tokens is None else tokens.shape[0]
+        chosen: list[Tensor] = []
+        log_probs, entropies, softmaxes, asked = [], [], [], []
+        state = None
+        previous = torch.zeros(batch, dtype=torch.long)
+        for i in range(len(self.decisions)):
+            state = self.cell(self.embedding(previous), state)
+            logits = torch.addmm(self.head_bias[i], state[0], self.head[i]) + self.padding[i]
+            log_softmax = logits.log_softmax(-1)
+            softmax = log_softmax.exp()
+            applies = self._applies(i, chosen, batch)
+            if tokens is None:
+                drawn = torch.multinomial(softmax.detach(), 1, generator=generator).squeeze(-1)
+                token = drawn * applies
+            else:
+                token = tokens[:, i]
+            chosen.append(token)
+            asked.append(applies)
+            softmaxes.append(softmax.detach())
+            log_probs.append(log_softmax.gather(-1, token.unsqueeze(-1)).squeeze(-1) * applies)
+            entropies.append(-(softmax * log_softmax).sum(-1) * applies)
+            previous = token + self.offsets[i]
+        return Scored(
+            torch.stack(chosen, 1),
+            torch.stack(log_probs, 1).sum(1),
+            torch.stack(entropies, 1).sum(1),
+            torch.stack(softmaxes, 1),
+            torch.stack(asked, 1),
+        )
+
+    def _applies(self, index: int, chosen: Sequence[Tensor], batch: int) -> Tensor:
+        """(B,) whether decision `index` is asked after the choices made so far."""
+        applies = torch.ones(batch, dtype=torch.bool)
+        for earlier, allowed in self._requires[index]:
+            applies = applies & allowed[chosen[earlier]]
+        return applies

@@ -1,0 +1,86 @@
+"""Turning what a strategy draws into proposals: admissible, distinct within the batch, where possible never told before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence, Set
+
+import numpy as np
+
+from controller.base import Problem
+from search_space.decision import Decision, Tokens, sample_tokens
+from search_space.errors import NasError
+
+MAX_ROUNDS = 20
+"""How often a strategy is asked for more before uniform sampling takes over."""
+MAX_UNIFORM = 20_000
+"""How many uniform samples are tried before giving up."""
+MAX_UNIFORM_NEW = 1_000
+"""How many of these are spent on finding a network that is new, when a known one could be repeated instead."""
+
+
+def select(
+    problem: Problem,
+    count: int,
+    draw: Callable[[int], Iterable[Tokens]],
+    generator: np.random.Generator,
+    avoid: Set[str],
+) -> list[Tokens]:
+    """The first `count` suitable proposals of a strategy, filled up with uniform ones.
+
+    Suitable is admissible, and a network that is neither in `avoid` nor already in the batch. If the strategy does
+    not come up with enough within `MAX_ROUNDS` rounds, admissible tokens are sampled uniformly; if these are all
+    known too, networks in `avoid` are repeated, and last of all networks within the batch.
+
+    Args:
+        problem: What is searched.
+        count: How many proposals to return.
+        draw: Gives candidates of the strategy; called with how many are still missing.
+        generator: Randomness of the uniform sampling.
+        avoid: Keys of networks that should not be proposed again.
+
+    Raises:
+        NasError: No admissible tokens among `MAX_UNIFORM` uniform samples.
+    """
+    chosen: dict[str, Tokens] = {}
+    known: dict[str, Tokens] = {}
+
+    def consider(tokens: Tokens) -> None:
+        if len(chosen) < count and problem.admissible(tokens):
+            key = problem.network(tokens)
+            (known if key in avoid else chosen).setdefault(key, tokens)
+
+    for _ in range(MAX_ROUNDS):
+        if len(chosen) == count:
+            break
+        for tokens in draw(count - len(chosen)):
+            consider(tokens)
+    for tries in range(MAX_UNIFORM):
+        if len(chosen) == count or (tries >= MAX_UNIFORM_NEW and (chosen or known)):
+            break
+        consider(sample_tokens(problem.decisions, generator))
+    pool = list(chosen.values()) + [tokens for key, tokens in known.items() if key not in chosen]
+    if not pool:
+        raise NasError(
+            f"none of {MAX_UNIFORM:,} uniform samples is admissible: the search's limits on MACs leave nothing to propose"
+        )
+    return [pool[i % len(pool)] for i in range(count)]
+
+
+def repeats(told: Set[str], keys: Sequence[str]) -> float:
+    """Share of `keys` that are in `told` or come earlier in `keys`."""
+    seen, count = set(told), 0
+    for key in keys:
+        count += key in seen
+        seen.add(key)
+    return count / len(keys) if keys else 0.0
+
+
+def frequencies(decisions: Sequence[Decision], batch: Sequence[Tokens]) -> list[list[float]]:
+    """How often `batch` takes each choice of each decision, among the members that are asked; zeros if none is."""
+    result = []
+    for i, decision in enumerate(decisions):
+        counts = np.zeros(len(decision.choices))
+        for tokens in batch:
+            counts[tokens[i]] += decision.applies(tokens)
+        result.append([round(float(share), 4) for share in counts / max(1.0, counts.sum())])
+    return result

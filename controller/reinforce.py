@@ -1,0 +1,177 @@
+"""REINFORCE on the LSTM policy (Williams 1992; neural architecture search, arXiv:1611.01578, section 3.2).
+
+The gradient of the expected reward is estimated by mean((R - b) * grad log pi(a)), with the baseline b an exponential
+moving average of earlier rewards. Proposals are kept distinct and admissible by rejection, and the estimate treats them
+as plain samples of the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from controller.base import Controller, Outcome, Problem, Signals
+from controller.policy import Policy
+from controller.proposals import repeats, select
+from search_space.decision import Tokens
+from search_space.errors import InputError
+from search_space.seeding import derive_seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of REINFORCE; the paper's are the preset ``paper``."""
+
+    hidden: int = 100
+    """LSTM units; the paper's value."""
+    init_range: float = 0.1
+    """Weights start uniform in +- this; the paper's value."""
+    learning_rate: float = 3e-3
+    """Adam's step; the paper's is 3.5e-4, made for 8,000 and more trials."""
+    entropy_weight: float = 1e-3
+    """Weight of the entropy bonus in the loss; the paper's is 1e-5."""
+    baseline_decay: float = 0.9
+    """Decay of the moving average of the mean rewards of the batches; the paper's is 0.95."""
+    standardize: bool = True
+    """Whether advantages are divided by a moving estimate of their spread, so that the other settings hold for any
+    scale of rewards; the paper does not."""
+    avoid_told: bool = True
+    """Whether a network that was tried before is never proposed again; the paper does not look."""
+    batch: int = 8
+    """Proposals in a batch, unless the search says otherwise; one update a batch. The paper's is 20."""
+
+    def __post_init__(self) -> None:
+        rules = [
+            (self.hidden >= 1, "hidden", self.hidden, "at least 1"),
+            (self.init_range > 0, "init_range", self.init_range, "above 0"),
+            (self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0"),
+            (self.entropy_weight >= 0, "entropy_weight", self.entropy_weight, "0 or more"),
+            (0 <= self.baseline_decay < 1, "baseline_decay", self.baseline_decay, "from 0 to below 1"),
+            (self.batch >= 1, "batch", self.batch, "at least 1"),
+        ]
+        broken = [f"{field} must be {allowed}, got {value}" for holds, field, value, allowed in rules if not holds]
+        if broken:
+            raise InputError("; ".join(broken))
+
+
+class Reinforce(Controller[Config]):
+    """The LSTM policy, one policy-gradient step a batch."""
+
+    Config = Config
+    presets = {
+        "default": Config(),
+        "paper": Config(
+            learning_rate=3.5e-4,
+            entropy_weight=1e-5,
+            baseline_decay=0.95,
+            standardize=False,
+            avoid_told=False,
+            batch=20,
+        ),
+    }
+
+    def __init__(self, problem: Problem, config: Config, seed: int) -> None:
+        super().__init__(problem, config, seed)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "policy"))
+        self.policy = Policy(problem.decisions, config.hidden, config.init_range, generator)
+        self.baseline = Baseline(config.baseline_decay)
+        self._optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate)
+        self._told: set[str] = set()
+
+    def ask(self, batch: int, count: int) -> list[Tokens]:
+        """See `Controller.ask`."""
+        avoid = self._told if self.config.avoid_told else set()
+        return propose(self.problem, self.policy, count, derive_seed(self.seed, "ask", batch), avoid)
+
+    def tell(self, outcomes: Sequence[Outcome]) -> Signals:
+        """See `Controller.tell`; a failed trial counts with its low reward."""
+        keys = [self.problem.network(outcome.tokens) for outcome in outcomes]
+        share = repeats(self._told, keys)
+        self._told.update(keys)
+        tokens = torch.tensor([outcome.tokens for outcome in outcomes])
+        baseline, advantage = self.baseline.advantage([outcome.reward for outcome in outcomes], self.config.standardize)
+        scored = self.policy(tokens)
+        loss = reinforce_loss(scored.log_probs, scored.entropy, advantage, self.config.entropy_weight)
+        norm = step(self._optimizer, loss)
+        return {
+            "repeats": share,
+            "entropy": round(float(scored.entropy.mean()), 6),
+            "baseline": baseline,
+            "advantage_mean": round(float(advantage.mean()), 6),
+            "advantage_std": round(float(advantage.std(correction=0)), 6),
+            "loss": round(float(loss), 6),
+            "gradient_norm": round(norm, 6),
+            "probabilities": scored.marginals(self.problem.decisions),
+        }
+
+
+def reinforce_loss(log_probs: Tensor, entropy: Tensor, advantage: Tensor, entropy_weight: float) -> Tensor:
+    """REINFORCE's loss, a scalar: its gradient is minus the policy gradient.
+
+    Args:
+        log_probs: (B,) log-probability of each sequence.
+        entropy: (B,) entropy of the policy along each sequence.
+        advantage: (B,) reward minus baseline, no gradient.
+        entropy_weight: Weight of the entropy bonus.
+    """
+    return -(advantage * log_probs).mean() - entropy_weight * entropy.mean()
+
+
+class Baseline:
+    """Moving averages of the reward's mean and spread over batches."""
+
+    def __init__(self, decay: float) -> None:
+        """Start without a baseline.
+
+        Args:
+            decay: Weight of the past in each average.
+        """
+        self.decay = decay
+        self.mean: float | None = None
+        self.variance = 0.0
+
+    def advantage(self, rewards: Sequence[float], standardize: bool) -> tuple[float, Tensor]:
+        """The baseline and the advantages (B,) of a batch; only then does the batch enter the averages.
+
+        A baseline that holds the batch's own rewards would bias the gradient. The first batch has no earlier
+        rewards: each of its members is compared with the mean of the others.
+        """
+        reward = np.asarray(rewards, dtype=np.float64)
+        count = len(reward)
+        if self.mean is None:
+            mean = float(reward.mean())
+            advantage = (reward - mean) * (count / max(1, count - 1))
+            baseline, self.mean, self.variance = mean, mean, float(np.square(advantage).mean())
+        else:
+            baseline = self.mean
+            advantage = reward - baseline
+            self.variance += (1 - self.decay) * (float(np.square(advantage).mean()) - self.variance)
+            self.mean += (1 - self.decay) * (float(reward.mean()) - self.mean)
+        if standardize:
+            advantage = advantage / (self.variance**0.5 + 1e-8)
+        return baseline, torch.from_numpy(advantage)
+
+
+def propose(problem: Problem, policy: Policy, count: int, seed: int, avoid: set[str]) -> list[Tokens]:
+    """`count` proposals sampled from the policy; see `proposals.select`."""
+    sampler = torch.Generator().manual_seed(seed)
+
+    def draw(missing: int) -> list[Tokens]:
+        with torch.no_grad():
+            return policy(count=missing, generator=sampler).sequences()
+
+    return select(problem, count, draw, np.random.default_rng(seed), avoid)
+
+
+def step(optimizer: torch.optim.Optimizer, loss: Tensor, clip: float | None = None) -> float:
+    """One optimizer step on `loss`; the norm of its gradient, before clipping at `clip`."""
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip if clip is not None else float("inf")))
+    optimizer.step()
+    return norm
