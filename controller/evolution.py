@@ -1,10 +1,11 @@
-"""Regularized evolution: the oldest dies, the best of a random sample has a mutated child (arXiv:1802.01548, alg. 1)."""
+"""Regularized evolution: the oldest dies, the best of a random sample has a child (arXiv:1802.01548, alg. 1)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from search_space.seeding import derive_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class EvolutionConfig:
     """Settings of regularized evolution."""
 
     population: int = 15
@@ -35,13 +36,16 @@ class Config:
             raise InputError(f"batch must be at least 1, got {self.batch}")
 
 
-class Evolution(Controller[Config]):
+class Evolution(Controller[EvolutionConfig]):
     """Regularized (ageing) evolution; until the population is full, uniform sampling."""
 
-    Config = Config
-    presets = {"default": Config(), "paper": Config(population=100, sample=25, avoid_told=False)}
+    Config = EvolutionConfig
+    presets: ClassVar = {
+        "default": EvolutionConfig(),
+        "paper": EvolutionConfig(population=100, sample=25, avoid_told=False),
+    }
 
-    def __init__(self, problem: Problem, config: Config, seed: int) -> None:
+    def __init__(self, problem: Problem, config: EvolutionConfig, seed: int) -> None:
         super().__init__(problem, config, seed)
         self._population: deque[Outcome] = deque(maxlen=config.population)
         self._told: set[str] = set()

@@ -1,4 +1,4 @@
-"""Turning what a strategy draws into proposals: admissible, distinct within the batch, where possible never told before."""
+"""Turning what a strategy draws into proposals: admissible, distinct, where possible never told before."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ def select(
         consider(sample_tokens(problem.decisions, generator))
     pool = list(chosen.values()) + [tokens for key, tokens in known.items() if key not in chosen]
     if not pool:
-        raise NasError(
-            f"none of {MAX_UNIFORM:,} uniform samples is admissible: the search's limits on MACs leave nothing to propose"
-        )
+        raise NasError(f"none of {MAX_UNIFORM:,} uniform samples is admissible: widen the limits on MACs")
     return [pool[i % len(pool)] for i in range(count)]
 
 

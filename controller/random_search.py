@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from search_space.seeding import derive_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class RandomConfig:
     """Settings of random search."""
 
     batch: int = 8
@@ -26,13 +27,13 @@ class Config:
             raise InputError(f"batch must be at least 1, got {self.batch}")
 
 
-class RandomSearch(Controller[Config]):
+class RandomSearch(Controller[RandomConfig]):
     """Uniform sampling without replacement."""
 
-    Config = Config
-    presets = {"default": Config()}
+    Config = RandomConfig
+    presets: ClassVar = {"default": RandomConfig()}
 
-    def __init__(self, problem: Problem, config: Config, seed: int) -> None:
+    def __init__(self, problem: Problem, config: RandomConfig, seed: int) -> None:
         super().__init__(problem, config, seed)
         self._told: set[str] = set()
 

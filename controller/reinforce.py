@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from controller.base import Controller, Outcome, Problem, Signals
-from controller.policy import Policy
+from controller.policy import Policy, Scored
 from controller.proposals import repeats, select
 from search_space.decision import Tokens
 from search_space.errors import InputError
@@ -23,7 +24,7 @@ from search_space.seeding import derive_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class ReinforceConfig:
     """Settings of REINFORCE; the paper's are the preset ``paper``."""
 
     hidden: int = 100
@@ -58,13 +59,13 @@ class Config:
             raise InputError("; ".join(broken))
 
 
-class Reinforce(Controller[Config]):
+class Reinforce(Controller[ReinforceConfig]):
     """The LSTM policy, one policy-gradient step a batch."""
 
-    Config = Config
-    presets = {
-        "default": Config(),
-        "paper": Config(
+    Config = ReinforceConfig
+    presets: ClassVar = {
+        "default": ReinforceConfig(),
+        "paper": ReinforceConfig(
             learning_rate=3.5e-4,
             entropy_weight=1e-5,
             baseline_decay=0.95,
@@ -74,7 +75,7 @@ class Reinforce(Controller[Config]):
         ),
     }
 
-    def __init__(self, problem: Problem, config: Config, seed: int) -> None:
+    def __init__(self, problem: Problem, config: ReinforceConfig, seed: int) -> None:
         super().__init__(problem, config, seed)
         generator = torch.Generator().manual_seed(derive_seed(seed, "policy"))
         self.policy = Policy(problem.decisions, config.hidden, config.init_range, generator)
@@ -162,7 +163,8 @@ def propose(problem: Problem, policy: Policy, count: int, seed: int, avoid: set[
 
     def draw(missing: int) -> list[Tokens]:
         with torch.no_grad():
-            return policy(count=missing, generator=sampler).sequences()
+            scored: Scored = policy(count=missing, generator=sampler)
+            return scored.sequences()
 
     return select(problem, count, draw, np.random.default_rng(seed), avoid)
 
@@ -170,7 +172,7 @@ def propose(problem: Problem, policy: Policy, count: int, seed: int, avoid: set[
 def step(optimizer: torch.optim.Optimizer, loss: Tensor, clip: float | None = None) -> float:
     """One optimizer step on `loss`; the norm of its gradient, before clipping at `clip`."""
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip if clip is not None else float("inf")))
     optimizer.step()
