@@ -1,0 +1,174 @@
+"""The choices of one block of a search space (MnasNet, arXiv:1807.11626, section 4.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search_space.architecture import Architecture, Layer, Stage
+from search_space.decision import Decision, Tokens, canonical
+
+FIELDS = ("op", "kernel", "channels", "layers", "se", "skip")
+"""What a block may decide, in the order it is asked. A condition names an earlier field."""
+
+Layers = tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The values one field of a block may take."""
+
+    field: str
+    """One of `FIELDS`."""
+    values: tuple[Any, ...]
+    """The choices, absolute and distinct; one alone is not asked."""
+    when: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    """It applies if each of these earlier fields has one of these values; else the reference's value holds."""
+
+    def available(self, chosen: dict[str, Any], reference: Any) -> tuple[Any, ...]:
+        """The values left once the earlier fields are `chosen`."""
+        applies = all(chosen[field] in allowed for field, allowed in self.when)
+        return self.values if applies else (reference,)
+
+
+def settings_of(field: str, value: Any) -> dict[str, Any]:
+    """A choice as fields of `Stage`: ``mbconv6`` is an operator and its expansion."""
+    if field != "op":
+        return {field: value}
+    kind, _, expand = value.partition("mbconv")
+    return {"op": "mbconv", "expand": int(expand)} if expand else {"op": kind, "expand": 1}
+
+
+def value_of(field: str, stage: Stage) -> Any:
+    """A stage's value of one of `FIELDS`, spelled as a choice is."""
+    if field != "op":
+        return getattr(stage, field)
+    return "conv" if stage.op == "conv" else f"mbconv{stage.expand}"
+
+
+def built_layers(stage: Stage, in_channels: int) -> Layers:
+    """The layers of a stage as they are built on `in_channels` channels."""
+    return Architecture(stem=in_channels, stages=(stage,)).stage_layers()[0]
+
+
+class Block:
+    """The choices of one block: which questions are asked, and the stages that the answers give."""
+
+    def __init__(self, name: str, reference: Stage, questions: Sequence[Question]) -> None:
+        """Set up the questions.
+
+        Args:
+            name: Prefix of its decisions, e.g. ``block3``.
+            reference: The stage whose values hold for what no question decides.
+            questions: At most one for each of `FIELDS`, values and conditions checked.
+        """
+        self.name = name
+        self.reference = reference
+        given = {question.field: question for question in questions}
+        self.questions = tuple(
+            given.get(field, Question(field=field, values=(value_of(field, reference),))) for field in FIELDS
+        )
+        self.asked = tuple(question for question in self.questions if self._is_asked(question))
+        self._stages: dict[Tokens, Stage] = {}
+        self._by_layers: dict[int, dict[Layers, Tokens]] = {}
+
+    def _is_asked(self, question: Question) -> bool:
+        """Several values, and a condition that can hold."""
+        values = {other.field: other.values for other in self.questions}
+        possible = all(any(value in allowed for value in values[field]) for field, allowed in question.when)
+        return len(question.values) > 1 and possible
+
+    def decisions(self, offset: int) -> tuple[Decision, ...]:
+        """The questions asked, for a space where this block's first decision has index `offset`."""
+        index = {question.field: offset + i for i, question in enumerate(self.asked)}
+        values = {question.field: question.values for question in self.asked}
+        return tuple(
+            Decision(
+                name=f"{self.name}.{question.field}",
+                choices=tuple(map(str, question.values)),
+                requires=tuple(
+                    (index[field], frozenset(i for i, value in enumerate(values[field]) if value in allowed))
+                    for field, allowed in question.when
+                    if field in index and not set(values[field]) <= set(allowed)
+                ),
+            )
+            for question in self.asked
+        )
+
+    def stage(self, tokens: Tokens) -> Stage:
+        """The stage that the block's own tokens give.
+
+        Raises:
+            ValueError: A token outside its choices.
+        """
+        stage = self._stages.get(tokens)
+        if stage is None:
+            stage = self._stages[tokens] = self._build(tokens)
+        return stage
+
+    def _build(self, tokens: Tokens) -> Stage:
+        answers = dict(zip((q.field for q in self.asked), canonical(self.decisions(0), tokens), strict=True))
+        chosen: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
+        for question in self.questions:
+            available = question.available(chosen, value_of(question.field, self.reference))
+            value = available[answers.get(question.field, 0)]
+            chosen[question.field] = value
+            settings |= settings_of(question.field, value)
+        return dataclasses.replace(self.reference, **settings)
+
+    def all_tokens(self) -> Iterator[Tokens]:
+        """Every distinct token sequence of the block."""
+        decisions = self.decisions(0)
+        for tokens in itertools.product(*(range(len(question.values)) for question in self.asked)):
+            if canonical(decisions, tokens) == tokens:
+                yield tokens
+
+    @property
+    def size(self) -> int:
+        """Number of distinct token sequences of the block."""
+        return sum(1 for _ in self.all_tokens())
+
+    def by_layers(self, in_channels: int) -> dict[Layers, Tokens]:
+        """What the block can build on `in_channels` channels: each list of layers, and tokens that give it."""
+        if in_channels not in self._by_layers:
+            table: dict[Layers, Tokens] = {}
+            for tokens in self.all_tokens():
+                table.setdefault(built_layers(self.stage(tokens), in_channels), tokens)
+            self._by_layers[in_channels] = table
+        return self._by_layers[in_channels]
+
+    def depths(self) -> tuple[int, ...]:
+        """The numbers of layers the block may have."""
+        question = self.questions[FIELDS.index("layers")]
+        return tuple(sorted({*question.values, *([self.reference.layers] if question.when else [])}))
+
+    def missing(self, wanted: Stage, in_channels: int) -> list[str]:
+        """Which values of `wanted` the block does not offer, one line each; empty where it can build the same."""
+        built = built_layers(wanted, in_channels)
+        if built in self.by_layers(in_channels):
+            return []
+        chosen = {field: value_of(field, wanted) for field in FIELDS}
+        lines = []
+        if wanted.stride != self.reference.stride:
+            lines.append(f"{self.name}.stride: {wanted.stride} is not among {self.reference.stride}")
+        for question in self.questions:
+            available = question.available(chosen, value_of(question.field, self.reference))
+            # A value that makes no difference here (a shortcut across a stride) is not missing.
+            same = (
+                built_layers(dataclasses.replace(wanted, **settings_of(question.field, value)), in_channels) == built
+                for value in available
+            )
+            if not any(same):
+                where = "" if available == question.values else _condition(question)
+                choices = ", ".join(map(str, available))
+                lines.append(f"{self.name}.{question.field}: {chosen[question.field]} is not among {choices}{where}")
+        return lines or [f"{self.name}: these values are not offered together"]
+
+
+def _condition(question: Question) -> str:
+    fields = [f"{field} is {' or '.join(map(str, allowed))}" for field, allowed in question.when]
+    return f" (decided only where {' and '.join(fields)})"

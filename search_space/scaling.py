@@ -1,0 +1,116 @@
+"""Compound scaling: wider, deeper, larger (EfficientNet, arXiv:1905.11946, section 3.3, equation 3)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """Factors that turn a baseline into a member of its family."""
+
+    width: float
+    """Factor on the channels of stem, stages and head."""
+    depth: float
+    """Factor on the layers of every stage."""
+    resolution: int
+    """Input resolution, pixels."""
+    dropout: float
+    """Dropout rate before the classifier: larger networks need more."""
+
+
+EFFICIENTNETS = {
+    "b0": Scaling(width=1.0, depth=1.0, resolution=224, dropout=0.2),
+    "b1": Scaling(width=1.0, depth=1.1, resolution=240, dropout=0.2),
+    "b2": Scaling(width=1.1, depth=1.2, resolution=260, dropout=0.3),
+    "b3": Scaling(width=1.2, depth=1.4, resolution=300, dropout=0.3),
+    "b4": Scaling(width=1.4, depth=1.8, resolution=380, dropout=0.4),
+    "b5": Scaling(width=1.6, depth=2.2, resolution=456, dropout=0.4),
+    "b6": Scaling(width=1.8, depth=2.6, resolution=528, dropout=0.5),
+    "b7": Scaling(width=2.0, depth=3.1, resolution=600, dropout=0.5),
+    "b8": Scaling(width=2.2, depth=3.6, resolution=672, dropout=0.5),
+}
+"""The released family. It is not alpha ** phi: the authors chose these factors by hand."""
+
+
+def round_filters(channels: int, width: float) -> int:
+    """`channels` times `width`, rounded to a multiple of 8 without losing more than a tenth."""
+    wanted = channels * width
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+
+def round_repeats(layers: int, depth: float) -> int:
+    """`layers` times `depth`, rounded up."""
+    return math.ceil(layers * depth)
+
+
+def scale(
+    architecture: Architecture, width: float, depth: float, resolution: int, dropout: float | None = None
+) -> Architecture:
+    """A wider, deeper, larger copy; stem and head are widened as the stages are.
+
+    Args:
+        architecture: The baseline.
+        width: Factor on all channels.
+        depth: Factor on all numbers of layers.
+        resolution: The new input resolution, pixels.
+        dropout: The new dropout rate; None keeps the baseline's.
+
+    Raises:
+        InputError: A factor that is not a positive number, or a network beyond what an architecture may be.
+    """
+    for name, factor in (("width", width), ("depth", depth)):
+        if not (math.isfinite(factor) and factor > 0):
+            raise InputError(f"{name} must be a positive number, got {factor}")
+    stages = tuple(
+        dataclasses.replace(
+            stage, channels=round_filters(stage.channels, width), layers=round_repeats(stage.layers, depth)
+        )
+        for stage in architecture.stages
+    )
+    return dataclasses.replace(
+        architecture,
+        resolution=resolution,
+        stem=round_filters(architecture.stem, width),
+        stages=stages,
+        head=round_filters(architecture.head, width),
+        dropout=architecture.dropout if dropout is None else dropout,
+    )
+
+
+def compound(architecture: Architecture, alpha: float, beta: float, gamma: float, phi: float) -> Architecture:
+    """The architecture scaled by one coefficient (equation 3): depth alpha^phi, width beta^phi, resolution gamma^phi.
+
+    Args:
+        architecture: The baseline.
+        alpha: Depth base, at least 1; the paper finds 1.2.
+        beta: Width base, at least 1; the paper finds 1.1.
+        gamma: Resolution base, at least 1; the paper finds 1.15.
+        phi: How much to scale; each step of 1 is meant to double the cost. 0 keeps the baseline's factors.
+
+    Raises:
+        InputError: A base below 1, a negative phi, or as `scale`.
+    """
+    for name, value, least in (("alpha", alpha, 1), ("beta", beta, 1), ("gamma", gamma, 1), ("phi", phi, 0)):
+        if not (math.isfinite(value) and value >= least):
+            raise InputError(f"{name} must be a number of at least {least}, got {value}")
+    resolution = round(architecture.resolution * gamma**phi)
+    return scale(architecture, beta**phi, alpha**phi, resolution)
+
+
+def efficientnet(name: str, baseline: Architecture) -> Architecture:
+    """A member of the released family, ``b0`` to ``b8``, from its baseline, EfficientNet-B0.
+
+    Raises:
+        InputError: An unknown name.
+    """
+    if name not in EFFICIENTNETS:
+        raise InputError(f"unknown family member {name!r}: known are {', '.join(EFFICIENTNETS)}")
+    scaling = EFFICIENTNETS[name]
+    return scale(baseline, scaling.width, scaling.depth, scaling.resolution, scaling.dropout)
