@@ -15,18 +15,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from evaluator.registry import DATASETS
 from search_space import named
 from search_space.errors import InputError
 from search_space.seeding import derive_seed
-
-DATASETS = {
-    "digits": "evaluator.data:load_digits",
-    "fashion-mnist": "evaluator.binary_images:load_idx",
-    "mnist": "evaluator.binary_images:load_idx",
-    "cifar10": "evaluator.binary_images:load_cifar10",
-    "folder": "evaluator.image_folder:load_folder",
-}
-"""Data sets by name; each is called with a `Request`. A user's own is named ``package.module:function``."""
 
 CACHE_DIR = Path("~/.cache/nas-b0")
 """Where decoded image folders are kept unless told otherwise."""

@@ -1,5 +1,14 @@
-"""All evaluators and data sets by name. A user's own is named ``package.module:Class``."""
+"""All evaluators and data sets by name, without importing them. A user's own is named ``package.module:Name``."""
 
 EVALUATORS = {
     "proxy": "evaluator.proxy:Proxy",
 }
+
+DATASETS = {
+    "digits": "evaluator.data:load_digits",
+    "fashion-mnist": "evaluator.binary_images:load_idx",
+    "mnist": "evaluator.binary_images:load_idx",
+    "cifar10": "evaluator.binary_images:load_cifar10",
+    "folder": "evaluator.image_folder:load_folder",
+}
+"""Each is called with an `evaluator.data.Request`; what follows a colon is its argument, e.g. ``folder:DIR``."""
