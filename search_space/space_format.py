@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,11 @@ class SpaceDocument:
     """Choices of every block, by field."""
     blocks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Choices of one block that replace those of every block."""
+
+    def __post_init__(self) -> None:
+        # It becomes part of file names.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
+            raise InputError(f"name: must be letters, digits, dots, dashes and underscores, got {self.name[:60]!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,57 @@
+"""Amounts as people write them: 400M, 0.4B, 3.9e8."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from search_space.errors import InputError
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
+_AMOUNT = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,3}))?\s*([KMBGT]?)", re.IGNORECASE | re.ASCII)
+_LARGEST = 10**18
+
+
+def parse_amount(text: str, name: str = "amount") -> int:
+    """A positive whole number from ``400M``, ``0.4B``, ``3.9e8`` or ``385814752``; fractions are rounded.
+
+    Args:
+        text: What was written.
+        name: The flag or field, for the error.
+
+    Raises:
+        InputError: Not such an amount, or not from 1 to 10^18.
+    """
+    match = _AMOUNT.fullmatch(text.strip()) if len(text) <= 60 else None
+    if match is None:
+        raise InputError(f"{name}: expected an amount such as 400M, 0.4B or 3.9e8, got {text[:60]!r}")
+    digits, exponent, unit = match.groups()
+    exact = Decimal(f"{digits}e{exponent or 0}") * _UNITS[unit.upper()]
+    if not 1 <= exact <= _LARGEST:
+        raise InputError(f"{name}: must be from 1 to 10^18, got {text!r}")
+    return round(exact)
+
+
+def parse_band(text: str, name: str = "band") -> tuple[int, int]:
+    """Two amounts, low and high, from ``380M-450M``.
+
+    Raises:
+        InputError: Not two amounts joined by a dash, or the first is above the second.
+    """
+    low, dash, high = text.rpartition("-")
+    if not dash:
+        raise InputError(f"{name}: expected two amounts such as 380M-450M, got {text[:60]!r}")
+    band = parse_amount(low, name), parse_amount(high, name)
+    if band[0] > band[1]:
+        raise InputError(f"{name}: must run from low to high, got {text!r}")
+    return band
+
+
+def format_amount(amount: int) -> str:
+    """Four significant digits and a unit: 385814752 is ``385.8M``."""
+    text = str(amount)
+    for unit in ("", "K", "M", "B", "T"):
+        text = f"{amount / _UNITS[unit]:.4g}"
+        if float(text) < 1000:
+            return text + unit
+    return f"{amount / _UNITS['T']:.0f}T"

@@ -1,0 +1,136 @@
+"""The command nas-space: what a search space holds, whether it contains a network, samples of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nas import cli
+from nas.amounts import format_amount, parse_band
+from nas.files import write_atomic
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.errors import InputError
+from search_space.named import config_names
+from search_space.seeding import derive_seed
+from search_space.space import SearchSpace
+
+BINS = 12
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    args = _parser().parse_args(argv)
+    return cli.run(lambda: args.action(args))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nas-space",
+        description=f"Look into a search space: {', '.join(config_names('spaces'))}, or a YAML file (docs/spaces.md).",
+        formatter_class=cli.HelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="show | check | sample")
+    show = _command(commands, "show", _show, "what it holds, how many networks, how their FLOPs are distributed")
+    _add_seed(show)
+    check = _command(commands, "check", _check, "whether it contains a network: exit code 0, or 1 and what is missing")
+    check.add_argument("network", metavar="NETWORK", help="an architecture's YAML file or name")
+    sample = _command(commands, "sample", _sample, "random networks as YAML")
+    sample.add_argument("--macs", metavar="LOW-HIGH", help="only networks in this band, e.g. 380M-450M")
+    sample.add_argument("-n", "--number", type=int, default=1, metavar="N", help="how many")
+    sample.add_argument("-o", "--output", metavar="DIR", help="write one file each into this folder, else to stdout")
+    _add_seed(sample)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    action: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{name}: {text}.", formatter_class=cli.HelpFormatter)
+    command.add_argument("space", metavar="SPACE", help="a space's name or YAML file")
+    command.set_defaults(action=action)
+    return command
+
+
+def _add_seed(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random networks")
+
+
+def _show(args: argparse.Namespace) -> int:
+    space = SearchSpace.load(args.space)
+    low, high = space.macs_range()
+    networks = space.networks()
+    cli.say(f"{space.name}: {space.description}".removesuffix(": "))
+    cli.say(f"  decisions   {len(space.decisions)}")
+    cli.say(f"  proposals   {space.size:,} ({space.size:.2e})")
+    if networks is not None:
+        cli.say(f"  networks    {networks:,} ({networks:.2e}), each counted once")
+    cli.say(f"  FLOPs       {format_amount(low)} to {format_amount(high)} (multiply-adds, {low:,} to {high:,})")
+    cli.say("\nChoices, where there is more than one (first what the whole network decides):")
+    for decision in space.decisions:
+        sometimes = "  (under a condition)" if decision.requires else ""
+        cli.say(f"  {decision.name:<16}{', '.join(decision.choices)}{sometimes}")
+    macs = space.sample_macs(np.random.default_rng(derive_seed(args.seed, "show")))
+    cli.say(f"\nFLOPs of {len(macs):,} random networks:")
+    for line in _histogram(macs):
+        cli.say(line)
+    return cli.DONE
+
+
+def _histogram(macs: Sequence[int]) -> list[str]:
+    """One line a bin: its bounds, the share of networks inside, the share up to its end."""
+    counts, edges = np.histogram(np.array(macs), bins=BINS)
+    shares, below = counts / len(macs), np.cumsum(counts) / len(macs)
+    return [
+        f"  {format_amount(round(edges[i])):>7} - {format_amount(round(edges[i + 1])):>7} {shares[i]:6.1%} "
+        f"{below[i]:7.1%}  {'#' * round(40 * float(shares[i] / shares.max()))}".rstrip()
+        for i in range(BINS)
+    ]
+
+
+def _check(args: argparse.Namespace) -> int:
+    space = SearchSpace.load(args.space)
+    missing = space.missing(Architecture.load(args.network))
+    if not missing:
+        cli.say(f"{space.name} contains {args.network}")
+        return cli.DONE
+    cli.say(f"{space.name} does not contain {args.network}:")
+    for line in missing:
+        cli.say(f"  {line}")
+    return cli.FAILED
+
+
+def _sample(args: argparse.Namespace) -> int:
+    space = SearchSpace.load(args.space)
+    band = parse_band(args.macs, "--macs") if args.macs else None
+    if not 1 <= args.number <= 100_000:
+        raise InputError(f"-n: must be from 1 to 100000, got {args.number}")
+    names = [f"{space.name}-{args.seed}-{i}" for i in range(args.number)]
+    files = [Path(args.output, f"{name}.yaml") for name in names] if args.output else []
+    for file in files:
+        if file.exists():
+            raise InputError(f"{file}: exists already; nothing is overwritten")
+    for i, name in enumerate(names):
+        text = _sample_yaml(space, band, args.seed, i, name)
+        if files:
+            write_atomic(files[i], text)
+            cli.say(str(files[i]))
+        else:
+            cli.say(("---\n" if i else "") + text.rstrip())
+    return cli.DONE
+
+
+def _sample_yaml(space: SearchSpace, band: tuple[int, int] | None, seed: int, index: int, name: str) -> str:
+    architecture = space.sample(np.random.default_rng(derive_seed(seed, "sample", index)), band)
+    cost = count(architecture)
+    return architecture.to_yaml(
+        name=name,
+        metrics={"macs": cost.macs, "params": cost.params},
+        provenance={"space": space.name, "seed": seed, "sample": index},
+    )
