@@ -78,8 +78,14 @@ class Evaluator(ABC, Generic[ConfigT]):
         self.config = config
 
     @abstractmethod
-    def evaluate(self, architecture: Architecture, seed: int) -> Evaluation:
-        """Measure one architecture; the same architecture and seed give the same result (times aside).
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        """Measure one architecture; the same architecture, seed and fidelity give the same result (times aside).
+
+        Args:
+            architecture: The network as it would be deployed.
+            seed: Seed of everything random in the measurement.
+            fidelity: How many times longer than the config says to train; an evaluator that knows one way to measure
+                ignores it. The engine names it only where it is not 1.
 
         A network that cannot be measured is an Evaluation with a status and a reason; an exception is a bug, and the
         engine records it as ``failed``.

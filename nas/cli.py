@@ -29,6 +29,7 @@ def run(command: Callable[[], int]) -> int:
 
     0 done, 1 failed, 2 wrong input, 130 interrupted. Any other exception is a bug and keeps its traceback.
     """
+    sys.path.append(os.getcwd())  # where a user's own package.module:Class lies
     logging.basicConfig(level=os.environ.get("NAS_LOG", "WARNING"), format="%(levelname)s %(name)s: %(message)s")
     try:
         return command()

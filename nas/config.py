@@ -178,3 +178,17 @@ def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:
             base[key] = {_SHORT[key]: base[key][_SHORT[key]], **new}
         else:
             base[key] = {**base[key], **new}
+
+
+def differences(before: SearchConfig, after: SearchConfig) -> list[str]:
+    """The settings in which two searches differ in what they find; more trials or exports are the same search."""
+    old, new = _flat(to_plain(before)), _flat(to_plain(after))
+    names = sorted({*old, *new} - {"trials", "top"})
+    return [f"{name} {old.get(name)}, not {new.get(name)}" for name in names if old.get(name) != new.get(name)]
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

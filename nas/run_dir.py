@@ -1,6 +1,6 @@
 """A run's directory: where everything a search leaves is, and how it is written.
 
-    config.yaml  journal.jsonl  best.yaml  top/*.yaml  trials.csv
+config.yaml  journal.jsonl  best.yaml  top/*.yaml  trials.csv
 """
 
 from __future__ import annotations
@@ -29,32 +29,46 @@ def default_path() -> Path:
     return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
-def create(path: Path, config: SearchConfig) -> Journal:
-    """Make a run directory and its journal with the run's header.
+def check_free(path: Path) -> None:
+    """Refuse to touch what is there.
 
     Raises:
         InputError: There is something at `path` already.
     """
     if path.exists():
         raise InputError(f"--run-dir {path}: exists already; add --resume to go on with it, or name another")
-    write_atomic(path / "config.yaml", configs.to_yaml(config))
+
+
+def open_journal(path: Path, config: SearchConfig) -> Journal:
+    """The run's journal, locked for writing; made with the run's header where there is none yet.
+
+    Raises:
+        InputError: Another process writes to the run, or its journal is damaged.
+    """
+    path.mkdir(parents=True, exist_ok=True)
     journal = Journal(path / JOURNAL)
-    header = {"event": "run", "config": configs.to_plain(config), "versions": configs.versions()}
-    journal.append(header)
+    if next(journal.events(), None) is None:
+        write_atomic(path / "config.yaml", configs.to_yaml(config))
+        journal.append({"event": "run", "config": configs.to_plain(config), "versions": configs.versions()})
     return journal
 
 
-def recorded_config(path: Path) -> dict[str, Any]:
-    """The config in the header of a run's journal.
+def recorded_config(path: Path) -> dict[str, Any] | None:
+    """The config in the header of a run's journal; None if the run was killed before it wrote one.
 
     Raises:
         InputError: There is no run at `path`, or its journal is damaged.
     """
-    if not (path / JOURNAL).is_file():
-        raise InputError(f"--run-dir {path}: no run to resume, {path / JOURNAL} is missing")
-    header = next(read(path / JOURNAL), None)
-    if header is None or header.get("event") != "run":
-        raise InputError(f"{path / JOURNAL}: has no run header; the run ended before it began, delete it")
+    if not path.is_dir():
+        raise InputError(f"--run-dir {path}: no run to resume, there is no such directory")
+    journal = path / JOURNAL
+    header = next(read(journal), None) if journal.exists() else None
+    if header is None:
+        if any(path.iterdir()) and not journal.exists():
+            raise InputError(f"--run-dir {path}: not a run, it has files but no {JOURNAL}")
+        return None
+    if header.get("event") != "run":
+        raise InputError(f"{journal}, line 1: not the header of a run")
     recorded: dict[str, Any] = header["config"]
     return recorded
 

@@ -18,6 +18,8 @@ class Job:
     """The trial it belongs to."""
     architecture: Architecture
     seed: int
+    fidelity: int = 1
+    """How many times longer than usual to train."""
 
 
 class Engine(ABC):

@@ -29,7 +29,9 @@ def evaluate_safely(evaluator: Evaluator[Any], job: Job) -> Evaluation:
     """The job's evaluation; an exception of the evaluator becomes status ``failed`` with its one-line reason."""
     started = time.monotonic()
     try:
-        return evaluator.evaluate(job.architecture, job.seed)
+        if job.fidelity == 1:
+            return evaluator.evaluate(job.architecture, job.seed)
+        return evaluator.evaluate(job.architecture, job.seed, job.fidelity)
     except Exception as error:  # noqa: BLE001 - one bad candidate must not end a search
         _logger.debug("trial %d failed", job.trial, exc_info=True)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,36 @@
+# Everything from a bare clone: needs Python 3.11 or newer, pip and make.
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: search test test-slow check format clean
+
+search: $(INSTALLED)  ## search on the embedded digits; the run directory is printed
+	$(BIN)/nas-search --target-flops 400M
+
+test: $(INSTALLED)  ## the fast tests
+	$(BIN)/pytest -q
+
+test-slow: $(INSTALLED)  ## real searches, real kills, large samples
+	$(BIN)/pytest -q -m "slow and not gpu"
+
+check: $(INSTALLED)  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Installed again only when what is installed changes. The constraints keep pip from swapping the CPU build of torch
+# for gigabytes of CUDA packages where an index offers the CPU build (README, Install).
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

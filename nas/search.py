@@ -1,0 +1,175 @@
+"""``nas-search``: search for a network within a budget of FLOPs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from controller.registry import CONTROLLERS
+from evaluator.registry import DATASETS, EVALUATORS
+from nas import cli, config, run_dir, summary
+from nas.config import SearchConfig
+from nas.engines.local import LocalEngine
+from nas.progress import SearchProgress
+from nas.study import Study, make_problem
+from search_space import named
+from search_space.architecture import Architecture
+from search_space.decision import Space
+from search_space.errors import InputError
+from search_space.space import SearchSpace
+
+DESCRIPTION = """\
+Search for the best convnet within a budget of multiply-adds (the papers' FLOPs).
+
+  nas-search --target-flops 400M                            the embedded digits, minutes on a CPU
+  nas-search --target-flops 400M --data folder:photos       your images: a folder of class folders
+  nas-search --run-dir runs/mine --resume                   go on where a run ended
+
+The run directory holds best.yaml, top/*.yaml, trials.csv, config.yaml and journal.jsonl.
+Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
+"""
+REFERENCE = "efficientnet-b0"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``nas-search``."""
+    return cli.run(lambda: _search(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("nas-search", description=DESCRIPTION, formatter_class=cli.HelpFormatter)
+    what = parser.add_argument_group("what to search")
+    what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image: 400M, 0.4B, 3.9e8 (required)")
+    spaces = ", ".join(named.config_names("spaces"))
+    what.add_argument("--space", metavar="SPACE", help=f"{spaces}, or a YAML file (default: efficientnet)")
+    what.add_argument("--objective", choices=("soft", "hard", "absolute"), help="how FLOPs count (default: soft)")
+    what.add_argument("--exponent", type=float, metavar="W", help="ACC*(FLOPs/T)^W (default: -0.07)")
+    how = parser.add_argument_group("how to search")
+    controllers = ", ".join(CONTROLLERS)
+    how.add_argument("--controller", metavar="NAME", help=f"{controllers} (default: reinforce)")
+    how.add_argument("--preset", metavar="NAME", help="the controller's settings: default, or paper where it has one")
+    how.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32)")
+    how.add_argument("--batch", type=int, metavar="N", help="proposals between two updates (default: 8)")
+    how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same search (default: 0)")
+    score = parser.add_argument_group("how to score a network")
+    score.add_argument("--evaluator", metavar="NAME", help=f"{', '.join(EVALUATORS)} (default: proxy)")
+    score.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")
+    score.add_argument("--epochs", type=int, metavar="N", help="epochs of the short training")
+    score.add_argument("--trial-timeout", type=float, metavar="SECONDS", help="give up on a network after this long")
+    score.add_argument("--device", metavar="NAME", help="auto, cpu or cuda")
+    run = parser.add_argument_group("the run")
+    run.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/<date>-<time>)")
+    run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
+    run.add_argument("--config", metavar="FILE", help="settings as YAML; flags override it")
+    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting: evaluator.epochs=5")
+    run.add_argument("--dry-run", action="store_true", help="show the settings, the space and the time it would take")
+    run.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    return parser
+
+
+def _search(args: argparse.Namespace) -> int:
+    path: Path = args.run_dir or run_dir.default_path()
+    if args.resume and args.run_dir is None:
+        raise InputError("--resume: name the run with --run-dir")
+    recorded = run_dir.recorded_config(path) if args.resume else None
+    if not args.resume:
+        run_dir.check_free(path)
+    settings = _resolve(args, recorded, path)
+    space = load_space(settings)
+    evaluator_class, evaluator_config = config.make("evaluator", settings.evaluator)
+    evaluator = evaluator_class(evaluator_config)
+    if args.dry_run:
+        return summary.plan(settings, space, evaluator)
+    controller_class, controller_config = config.make("controller", settings.controller)
+    problem = make_problem(space, settings.objective, settings.band)
+    with run_dir.open_journal(path, settings) as journal:
+        study = Study(
+            space=space,
+            objective=settings.objective,
+            controller=controller_class(problem, controller_config, settings.seed),
+            journal=journal,
+            num_trials=settings.trials,
+            batch_size=settings.batch,
+            seed=settings.seed,
+        )
+        return _run(path, settings, study, LocalEngine(evaluator), quiet=args.quiet)
+
+
+def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> SearchConfig:
+    """The config from file and flags; a resumed run's own, in which only the number of trials may change."""
+    layers = [recorded] if recorded else []
+    layers += [config.read(args.config)] if args.config else []
+    layers.append(_flags(args))
+    layers += [config.parse_setting(text) for text in args.set]
+    settings = config.resolve(layers)
+    if recorded:
+        before = config.resolve([recorded])
+        changed = config.differences(before, settings)
+        if changed:
+            raise InputError(f"--resume: {path} was begun with other settings: {'; '.join(changed)}")
+        if settings.trials < before.trials:
+            raise InputError(f"--trials {settings.trials}: {path} was begun with {before.trials}; a run can only grow")
+    return settings
+
+
+def _flags(args: argparse.Namespace) -> dict[str, Any]:
+    """The flags that were given, as nested settings."""
+    given = {
+        "target_flops": args.target_flops,
+        "space": args.space,
+        "trials": args.trials,
+        "batch": args.batch,
+        "seed": args.seed,
+        "controller": {"name": args.controller, "preset": args.preset},
+        "evaluator": {
+            "name": args.evaluator,
+            "data": args.data,
+            "epochs": args.epochs,
+            "timeout": args.trial_timeout,
+            "device": args.device,
+        },
+        "objective": {"kind": args.objective, "alpha": args.exponent, "beta": args.exponent},
+    }
+    flags: dict[str, Any] = {}
+    for key, value in given.items():
+        if isinstance(value, dict):
+            value = {name: item for name, item in value.items() if item is not None} or None
+        if value is not None:
+            flags[key] = value
+    return flags
+
+
+def load_space(settings: SearchConfig) -> Space:
+    """A space by name, file or import path, that can hold a network of the target.
+
+    Raises:
+        InputError: No such space, or the target is outside its range.
+    """
+    if ":" in settings.space and not Path(settings.space).exists():
+        own: Space = named.import_object(settings.space, "space")
+        return own
+    space = SearchSpace.load(settings.space)
+    space.check_target(settings.target_flops)
+    return space
+
+
+def _run(path: Path, settings: SearchConfig, study: Study, engine: LocalEngine, *, quiet: bool) -> int:
+    """Search, export as it goes, and print the result."""
+    try:
+        with SearchProgress(study, quiet=quiet) as progress:
+            for trial in study.run(engine):
+                progress.update(trial)
+                if trial == study.best:
+                    run_dir.export(path, study, settings)
+            if study.best is not None:
+                study.evaluate_reference(REFERENCE, Architecture.load(REFERENCE), engine)
+    except KeyboardInterrupt:
+        run_dir.export(path, study, settings)
+        done = sum(trial.evaluation is not None for trial in study.trials)
+        cli.say(f"Stopped after {done} of {settings.trials} trials; nothing finished is lost. To go on:")
+        cli.say(f"  nas-search --run-dir {path} --resume")
+        return cli.INTERRUPTED
+    run_dir.export(path, study, settings)
+    return summary.result(path, study, REFERENCE)

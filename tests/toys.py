@@ -1,0 +1,33 @@
+"""Small stand-ins for the real parts, for tests of what surrounds them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from evaluator.base import Evaluation, Evaluator
+from search_space.architecture import Architecture
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyConfig:
+    sleep: float = 0.0
+    fail_every: int = 0
+    """Fail networks whose digest divides by this; 0 for none."""
+
+
+class ToyEvaluator(Evaluator[ToyConfig]):
+    """Accuracy from a digest of the network and the seed, in no time."""
+
+    Config = ToyConfig
+    presets: ClassVar[dict[str, Any]] = {"default": ToyConfig()}
+
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        digest = int(hashlib.sha256(f"{architecture.key}/{seed}".encode()).hexdigest()[:8], 16)
+        time.sleep(self.config.sleep)
+        if self.config.fail_every and digest % self.config.fail_every == 0:
+            raise RuntimeError("this network always fails")
+        accuracy = digest / 16**8
+        return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy,), losses=(1 - accuracy,), seconds=0.01)
