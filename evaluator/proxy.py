@@ -1,0 +1,184 @@
+"""The proxy: train a candidate from scratch for a few epochs, small, and score it on held-out training images.
+
+MnasNet (arXiv:1807.11626, section 5) trains each candidate for five epochs on ImageNet; here the network is also
+narrower and its images smaller, so that a trial takes seconds. The score ranks candidates; it is no forecast.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from evaluator.base import Evaluation, Evaluator
+from evaluator.data import CACHE_DIR, Images, load_dataset, split
+from evaluator.training import Recipe, check, fit
+from search_space.architecture import Architecture
+from search_space.builder import build_model
+from search_space.errors import InputError
+from search_space.scaling import scale
+from search_space.seeding import derive_seed
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyConfig(Recipe):
+    """What is trained on what, how, and where. The defaults suit digits on two CPU cores.
+
+    Raises:
+        InputError: Fields out of range, by name, with their values and what is allowed.
+    """
+
+    data: str = "digits"
+    """Data set: ``digits``, ``fashion-mnist:DIR``, ``mnist:DIR``, ``cifar10:DIR``, ``folder:DIR``, or a user's own
+    ``package.module:function``."""
+    resolution: int | None = None
+    """Side of the images, pixels; None for the data set's own (digits 16, folders 64, others as they are)."""
+    width: float = 0.5
+    """Factor on all channels of the candidate while it is trained."""
+    unstrided: int = 1
+    """How many of the first strided stages run at stride 1: small images would vanish in five strides."""
+    validation_share: float = 0.25
+    """Share of each class's training images that is held out to score on."""
+    max_images: int | None = None
+    """Use at most about this many training images, held-out ones included; None for all."""
+    split_seed: int = 0
+    """Which images are held out; the same for all candidates, whatever their seeds."""
+    timeout: float = 600.0
+    """Seconds after which a trial is given up."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; ``auto`` takes a GPU if there is one."""
+    threads: int = 1
+    """CPU threads of a trial. Part of the result: sums are taken in another order with another number."""
+    cache_dir: str = str(CACHE_DIR)
+    """Where decoded image folders are kept."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(
+            (self.resolution is None or 8 <= self.resolution <= 1024, "resolution", self.resolution, "8 to 1024"),
+            (0 < self.width <= 4, "width", self.width, "above 0 and at most 4"),
+            (self.unstrided >= 0, "unstrided", self.unstrided, "at least 0"),
+            (0 < self.validation_share < 1, "validation_share", self.validation_share, "between 0 and 1"),
+            (self.max_images is None or self.max_images >= 20, "max_images", self.max_images, "at least 20"),
+            (self.timeout > 0, "timeout", self.timeout, "above 0 seconds"),
+            (self.device in ("auto", "cpu", "cuda"), "device", self.device, "auto, cpu or cuda"),
+            (1 <= self.threads <= 1024, "threads", self.threads, "1 to 1024"),
+        )
+
+
+class Proxy(Evaluator[ProxyConfig]):
+    """Short training from scratch; the data are loaded once, when it is made."""
+
+    Config: ClassVar[type] = ProxyConfig
+    presets: ClassVar[dict[str, ProxyConfig]] = {"default": ProxyConfig()}
+
+    def __init__(self, config: ProxyConfig) -> None:
+        """Load, split and place the data.
+
+        Raises:
+            InputError: The data cannot be read, or there is no such device.
+        """
+        super().__init__(config)
+        if config.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("device must be cpu or auto where there is no CUDA device, got 'cuda'")
+        on_gpu = config.device != "cpu" and torch.cuda.is_available()
+        self.device = torch.device("cuda" if on_gpu else "cpu")
+        dataset = load_dataset(config.data, config.resolution, Path(config.cache_dir), _log_progress())
+        self._dataset = dataset
+        labels = dataset.train.labels
+        chosen = torch.arange(len(labels))
+        if config.max_images and config.max_images < len(labels):
+            chosen = split(labels, config.max_images / len(labels), derive_seed(config.split_seed, "limit"))[1]
+        train, validation = split(labels[chosen], config.validation_share, config.split_seed)
+        self._train = self._place(dataset.train[chosen[train]])
+        self._validation = self._place(dataset.train[chosen[validation]])
+
+    def evaluate(self, architecture: Architecture, seed: int) -> Evaluation:
+        """Train the candidate in small and score it; out of memory is ``infeasible``."""
+        start = time.monotonic()
+        with _threads(self.config.threads), torch.backends.cudnn.flags(deterministic=True):
+            try:
+                weights = torch.Generator().manual_seed(derive_seed(seed, "weights"))
+                model = build_model(self.miniature(architecture), generator=weights).to(self.device)
+                evaluation = fit(
+                    model,
+                    self._train,
+                    self._validation,
+                    self.config,
+                    mirror=self._dataset.mirror,
+                    seed=seed,
+                    deadline=start + self.config.timeout,
+                )
+            except (MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                reason = f"out of memory on {self.device.type}: {str(error).splitlines()[0]}"
+                evaluation = Evaluation(status="infeasible", reason=reason)
+        return dataclasses.replace(evaluation, seconds=time.monotonic() - start)
+
+    def miniature(self, architecture: Architecture) -> Architecture:
+        """The network that is trained in a candidate's place: narrower, for small images and these classes.
+
+        Dropout is left out: a training of a few epochs underfits.
+        """
+        resolution = self._train.images.shape[-1]
+        small = scale(architecture, self.config.width, 1.0, resolution, dropout=0.0)
+        strided = [i for i, stage in enumerate(small.stages) if stage.stride == 2][: self.config.unstrided]
+        stages = tuple(
+            dataclasses.replace(stage, stride=1) if i in strided else stage for i, stage in enumerate(small.stages)
+        )
+        return dataclasses.replace(small, stages=stages, classes=len(self._dataset.classes))
+
+    def describe(self) -> dict[str, Any]:
+        """Data set, images, device and epochs, for the run's record."""
+        return {
+            "data": self._dataset.name,
+            "classes": len(self._dataset.classes),
+            "train_images": len(self._train),
+            "validation_images": len(self._validation),
+            "resolution": self._train.images.shape[-1],
+            "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
+            "epochs": self.config.epochs,
+        }
+
+    def _place(self, data: Images) -> Images:
+        return Images(data.images.to(self.device), data.labels.to(self.device))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """CUDA has an exception of its own; the CPU allocator raises a RuntimeError."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "allocate memory" in str(error) or "out of memory" in str(error)
+
+
+def _log_progress(every_secs: float = 5.0) -> Any:
+    """A progress callback that logs at most one line in so many seconds."""
+    last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= every_secs:
+            last = time.monotonic()
+            _logger.info("decoded %d of %d images", done, total)
+
+    return report

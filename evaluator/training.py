@@ -1,0 +1,264 @@
+"""Training a small classifier in little time, on tensors: no image object, no worker, no copy per image.
+
+What makes short trainings from scratch learn: a classifier that starts near zero, residual blocks that start as the
+identity (the last BatchNorm's scale is zero; arXiv:1706.02677, section 5.1), AdamW with a learning rate that rises
+and falls once (arXiv:1708.07120), channels_last memory, and BatchNorm statistics that follow within tens of steps.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from evaluator.base import Evaluation
+from evaluator.data import Images
+from search_space.errors import InputError
+from search_space.layers import MBConvLayer, ResidualLayer, SeparableLayer
+from search_space.seeding import derive_seed
+
+WARM_UP = 0.3  # share of the steps in which the learning rate rises, as in the one-cycle policy
+CLASSIFIER_SCALE = 0.03  # the usual classifier starts ten classes at a loss of 5 instead of log 10 = 2.3
+BATCHNORM_MOMENTUM = 0.1  # deviates from EfficientNet's 0.01, whose averages need hundreds of steps
+EXPLOSION = 20.0  # a loss this many times that of guessing has exploded
+SCORE_BATCH = 500  # images scored at once
+STEPS_PER_CHECK = 16  # on a GPU: looking at a loss waits for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained.
+
+    Raises:
+        InputError: Fields out of range, by name, with their values and what is allowed.
+    """
+
+    epochs: int = 4
+    """Passes over the training images."""
+    batch_size: int = 64
+    """Images a step."""
+    learning_rate: float = 5e-3
+    """Peak of AdamW's learning rate."""
+    weight_decay: float = 0.02
+    """AdamW's decay of weights; normalisation and biases do not decay."""
+    label_smoothing: float = 0.1
+    """Share of the target spread over all classes; EfficientNet section 5.2."""
+
+    def __post_init__(self) -> None:
+        check(
+            (self.epochs >= 1, "epochs", self.epochs, "at least 1"),
+            (self.batch_size >= 2, "batch_size", self.batch_size, "at least 2: BatchNorm needs two images"),
+            (self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0"),
+            (self.weight_decay >= 0, "weight_decay", self.weight_decay, "at least 0"),
+            (0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "from 0 to below 1"),
+        )
+
+
+def check(*rules: tuple[bool, str, object, str]) -> None:
+    """Raise one InputError for all rules that do not hold: (holds, field, value, what is allowed)."""
+    broken = [f"{field} must be {allowed}, got {value!r}" for holds, field, value, allowed in rules if not holds]
+    if broken:
+        raise InputError("; ".join(broken))
+
+
+class _Diverged(Exception):
+    pass
+
+
+class _OutOfTime(Exception):
+    pass
+
+
+def fit(
+    model: nn.Module,
+    train: Images,
+    validation: Images,
+    recipe: Recipe,
+    *,
+    mirror: bool,
+    seed: int,
+    deadline: float = math.inf,
+) -> Evaluation:
+    """Train a network from scratch and score it after each epoch.
+
+    Args:
+        model: On the device of the images; changed in place.
+        train: Images to train on, uint8.
+        validation: Images to score on, uint8.
+        recipe: Epochs, batch size, learning rate, ...
+        mirror: Whether images may be flipped left to right.
+        seed: Order, crops and flips are derived from it.
+        deadline: `time.monotonic()` after which to give up.
+
+    Returns:
+        Status ``ok`` with the last epoch's accuracy, ``diverged`` or ``timeout``.
+    """
+    start, curve, losses = time.monotonic(), [], []
+    status, reason = "ok", ""
+    try:
+        for accuracy, loss in _epochs(model, train, validation, recipe, mirror, seed, deadline):
+            curve.append(accuracy)
+            losses.append(loss)
+    except _Diverged as error:
+        status, reason = "diverged", str(error)
+    except _OutOfTime:
+        allowed = deadline - start
+        status, reason = "timeout", f"not done after {allowed:.1f} s: {len(curve)} of {recipe.epochs} epochs"
+    return Evaluation(
+        status=status,  # type: ignore[arg-type]
+        accuracy=curve[-1] if status == "ok" else None,
+        reason=reason,
+        curve=tuple(curve),
+        losses=tuple(losses),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _epochs(
+    model: nn.Module,
+    train: Images,
+    validation: Images,
+    recipe: Recipe,
+    mirror: bool,
+    seed: int,
+    deadline: float,
+) -> Iterator[tuple[float, float]]:
+    """Train; after each epoch, validation accuracy and loss."""
+    device = train.images.device
+    trainer = Trainer(model, channel_statistics(train.images), recipe, mirror)
+    generator = torch.Generator(device).manual_seed(derive_seed(seed, "train"))
+    batch_size = min(recipe.batch_size, len(train))
+    per_epoch = len(train) // batch_size
+    limit = EXPLOSION * math.log(len(train.labels.unique()))
+    pending: list[torch.Tensor] = []
+    for epoch in range(recipe.epochs):
+        model.train()
+        order = torch.randperm(len(train), generator=generator, device=device)
+        for index in range(per_epoch):
+            done = epoch * per_epoch + index
+            trainer.set_learning_rate(one_cycle(done, recipe.epochs * per_epoch, recipe.learning_rate))
+            pending.append(trainer.step(train[order[index * batch_size : (index + 1) * batch_size]], generator))
+            if device.type == "cpu" or len(pending) == STEPS_PER_CHECK or index == per_epoch - 1:
+                worst = max(torch.stack(pending).tolist(), key=lambda loss: math.inf if math.isnan(loss) else loss)
+                pending.clear()
+                if not worst <= limit:
+                    raise _Diverged(f"training loss {worst:.3g} at step {done + 1}, epoch {epoch + 1}")
+            if time.monotonic() > deadline:
+                raise _OutOfTime
+        accuracy, loss = trainer.score(validation, deadline)
+        if not math.isfinite(loss):
+            raise _Diverged(f"validation loss {loss:.3g} after epoch {epoch + 1}")
+        yield accuracy, loss
+
+
+class Trainer:
+    """The training step and the score of one network on one device."""
+
+    def __init__(
+        self, model: nn.Module, statistics: tuple[torch.Tensor, torch.Tensor], recipe: Recipe, mirror: bool
+    ) -> None:
+        """Prepare the network and its optimizer.
+
+        Args:
+            model: On its device; its start and memory format are changed.
+            statistics: Mean and standard deviation (1, C, 1, 1) of the pixels, 0 to 255.
+            recipe: Learning rate, weight decay and label smoothing are used.
+            mirror: Whether images may be flipped left to right.
+        """
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mean, self.std = statistics
+        self.label_smoothing = recipe.label_smoothing
+        self.mirror = mirror
+        self.device = self.mean.device
+        start_small(model)
+        groups = [
+            {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": recipe.weight_decay},
+            {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+
+    def set_learning_rate(self, value: float) -> None:
+        """Use this learning rate from the next step on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = value
+
+    def step(self, batch: Images, generator: torch.Generator) -> torch.Tensor:
+        """One step on a batch, in training mode; the loss, on the device."""
+        images = augment(batch.images, generator, self.mirror)
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._precision():
+            logits = self.model(self._normalise(images))
+            loss = functional.cross_entropy(logits.float(), batch.labels, label_smoothing=self.label_smoothing)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    @torch.inference_mode()
+    def score(self, data: Images, deadline: float = math.inf) -> tuple[float, float]:
+        """Accuracy in [0, 1] and mean cross-entropy, nats, in evaluation mode."""
+        self.model.eval()
+        correct, loss = 0.0, 0.0
+        for first in range(0, len(data), SCORE_BATCH):
+            labels = data.labels[first : first + SCORE_BATCH]
+            with self._precision():
+                logits = self.model(self._normalise(data.images[first : first + SCORE_BATCH])).float()
+            correct += float((logits.argmax(1) == labels).sum())
+            loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+            if time.monotonic() > deadline:
+                raise _OutOfTime
+        return correct / len(data), loss / len(data)
+
+    def _normalise(self, images: torch.Tensor) -> torch.Tensor:
+        normal = (images.float() - self.mean) / self.std
+        return normal.contiguous(memory_format=torch.channels_last)
+
+    def _precision(self) -> torch.autocast:
+        """bf16 on a GPU; fp32 on a CPU, where bf16 is slower: the backward pass of depthwise convolutions."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+
+
+def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation (1, C, 1, 1) of at most 10,000 uint8 images (N, C, H, W), pixels 0 to 255."""
+    stride = max(1, len(images) // 10_000)
+    pixels = images[::stride].float()
+    return pixels.mean((0, 2, 3), keepdim=True), pixels.std((0, 2, 3), keepdim=True).clamp_min(1.0)
+
+
+def augment(images: torch.Tensor, generator: torch.Generator, mirror: bool) -> torch.Tensor:
+    """Each image of a batch (N, C, H, W) moved by up to an eighth of its side and, where allowed, flipped."""
+    count, _, side, _ = images.shape
+    margin = max(1, side // 8)
+    windows = functional.pad(images, [margin] * 4).unfold(2, side, 1).unfold(3, side, 1)  # (N, C, Y, X, H, W)
+    offsets = torch.randint(2 * margin + 1, (2, count), generator=generator, device=images.device)
+    moved = windows[torch.arange(count, device=images.device), :, offsets[0], offsets[1]]
+    if not mirror:
+        return moved
+    flip = torch.rand(count, generator=generator, device=images.device) < 0.5
+    return torch.where(flip[:, None, None, None], moved.flip(3), moved)
+
+
+def one_cycle(step: int, steps: int, peak: float) -> float:
+    """Learning rate of a step: linear up to the peak over the first `WARM_UP` of the steps, linear down to zero."""
+    warm = max(1, round(WARM_UP * steps))
+    return peak * min((step + 1) / warm, (steps - step) / max(1, steps - warm + 1), 1.0)
+
+
+@torch.no_grad()
+def start_small(model: nn.Module) -> None:
+    """Let the classifier start near zero and residual layers as the identity, and BatchNorm follow quickly."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = BATCHNORM_MOMENTUM
+        elif isinstance(module, nn.Linear):
+            module.weight.mul_(CLASSIFIER_SCALE)
+        elif isinstance(module, ResidualLayer) and module.shortcut is not None:
+            # Only where BatchNorm is the branch's last word: a ReLU after a zero scale would never wake up.
+            if isinstance(module, MBConvLayer):
+                module.bn3.weight.zero_()
+            elif isinstance(module, SeparableLayer):
+                module.bn2.weight.zero_()
