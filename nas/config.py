@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import metadata
 from typing import Any
@@ -66,7 +66,7 @@ class SearchConfig:
             raise InputError(f"band must be two rising numbers from 0, got {list(self.band)}")
 
 
-def resolve(layers: list[Mapping[str, Any]]) -> SearchConfig:
+def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     """Merge layers of settings, later ones over earlier ones, into a checked config.
 
     Args:

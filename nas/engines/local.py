@@ -32,7 +32,7 @@ def evaluate_safely(evaluator: Evaluator[Any], job: Job) -> Evaluation:
         if job.fidelity == 1:
             return evaluator.evaluate(job.architecture, job.seed)
         return evaluator.evaluate(job.architecture, job.seed, job.fidelity)
-    except Exception as error:  # noqa: BLE001 - one bad candidate must not end a search
+    except Exception as error:
         _logger.debug("trial %d failed", job.trial, exc_info=True)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         return Evaluation(status="failed", reason=reason, seconds=time.monotonic() - started)

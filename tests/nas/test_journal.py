@@ -98,7 +98,7 @@ def test_the_lock_holds_between_processes_and_dies_with_its_process(path: Path) 
 
 
 def test_a_missing_journal_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing.jsonl: cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"nothing\.jsonl: cannot be read: No such file"):
         list(read(tmp_path / "nothing.jsonl"))
 
 

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from controller.base import Controller, Outcome, Problem
+from controller.random_search import RandomSearch
+from evaluator.base import Evaluation
+from evaluator.objective import Objective
+from nas.engines.base import Engine, Job
+from nas.engines.local import LocalEngine
+from nas.journal import Journal, read
+from nas.study import Study, make_problem
+from search_space.architecture import Architecture
+from search_space.decision import Tokens
+from search_space.errors import InputError
+from search_space.space import SearchSpace
+from tests.toys import ToyConfig, ToyEvaluator
+
+OBJECTIVE = Objective(target_macs=400_000_000)
+
+
+class Fixed(Controller[Any]):
+    """Proposes what it is given and remembers what it is told."""
+
+    Config = dict
+    presets = {"default": {}}  # noqa: RUF012 - a toy
+
+    def __init__(self, proposals: list[Tokens]) -> None:
+        self.proposals = proposals
+        self.told: list[list[Outcome]] = []
+
+    def ask(self, batch: int, count: int) -> list[Tokens]:
+        return self.proposals[2 * batch : 2 * batch + count]
+
+    def tell(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        self.told.append(list(outcomes))
+        return {"told": len(self.told)}
+
+
+class Shuffled(Engine):
+    """Finishes jobs last to first."""
+
+    def __init__(self) -> None:
+        self.inner = LocalEngine(ToyEvaluator(ToyConfig()))
+        self.seen: list[int] = []
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Evaluation]]:
+        for trial, evaluation in self.inner.run(list(reversed(jobs))):
+            self.seen.append(trial)
+            yield trial, evaluation
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return SearchSpace.load("accel-nasbench")
+
+
+OPEN: list[Journal] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_journals() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def make_study(path: Path, space: SearchSpace, controller: Controller[Any] | None = None, trials: int = 6) -> Study:
+    problem = make_problem(space, OBJECTIVE, None)
+    controller = controller or RandomSearch(problem, RandomSearch.Config(), 0)
+    OPEN.append(Journal(path))
+    return Study(
+        space=space,
+        objective=OBJECTIVE,
+        controller=controller,
+        journal=OPEN[-1],
+        num_trials=trials,
+        batch_size=2,
+        seed=0,
+    )
+
+
+def events(path: Path) -> list[dict[str, Any]]:
+    """What a journal says, in trial order within a batch, times aside."""
+    rows = list(read(path))
+    for row in rows:
+        row.get("evaluation", {}).pop("seconds", None)
+    return sorted(rows, key=lambda r: (r.get("trial", -1) // 2 if r["event"] == "finished" else -1, str(r)))
+
+
+def test_runs_all_trials_and_remembers_them(tmp_path: Path, space: SearchSpace) -> None:
+    study = make_study(tmp_path / "j", space)
+    finished = list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    assert [trial.number for trial in finished] == list(range(6))
+    best = max(finished, key=lambda trial: trial.reward or 0)
+    assert study.best == best
+    assert study.ranking()[0].number == best.number
+    assert best.reward == pytest.approx(OBJECTIVE.reward(best.evaluation.accuracy, best.macs))  # type: ignore[union-attr]
+    kinds = [row["event"] for row in read(tmp_path / "j")]
+    assert kinds == ["proposed", "finished", "finished", "updated"] * 3
+
+
+def test_the_order_in_which_evaluations_finish_changes_nothing(tmp_path: Path, space: SearchSpace) -> None:
+    list(make_study(tmp_path / "a", space).run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    engine = Shuffled()
+    list(make_study(tmp_path / "b", space).run(engine))
+    assert engine.seen == [1, 0, 3, 2, 5, 4]
+    assert events(tmp_path / "a") == events(tmp_path / "b")
+
+
+@pytest.mark.parametrize("lines", range(13))
+def test_resuming_after_any_event_gives_the_journal_of_an_unbroken_run(
+    tmp_path: Path, space: SearchSpace, lines: int
+) -> None:
+    list(make_study(tmp_path / "whole", space).run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    kept = (tmp_path / "whole").read_bytes().splitlines(keepends=True)[:lines]
+    (tmp_path / "part").write_bytes(b"".join(kept))
+    list(make_study(tmp_path / "part", space).run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    assert (tmp_path / "part").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_network_seen_before_is_told_again_but_not_trained_again(tmp_path: Path, space: SearchSpace) -> None:
+    generator = np.random.default_rng(0)
+    a, b = (space.encode(space.sample(generator)) for _ in range(2))
+    controller = Fixed([a, a, b, a])
+    engine = Shuffled()
+    study = make_study(tmp_path / "j", space, controller, trials=4)
+    list(study.run(engine))
+    assert engine.seen == [0, 2]
+    assert [trial.repeat_of for trial in study.trials] == [None, 0, None, 0]
+    first, second = controller.told
+    assert first[0] == first[1] == second[1]
+    assert [trial.number for trial in study.ranking()] == sorted({0, 2}, key=lambda n: -(study.trials[n].reward or 0))
+
+
+def test_a_failing_evaluation_is_recorded_and_the_search_goes_on(tmp_path: Path, space: SearchSpace) -> None:
+    study = make_study(tmp_path / "j", space)
+    list(study.run(LocalEngine(ToyEvaluator(ToyConfig(fail_every=1)))))
+    assert study.best is None
+    assert study.ranking() == []
+    for trial in study.trials:
+        assert trial.reward == 0
+        assert trial.evaluation is not None
+        assert trial.evaluation.status == "failed"
+        assert trial.evaluation.reason == "RuntimeError: this network always fails"
+
+
+def test_more_trials_go_on_where_a_run_ended(tmp_path: Path, space: SearchSpace) -> None:
+    list(make_study(tmp_path / "j", space, trials=4).run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    list(make_study(tmp_path / "whole", space, trials=6).run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    OPEN[0].close()
+    assert len(list(make_study(tmp_path / "j", space, trials=6).run(LocalEngine(ToyEvaluator(ToyConfig()))))) == 2
+    assert (tmp_path / "j").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_reference_is_evaluated_once_a_run(tmp_path: Path, space: SearchSpace) -> None:
+    engine = Shuffled()
+    study = make_study(tmp_path / "j", space)
+    first = study.evaluate_reference("b0", Architecture.load("efficientnet-b0"), engine)
+    study.journal.close()
+    again = make_study(tmp_path / "j", space).evaluate_reference("b0", Architecture.load("efficientnet-b0"), engine)
+    assert first == again
+    assert engine.seen == [-1]
+
+
+def test_the_journal_of_another_space_is_refused(tmp_path: Path, space: SearchSpace) -> None:
+    study = make_study(tmp_path / "j", space)
+    list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    study.journal.close()
+    with pytest.raises(InputError, match=r"j: its proposals have \d+ decisions, not the space's"):
+        make_study(tmp_path / "j", SearchSpace.load("mnasnet"))
+
+
+def test_the_band_confines_what_may_be_proposed(space: SearchSpace) -> None:
+    b0 = space.encode(Architecture.load("efficientnet-b0"))
+    problem: Problem = make_problem(space, OBJECTIVE, (0.9, 1.1))
+    assert problem.admissible(b0)
+    assert not make_problem(space, OBJECTIVE, (1.0, 1.1)).admissible(b0)
+    assert make_problem(space, OBJECTIVE, None).admissible(b0)
+    assert problem.network(b0) == Architecture.load("efficientnet-b0").key
+    assert problem.reward(b0, 0.5) == pytest.approx(0.5 * (385_814_752 / 400_000_000) ** -0.07)
