@@ -1,0 +1,42 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def timm() -> ModuleType:
+    """The timm library, or a skip."""
+    torch = pytest.importorskip("torch")
+    library = torch.library.Library("torchvision", "DEF")
+    try:
+        # timm imports torchvision, which fails beside a CPU build of torch unless these operators are known.
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    except RuntimeError:
+        pass  # a torchvision with its own operators
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other people's imports
+        try:
+            module = importlib.import_module("timm")
+        except ImportError as error:
+            pytest.skip(f"timm cannot be imported: {error}")
+    module._operators = library  # they live as long as the object
+    return module
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Reference data beside the repository, or a skip."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no reference data: {folder} is absent")
+    return folder

@@ -1,0 +1,34 @@
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("search_space", "controller", "evaluator", "nas")
+# Registries are tested by the suites that run over them.
+MODULES = [
+    path.relative_to(ROOT)
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if path.name not in ("__init__.py", "registry.py")
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_every_module_has_a_test_file(module: Path) -> None:
+    assert (ROOT / "tests" / module.parent / f"test_{module.name}").is_file()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_package_files_are_docstrings_only(package: str) -> None:
+    for path in (ROOT / package).rglob("__init__.py"):
+        assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
+
+
+def test_tests_have_no_package_files() -> None:
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_files_stay_small(module: Path) -> None:
+    assert len((ROOT / module).read_text().splitlines()) <= 300
