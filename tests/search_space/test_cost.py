@@ -1,0 +1,120 @@
+import dataclasses
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search_space.architecture import Architecture, Stage
+from search_space.cost import Cost, count
+from search_space.space import SearchSpace
+
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
+CHANNELS = (16, 24, 40, 80, 112, 192, 320)
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "params"),
+    [
+        ("efficientnet-b0", 385_814_752, 5_288_548),
+        ("mnasnet-a1", 311_579_072, 3_887_038),
+        ("mnasnet-b1", 314_415_872, 4_383_312),
+    ],
+)
+def test_published_networks(name: str, macs: int, params: int) -> None:
+    cost = count(Architecture.load(name))
+    assert (cost.macs, cost.params) == (macs, params)
+
+
+def test_parts_of_b0() -> None:
+    cost = count(Architecture.load("efficientnet-b0"))
+    assert cost.conv == 349_375_488
+    assert cost.depthwise == 34_532_064
+    assert cost.squeeze_excite == 627_200
+    assert cost.classifier == 1_280_000
+
+
+def test_one_layer_by_hand() -> None:
+    stage = Stage(op="mbconv", expand=3, kernel=5, stride=2, channels=6, se=0.5)
+    cost = count(Architecture(resolution=7, classes=2, stem=4, stages=(stage,), head=10))
+    # sides: 7 -> 4 (stem) -> 2 (block); 4 channels expanded to 12, squeezed to 2
+    assert cost == Cost(
+        conv=27 * 4 * 16 + 4 * 12 * 16 + 12 * 6 * 4 + 6 * 10 * 4,
+        depthwise=25 * 12 * 4,
+        squeeze_excite=2 * 12 * 2,
+        classifier=10 * 2,
+        params=(27 * 4 + 8)
+        + (4 * 12 + 24)
+        + (25 * 12 + 24)
+        + (12 * 2 + 2 + 2 * 12 + 12)
+        + (12 * 6 + 12)
+        + (6 * 10 + 20)
+        + (10 * 2 + 2),
+        batchnorm_elements=4 * 16 + 12 * 16 + 12 * 4 + 6 * 4 + 10 * 4,
+        squeeze_excite_pool_elements=12 * 4 + 12,
+        head_pool_elements=10 * 4 + 10,
+    )
+
+
+def test_convolution_stage_by_hand() -> None:
+    stage = Stage(op="conv", kernel=3, channels=8, layers=3, se=0.25)
+    cost = count(Architecture(resolution=8, classes=2, stem=4, stages=(stage,), head=10))
+    assert cost.conv == 27 * 4 * 16 + (9 * 4 * 8 + 2 * 9 * 8 * 8) * 16 + 8 * 10 * 16
+    assert cost.depthwise == 0
+    assert cost.squeeze_excite == 2 * 8 * 1 + 2 * (2 * 8 * 2)
+
+
+def test_equal_networks_cost_the_same() -> None:
+    architecture = SearchSpace.load("efficientnet").sample(np.random.default_rng(0))
+    stages = [dataclasses.replace(stage, layers=1) for stage in architecture.stages for _ in range(stage.layers)]
+    split, repeated = [], -1
+    for stage in architecture.stages:
+        for index in range(stage.layers):
+            repeated += 1
+            split.append(dataclasses.replace(stages[repeated], stride=stage.stride if index == 0 else 1))
+    other = dataclasses.replace(architecture, stages=tuple(split))
+    assert other.key == architecture.key
+    assert count(other) == count(architecture)
+
+
+def accel_nasbench(archive: Path) -> list[tuple[Architecture, float, float]]:
+    """(network, stored MACs in millions, stored parameters in millions)."""
+    rows = []
+    with tarfile.open(archive) as files:
+        for member in files:
+            if not member.name.endswith(".json"):
+                continue
+            handle = files.extractfile(member)
+            assert handle is not None
+            data = json.load(io.TextIOWrapper(handle))
+            choices, info = data["architecture"], data["model_info"]
+            stages = tuple(
+                Stage(
+                    op="mbconv",
+                    expand=choices[f"block{i}_e"],
+                    kernel=choices[f"block{i}_k"],
+                    stride=STRIDES[i],
+                    channels=CHANNELS[i],
+                    layers=choices[f"block{i}_l"],
+                    se=0.25 if choices[f"block{i}_se"] else 0,
+                )
+                for i in range(7)
+            )
+            rows.append((Architecture(stages=stages), info["macs"], info["params"]))
+    return rows
+
+
+def test_five_thousand_published_networks(shared_data: Path) -> None:
+    rows = accel_nasbench(shared_data / "accel-nasbench" / "anb_dataset_jsons.tar.gz")
+    assert len(rows) == 5138
+    space = SearchSpace.load("accel-nasbench")
+    for architecture, macs, params in rows:
+        cost = count(architecture)
+        # Their profiler adds BatchNorm at 4 an output element, and the elements of the pools.
+        stored = cost.macs + 4 * cost.batchnorm_elements + cost.squeeze_excite_pool_elements + cost.head_pool_elements
+        assert stored == round(macs * 1e6)
+        assert cost.params == round(params * 1e6)
+        assert space.decode(space.encode(architecture)).key == architecture.key
+    assert len({architecture.key for architecture, _, _ in rows}) == 5125
