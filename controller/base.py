@@ -70,7 +70,7 @@ class Controller(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def ask(self, batch: int, count: int) -> list[Tokens]:
-        """Propose `count` admissible token sequences for batch number `batch`.
+        """Propose `count` admissible token sequences for batch number `batch`, or fewer; none ends the study.
 
         Raises:
             NasError: No admissible proposal was found within the bound on tries.

@@ -8,7 +8,7 @@ which evaluations finish, or how often the run was killed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,16 @@ class Trial:
     def ok(self) -> bool:
         """Whether the trial is finished with an accuracy."""
         return self.evaluation is not None and self.evaluation.status == "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """How to measure a proposal, where one network may be measured in several ways."""
+
+    fidelity: int = 1
+    """How many times longer than usual to train."""
+    repeat: int = 0
+    """Proposals of the same repeat share one seed, whatever their networks: their comparison is paired."""
 
 
 def make_problem(space: Space, objective: Objective, band: tuple[float, float] | None) -> Problem:
@@ -90,6 +100,7 @@ class Study:
         num_trials: int,
         batch_size: int,
         seed: int,
+        measurement: Callable[[Tokens], Measurement] | None = None,
     ) -> None:
         """Take up the journal where it ends.
 
@@ -98,9 +109,12 @@ class Study:
             objective: Accuracy and MACs to reward.
             controller: Fresh; it is told the journal's finished batches again.
             journal: Its first event, the run header, is written by the caller.
-            num_trials: When to stop; repeats of a network count as trials.
+            num_trials: When to stop, unless the controller has nothing left to propose before; repeats of a network
+                count as trials.
             batch_size: Trials the controller proposes and learns from at a time.
             seed: The run's seed.
+            measurement: How to measure a proposal; a network is trained once for each of its measurements. None
+                trains each network once, with a seed of its own.
 
         Raises:
             InputError: The journal is damaged or holds proposals of another space.
@@ -112,11 +126,12 @@ class Study:
         self.num_trials = num_trials
         self.batch_size = batch_size
         self.seed = seed
+        self.measurement = measurement
         self.trials: list[Trial] = []
         self.signals: list[dict[str, Any]] = []
         self.references: dict[str, Evaluation] = {}
         self._batches: list[range] = []
-        self._first_of: dict[str, int] = {}
+        self._first_of: dict[tuple[str, Measurement | None], int] = {}
         for event in journal.events():
             self._replay(event)
 
@@ -154,13 +169,16 @@ class Study:
     def _all_batches(self) -> Iterator[range]:
         """Batches that are not learned from yet: the one in the journal, then new ones."""
         while len(self.signals) < len(self._batches) or len(self.trials) < self.num_trials:
-            if len(self.signals) == len(self._batches):
-                self._propose()
+            if len(self.signals) == len(self._batches) and not self._propose():
+                return
             yield self._batches[-1]
 
-    def _propose(self) -> None:
+    def _propose(self) -> bool:
+        """Ask for the next batch; False if there is none."""
         size = min(self.batch_size, self.num_trials - len(self.trials))
         proposals = self.controller.ask(len(self._batches), size)
+        if not proposals:
+            return False
         rows = []
         for number, tokens in enumerate(proposals, len(self.trials)):
             architecture = self.space.decode(tokens)
@@ -168,24 +186,38 @@ class Study:
             row = {"trial": number, "tokens": list(tokens), "key": architecture.key}
             rows.append(row | {"macs": cost.macs, "params": cost.params})
         self._record({"event": "proposed", "batch": len(self._batches), "trials": rows})
+        return True
 
     def _evaluate(self, numbers: range, engine: Engine) -> Iterator[Trial]:
         """Finish the batch's trials: networks not seen before by the engine, the others from the journal."""
-        jobs, repeats, here = [], [], set[str]()
+        jobs, repeats, here = [], [], set[tuple[str, Measurement | None]]()
         for trial in (self.trials[n] for n in numbers if self.trials[n].evaluation is None):
-            if trial.key in self._first_of or trial.key in here:
+            identity = self._identity(trial)
+            if identity in self._first_of or identity in here:
                 repeats.append(trial.number)
             else:
-                here.add(trial.key)
-                seed = derive_seed(self.seed, "evaluation", trial.number)
-                jobs.append(Job(trial=trial.number, architecture=self.architecture(trial), seed=seed))
+                here.add(identity)
+                jobs.append(self._job(trial))
         for number, evaluation in engine.run(jobs):
             yield self._finish(number, evaluation, None)
         for number in repeats:
-            first = self._first_of[self.trials[number].key]
+            first = self._first_of[self._identity(self.trials[number])]
             known = self.trials[first].evaluation
             assert known is not None
             yield self._finish(number, known, first)
+
+    def _identity(self, trial: Trial) -> tuple[str, Measurement | None]:
+        """What may not be measured twice."""
+        return trial.key, self.measurement(trial.tokens) if self.measurement else None
+
+    def _job(self, trial: Trial) -> Job:
+        architecture = self.architecture(trial)
+        if self.measurement is None:
+            seed = derive_seed(self.seed, "evaluation", trial.number)
+            return Job(trial=trial.number, architecture=architecture, seed=seed)
+        how = self.measurement(trial.tokens)
+        seed = derive_seed(self.seed, "repeat", how.repeat)
+        return Job(trial=trial.number, architecture=architecture, seed=seed, fidelity=how.fidelity)
 
     def _finish(self, number: int, evaluation: Evaluation, repeat_of: int | None) -> Trial:
         reward = self.objective.reward(evaluation.accuracy or 0.0, self.trials[number].macs)
@@ -245,4 +277,4 @@ class Study:
             repeat_of=event["repeat_of"],
         )
         self.trials[number] = trial
-        self._first_of.setdefault(trial.key, number)
+        self._first_of.setdefault(self._identity(trial), number)
