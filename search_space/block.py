@@ -152,17 +152,21 @@ class Block:
         if built in self.by_layers(in_channels):
             return []
         chosen = {field: value_of(field, wanted) for field in FIELDS}
-        lines = []
+        lines: list[str] = []
+        lacking: set[str] = set()
         if wanted.stride != self.reference.stride:
             lines.append(f"{self.name}.stride: {wanted.stride} is not among {self.reference.stride}")
         for question in self.questions:
             available = question.available(chosen, value_of(question.field, self.reference))
+            if lacking.intersection(field for field, _ in question.when):
+                available = question.values  # its condition rests on a value that is missing itself
             # A value that makes no difference here (a shortcut across a stride) is not missing.
             same = (
                 built_layers(dataclasses.replace(wanted, **settings_of(question.field, value)), in_channels) == built
                 for value in available
             )
             if not any(same):
+                lacking.add(question.field)
                 where = "" if available == question.values else _condition(question)
                 choices = ", ".join(map(str, available))
                 lines.append(f"{self.name}.{question.field}: {chosen[question.field]} is not among {choices}{where}")

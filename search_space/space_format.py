@@ -101,7 +101,10 @@ def read_space(text: str, source: str) -> SpaceParts:
 
 def _reference(value: Any, source: str) -> Architecture:
     if isinstance(value, str):
-        return Architecture.load(value)
+        try:
+            return Architecture.load(value)
+        except InputError as error:
+            raise InputError(f"{source}.reference: {error}") from None
     return schema.from_mapping(Architecture, value, f"{source}.reference")
 
 

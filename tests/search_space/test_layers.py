@@ -38,9 +38,9 @@ def made(layer: Layer, drop_path: float = 0.0) -> ResidualLayer:
     return module.eval()
 
 
-@pytest.mark.parametrize("side", [1, 2, 7, 8])
+@pytest.mark.parametrize("side", [1, 7, 8])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("kernel", [3, 7])
 @pytest.mark.parametrize("skip", ["none", "identity", "pool"])
 @pytest.mark.parametrize(("op", "expand"), [("conv", 1), ("mbconv", 1), ("mbconv", 3)])
 def test_sides_and_shortcuts(side: int, stride: int, kernel: int, skip: str, op: str, expand: int) -> None:
