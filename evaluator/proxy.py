@@ -92,31 +92,34 @@ class Proxy(Evaluator[ProxyConfig]):
             raise InputError("device must be cpu or auto where there is no CUDA device, got 'cuda'")
         on_gpu = config.device != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if on_gpu else "cpu")
-        dataset = load_dataset(config.data, config.resolution, Path(config.cache_dir), _log_progress())
-        self._dataset = dataset
-        labels = dataset.train.labels
-        chosen = torch.arange(len(labels))
-        if config.max_images and config.max_images < len(labels):
-            chosen = split(labels, config.max_images / len(labels), derive_seed(config.split_seed, "limit"))[1]
-        train, validation = split(labels[chosen], config.validation_share, config.split_seed)
-        self._train = self._place(dataset.train[chosen[train]])
-        self._validation = self._place(dataset.train[chosen[validation]])
+        self._dataset = load_dataset(config.data, config.resolution, Path(config.cache_dir), _log_progress())
+        data, limit = self._dataset.train, config.max_images
+        if limit and limit < len(data):
+            data = data[split(data.labels, limit / len(data), derive_seed(config.split_seed, "limit"))[1]]
+        self._train, self._validation = split(data.labels, config.validation_share, config.split_seed)
+        self._train, self._validation = self._train.to(self.device), self._validation.to(self.device)
+        self._data = Images(data.images.to(self.device), data.labels.to(self.device))
 
-    def evaluate(self, architecture: Architecture, seed: int) -> Evaluation:
-        """Train the candidate in small and score it; out of memory is ``infeasible``."""
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        """Train the candidate in small and score it; out of memory is ``infeasible``.
+
+        Fidelity multiplies the epochs and the time allowed.
+        """
         start = time.monotonic()
+        recipe = dataclasses.replace(self.config, epochs=self.config.epochs * fidelity)
         with _threads(self.config.threads), torch.backends.cudnn.flags(deterministic=True):
             try:
                 weights = torch.Generator().manual_seed(derive_seed(seed, "weights"))
                 model = build_model(self.miniature(architecture), generator=weights).to(self.device)
                 evaluation = fit(
                     model,
+                    self._data,
                     self._train,
                     self._validation,
-                    self.config,
+                    recipe,
                     mirror=self._dataset.mirror,
                     seed=seed,
-                    deadline=start + self.config.timeout,
+                    deadline=start + self.config.timeout * fidelity,
                 )
             except (MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
@@ -130,7 +133,7 @@ class Proxy(Evaluator[ProxyConfig]):
 
         Dropout is left out: a training of a few epochs underfits.
         """
-        resolution = self._train.images.shape[-1]
+        resolution = self._data.images.shape[-1]
         small = scale(architecture, self.config.width, 1.0, resolution, dropout=0.0)
         strided = [i for i, stage in enumerate(small.stages) if stage.stride == 2][: self.config.unstrided]
         stages = tuple(
@@ -145,13 +148,10 @@ class Proxy(Evaluator[ProxyConfig]):
             "classes": len(self._dataset.classes),
             "train_images": len(self._train),
             "validation_images": len(self._validation),
-            "resolution": self._train.images.shape[-1],
+            "resolution": self._data.images.shape[-1],
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "epochs": self.config.epochs,
         }
-
-    def _place(self, data: Images) -> Images:
-        return Images(data.images.to(self.device), data.labels.to(self.device))
 
 
 @contextmanager

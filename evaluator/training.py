@@ -76,8 +76,9 @@ class _OutOfTime(Exception):
 
 def fit(
     model: nn.Module,
-    train: Images,
-    validation: Images,
+    data: Images,
+    train: torch.Tensor,
+    validation: torch.Tensor,
     recipe: Recipe,
     *,
     mirror: bool,
@@ -88,8 +89,9 @@ def fit(
 
     Args:
         model: On the device of the images; changed in place.
-        train: Images to train on, uint8.
-        validation: Images to score on, uint8.
+        data: uint8 images and labels; may be mapped from a file, so only batches are copied.
+        train: Indices of the images to train on.
+        validation: Indices of the images to score on.
         recipe: Epochs, batch size, learning rate, ...
         mirror: Whether images may be flipped left to right.
         seed: Order, crops and flips are derived from it.
@@ -101,7 +103,7 @@ def fit(
     start, curve, losses = time.monotonic(), [], []
     status, reason = "ok", ""
     try:
-        for accuracy, loss in _epochs(model, train, validation, recipe, mirror, seed, deadline):
+        for accuracy, loss in _epochs(model, data, train, validation, recipe, mirror, seed, deadline):
             curve.append(accuracy)
             losses.append(loss)
     except _Diverged as error:
@@ -121,28 +123,29 @@ def fit(
 
 def _epochs(
     model: nn.Module,
-    train: Images,
-    validation: Images,
+    data: Images,
+    train: torch.Tensor,
+    validation: torch.Tensor,
     recipe: Recipe,
     mirror: bool,
     seed: int,
     deadline: float,
 ) -> Iterator[tuple[float, float]]:
     """Train; after each epoch, validation accuracy and loss."""
-    device = train.images.device
-    trainer = Trainer(model, channel_statistics(train.images), recipe, mirror)
+    device = data.images.device
+    trainer = Trainer(model, channel_statistics(data.images), recipe, mirror)
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "train"))
     batch_size = min(recipe.batch_size, len(train))
     per_epoch = len(train) // batch_size
-    limit = EXPLOSION * math.log(len(train.labels.unique()))
+    limit = EXPLOSION * math.log(int(data.labels.max()) + 1)
     pending: list[torch.Tensor] = []
     for epoch in range(recipe.epochs):
         model.train()
-        order = torch.randperm(len(train), generator=generator, device=device)
+        order = train[torch.randperm(len(train), generator=generator, device=device)]
         for index in range(per_epoch):
             done = epoch * per_epoch + index
             trainer.set_learning_rate(one_cycle(done, recipe.epochs * per_epoch, recipe.learning_rate))
-            pending.append(trainer.step(train[order[index * batch_size : (index + 1) * batch_size]], generator))
+            pending.append(trainer.step(data[order[index * batch_size : (index + 1) * batch_size]], generator))
             if device.type == "cpu" or len(pending) == STEPS_PER_CHECK or index == per_epoch - 1:
                 worst = max(torch.stack(pending).tolist(), key=lambda loss: math.inf if math.isnan(loss) else loss)
                 pending.clear()
@@ -150,7 +153,7 @@ def _epochs(
                     raise _Diverged(f"training loss {worst:.3g} at step {done + 1}, epoch {epoch + 1}")
             if time.monotonic() > deadline:
                 raise _OutOfTime
-        accuracy, loss = trainer.score(validation, deadline)
+        accuracy, loss = trainer.score(data, validation, deadline)
         if not math.isfinite(loss):
             raise _Diverged(f"validation loss {loss:.3g} after epoch {epoch + 1}")
         yield accuracy, loss
@@ -199,19 +202,19 @@ class Trainer:
         return loss.detach()
 
     @torch.inference_mode()
-    def score(self, data: Images, deadline: float = math.inf) -> tuple[float, float]:
-        """Accuracy in [0, 1] and mean cross-entropy, nats, in evaluation mode."""
+    def score(self, data: Images, index: torch.Tensor, deadline: float = math.inf) -> tuple[float, float]:
+        """Accuracy in [0, 1] and mean cross-entropy, nats, of the images at `index`, in evaluation mode."""
         self.model.eval()
         correct, loss = 0.0, 0.0
-        for first in range(0, len(data), SCORE_BATCH):
-            labels = data.labels[first : first + SCORE_BATCH]
+        for part in index.split(SCORE_BATCH):
+            batch = data[part]
             with self._precision():
-                logits = self.model(self._normalise(data.images[first : first + SCORE_BATCH])).float()
-            correct += float((logits.argmax(1) == labels).sum())
-            loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
+                logits = self.model(self._normalise(batch.images)).float()
+            correct += float((logits.argmax(1) == batch.labels).sum())
+            loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
             if time.monotonic() > deadline:
                 raise _OutOfTime
-        return correct / len(data), loss / len(data)
+        return correct / len(index), loss / len(index)
 
     def _normalise(self, images: torch.Tensor) -> torch.Tensor:
         normal = (images.float() - self.mean) / self.std
