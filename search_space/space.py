@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,10 @@ class SearchSpace:
 
     def macs_range(self) -> tuple[int, int]:
         """MACs of the smallest and of the largest network, exact."""
+        return self._macs_range
+
+    @cached_property
+    def _macs_range(self) -> tuple[int, int]:
         return census.macs_range(self.blocks, self._scalar_choices())
 
     def sample_macs(self, generator: np.random.Generator, samples: int = 2_000) -> list[int]:
