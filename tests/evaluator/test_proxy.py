@@ -1,0 +1,199 @@
+import dataclasses
+
+import pytest
+import torch
+from PIL import Image
+
+from evaluator import image_folder
+from evaluator import proxy as module
+from evaluator.proxy import Proxy, ProxyConfig
+from evaluator.training import Trainer
+from search_space import schema
+from search_space.architecture import Architecture, Stage
+from search_space.cost import count
+from search_space.errors import InputError
+
+SMALL = Architecture(
+    stem=16,
+    head=32,
+    stages=(
+        Stage(op="mbconv", expand=1, kernel=3, channels=16),
+        Stage(op="mbconv", expand=3, kernel=3, stride=2, channels=32, layers=2, se=0.25),
+        Stage(op="mbconv", expand=3, kernel=5, stride=2, channels=48),
+    ),
+)
+DECODE = image_folder.decode
+QUICK = ProxyConfig(resolution=8, epochs=2, batch_size=32, max_images=400, learning_rate=0.01)
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return Proxy(QUICK)
+
+
+def without_times(evaluation):
+    return dataclasses.replace(evaluation, seconds=0.0)
+
+
+def test_the_default_preset_is_the_default_config():
+    assert Proxy.presets["default"] == ProxyConfig()
+    assert schema.from_mapping(ProxyConfig, schema.to_plain(ProxyConfig()), "proxy") == ProxyConfig()
+
+
+def test_an_evaluation_is_repeatable_and_depends_on_the_seed(quick):
+    first = quick.evaluate(SMALL, seed=3)
+    assert first.status == "ok"
+    assert len(first.curve) == 2
+    assert first.accuracy == first.curve[-1] > 0.15
+    assert without_times(quick.evaluate(SMALL, seed=3)) == without_times(first)
+    assert without_times(Proxy(QUICK).evaluate(SMALL, seed=3)) == without_times(first)
+    assert without_times(quick.evaluate(SMALL, seed=4)) != without_times(first)
+
+
+def test_fidelity_multiplies_the_epochs(quick):
+    assert len(quick.evaluate(SMALL, seed=3, fidelity=2).curve) == 4
+
+
+def test_threads_are_those_of_the_config_and_given_back(quick, monkeypatch):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        seen = []
+        monkeypatch.setattr(Trainer, "step", lambda *args: seen.append(torch.get_num_threads()) or _fail())
+        with pytest.raises(RuntimeError, match="a bug"):
+            quick.evaluate(SMALL, seed=0)
+        assert seen == [QUICK.threads] == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fail():
+    raise RuntimeError("a bug")
+
+
+def test_the_split_is_stratified_and_the_same_whatever_the_seed_of_the_candidate(quick):
+    other = Proxy(QUICK)
+    assert torch.equal(quick._validation, other._validation)
+    assert not set(quick._train.tolist()) & set(quick._validation.tolist())
+    assert len(quick._train) + len(quick._validation) == len(quick._data)
+    assert quick._data.labels[quick._validation].bincount().tolist() == [10] * 10
+    assert not torch.equal(Proxy(dataclasses.replace(QUICK, split_seed=1))._validation, quick._validation)
+
+
+def test_the_miniature_is_narrower_smaller_and_keeps_early_strides(quick):
+    small = quick.miniature(Architecture.load("efficientnet-b0"))
+    assert (small.resolution, small.classes, small.stem, small.head, small.dropout) == (8, 10, 16, 640, 0.0)
+    assert [stage.stride for stage in small.stages] == [1, 1, 2, 2, 1, 2, 1]
+    assert [stage.channels for stage in small.stages] == [8, 16, 24, 40, 56, 96, 160]
+    whole = Proxy(dataclasses.replace(QUICK, width=1.0, unstrided=0)).miniature(Architecture.load("efficientnet-b0"))
+    assert [stage.stride for stage in whole.stages] == [1, 2, 2, 2, 1, 2, 1]
+    assert count(whole).params == count(Architecture.load("efficientnet-b0")).params - 990 * 1281
+
+
+def test_describe_names_data_device_and_epochs(quick):
+    assert quick.describe() == {
+        "data": "digits",
+        "classes": 10,
+        "train_images": 300,
+        "validation_images": 100,
+        "resolution": 8,
+        "device": "cpu",
+        "epochs": 2,
+    }
+
+
+def test_divergence_is_an_evaluation():
+    evaluation = Proxy(dataclasses.replace(QUICK, learning_rate=1e12)).evaluate(SMALL, seed=0)
+    assert evaluation.status == "diverged"
+    assert evaluation.accuracy is None
+
+
+def test_too_long_is_an_evaluation():
+    evaluation = Proxy(dataclasses.replace(QUICK, timeout=0.01)).evaluate(SMALL, seed=0)
+    assert evaluation.status == "timeout"
+    assert "0 of 2 epochs" in evaluation.reason
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB"),
+        MemoryError("Unable to allocate 3 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate\nmore"),
+    ],
+)
+def test_out_of_memory_is_infeasible(quick, monkeypatch, error):
+    def step(*args):
+        raise error
+
+    monkeypatch.setattr(Trainer, "step", step)
+    evaluation = quick.evaluate(SMALL, seed=0)
+    assert evaluation.status == "infeasible"
+    assert evaluation.reason == f"out of memory on cpu: {str(error).splitlines()[0]}"
+
+
+def test_another_error_is_a_bug_and_not_hidden(quick, monkeypatch):
+    monkeypatch.setattr(Trainer, "step", lambda *args: _fail())
+    with pytest.raises(RuntimeError, match="a bug"):
+        quick.evaluate(SMALL, seed=0)
+
+
+def test_a_search_reads_no_test_image(tmp_path, monkeypatch):
+    opened = []
+    for label in ("a", "b"):
+        for part in ("train", "val"):
+            (tmp_path / part / label).mkdir(parents=True)
+            for number in range(8):
+                Image.new("RGB", (8, 8), "white" if label == "a" else "black").save(
+                    tmp_path / part / label / f"{number}.png"
+                )
+    monkeypatch.setattr(image_folder, "decode", lambda path, side: opened.append(path) or DECODE(path, side))
+    evaluator = Proxy(
+        dataclasses.replace(QUICK, data=f"folder:{tmp_path}", cache_dir=str(tmp_path / "cache"), batch_size=4)
+    )
+    assert evaluator.evaluate(SMALL, seed=0).status == "ok"
+    assert len(opened) == 16
+    assert {path.relative_to(tmp_path).parts[0] for path in opened} == {"train"}
+
+
+def test_progress_of_decoding_is_logged_now_and_then(caplog):
+    caplog.set_level("INFO")
+    report = module._log_progress(every_secs=0.0)
+    report(5, 10)
+    assert caplog.messages == ["decoded 5 of 10 images"]
+    module._log_progress(every_secs=60.0)(5, 10)
+    assert len(caplog.messages) == 1
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="device must be cpu or auto where there is no CUDA device"):
+        Proxy(dataclasses.replace(QUICK, device="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"resolution": 4}, "resolution must be 8 to 1024, got 4"),
+        ({"width": 0.0}, "width must be above 0 and at most 4"),
+        ({"unstrided": -1}, "unstrided must be at least 0"),
+        ({"validation_share": 1.0}, "validation_share must be between 0 and 1"),
+        ({"max_images": 5}, "max_images must be at least 20"),
+        ({"timeout": 0.0}, "timeout must be above 0 seconds"),
+        ({"device": "tpu"}, "device must be auto, cpu or cuda, got 'tpu'"),
+        ({"threads": 0}, "threads must be 1 to 1024"),
+    ],
+)
+def test_wrong_fields_are_named(fields, message):
+    with pytest.raises(InputError, match=message):
+        ProxyConfig(**fields)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_an_evaluation_is_repeatable():
+    evaluator = Proxy(dataclasses.replace(QUICK, device="cuda"))
+    first = evaluator.evaluate(SMALL, seed=3)
+    assert first.status == "ok"
+    assert without_times(evaluator.evaluate(SMALL, seed=3)) == without_times(first)

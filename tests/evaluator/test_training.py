@@ -1,0 +1,207 @@
+import dataclasses
+import itertools
+import math
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluator import training
+from evaluator.data import Images
+from evaluator.training import Recipe, Trainer, augment, channel_statistics, fit, one_cycle, start_small
+from search_space.architecture import Architecture, Stage
+from search_space.builder import build_model
+from search_space.errors import InputError
+
+TINY = Architecture(
+    resolution=16,
+    classes=2,
+    stem=8,
+    head=16,
+    dropout=0.0,
+    stages=(
+        Stage(op="mbconv", expand=2, kernel=3, stride=2, channels=8, layers=2, se=0.25),
+        Stage(op="mbconv", expand=1, kernel=3, channels=8, layers=1),
+        Stage(op="conv", kernel=3, channels=8, layers=1),
+    ),
+)
+
+
+def make_images(count=96, seed=0):
+    """Class 0 is bright above, class 1 below."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 100, (count, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    labels = torch.arange(count) % 2
+    images[labels == 0, :, :8] += 120
+    images[labels == 1, :, 8:] += 120
+    return Images(images, labels)
+
+
+def train(recipe=None, seed=0, data=None, deadline=math.inf, weights=0):
+    data = data or make_images()
+    order = torch.arange(len(data))
+    model = build_model(TINY, generator=torch.Generator().manual_seed(weights))
+    recipe = recipe or Recipe(epochs=4, batch_size=8, learning_rate=0.01)
+    return fit(model, data, order[32:], order[:32], recipe, mirror=False, seed=seed, deadline=deadline)
+
+
+def without_times(evaluation):
+    return dataclasses.replace(evaluation, seconds=0.0)
+
+
+def test_it_learns_and_reports_each_epoch():
+    evaluation = train()
+    assert evaluation.status == "ok"
+    assert evaluation.accuracy == evaluation.curve[-1] > 0.9
+    assert len(evaluation.curve) == len(evaluation.losses) == 4
+    assert evaluation.losses[-1] < 0.5 < evaluation.losses[0] + 0.2
+    assert evaluation.seconds > 0
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
+    assert without_times(train()) == without_times(train())
+    assert without_times(train()) != without_times(train(seed=1))
+
+
+def test_the_global_random_state_is_neither_read_nor_changed():
+    state = torch.get_rng_state()
+    first = train(Recipe(epochs=1, batch_size=8))
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(3)
+    assert without_times(first) == without_times(train(Recipe(epochs=1, batch_size=8)))
+
+
+def test_a_huge_learning_rate_ends_as_diverged_with_the_step():
+    evaluation = train(Recipe(epochs=4, batch_size=8, learning_rate=1e12))
+    assert evaluation.status == "diverged"
+    assert evaluation.accuracy is None
+    assert "loss" in evaluation.reason
+    assert "epoch" in evaluation.reason
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 20.1 * math.log(2)])
+def test_a_loss_that_is_not_a_number_or_explodes_ends_as_diverged(monkeypatch, value):
+    losses = iter([0.7, value])
+    monkeypatch.setattr(Trainer, "step", lambda *args: torch.tensor(next(losses)))
+    evaluation = train()
+    assert evaluation.status == "diverged"
+    assert evaluation.reason == f"training loss {value:.3g} at step 2, epoch 1"
+
+
+def test_a_validation_loss_that_is_not_a_number_ends_as_diverged(monkeypatch):
+    scores = iter([(0.5, 0.7), (0.5, math.nan)])
+    monkeypatch.setattr(Trainer, "score", lambda *args: next(scores))
+    evaluation = train()
+    assert evaluation.status == "diverged"
+    assert evaluation.reason == "validation loss nan after epoch 2"
+    assert evaluation.curve == (0.5,)
+
+
+def test_too_long_ends_as_timeout_and_keeps_the_curve(monkeypatch):
+    evaluation = train(deadline=time.monotonic() - 1)
+    assert evaluation.status == "timeout"
+    assert "0 of 4 epochs" in evaluation.reason
+    clock = itertools.count()  # looked at once at the start and after each of an epoch's 8 steps and its score
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    evaluation = train(deadline=20)
+    assert evaluation.status == "timeout"
+    assert evaluation.reason == "not done after 20.0 s: 2 of 4 epochs"
+    assert len(evaluation.curve) == len(evaluation.losses) == 2
+
+
+def test_fewer_images_than_a_batch_are_one_batch():
+    assert train(Recipe(epochs=2, batch_size=1000)).status == "ok"
+
+
+def test_start_small():
+    model = build_model(TINY)
+    first = model.classifier.weight.clone()
+    start_small(model)
+    strided, inner, separable, plain = (layer for stage in model.blocks for layer in stage)
+    assert torch.equal(model.classifier.weight, first * 0.03)
+    assert inner.bn3.weight.tolist() == [0] * 8
+    assert separable.bn2.weight.tolist() == [0] * 8
+    assert strided.bn3.weight.tolist() == [1] * 8  # no shortcut: zero would cut the network
+    assert plain.bn1.weight.tolist() == [1] * 8  # a ReLU follows: zero would never wake up
+    assert {norm.momentum for norm in model.modules() if isinstance(norm, torch.nn.BatchNorm2d)} == {0.1}
+
+
+def test_the_first_loss_is_that_of_guessing():
+    model, data = build_model(TINY), make_images()
+    trainer = Trainer(model, channel_statistics(data.images), Recipe(), mirror=False)
+    loss = trainer.step(data, torch.Generator().manual_seed(0))
+    assert float(loss) == pytest.approx(math.log(2), abs=0.05)
+    assert next(model.parameters()).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_only_weights_decay():
+    trainer = Trainer(build_model(TINY), channel_statistics(make_images().images), Recipe(), mirror=False)
+    decayed, kept = trainer.optimizer.param_groups
+    assert {p.dim() for p in decayed["params"]} == {2, 4}
+    assert {p.dim() for p in kept["params"]} == {1}
+    assert (decayed["weight_decay"], kept["weight_decay"]) == (Recipe().weight_decay, 0)
+    assert sum(len(group["params"]) for group in (decayed, kept)) == len(list(trainer.model.parameters()))
+
+
+def test_scores_do_not_depend_on_how_images_are_batched(monkeypatch):
+    data, model = make_images(), build_model(TINY)
+    trainer = Trainer(model, channel_statistics(data.images), Recipe(), mirror=False)
+    whole = trainer.score(data, torch.arange(50))
+    monkeypatch.setattr(training, "SCORE_BATCH", 7)
+    assert trainer.score(data, torch.arange(50)) == pytest.approx(whole, rel=1e-5)
+
+
+def test_pixels_are_normalised_by_channel():
+    images = torch.stack([torch.full((4, 4), 10), torch.full((4, 4), 30)]).to(torch.uint8)
+    images = images[:, None].repeat(1, 3, 1, 1)
+    mean, std = channel_statistics(images)
+    assert mean.flatten().tolist() == [20, 20, 20]
+    assert std.flatten().tolist() == pytest.approx([math.sqrt(3200 / 31)] * 3)
+    assert float(channel_statistics(images[:1])[1].min()) == 1  # a constant channel is not divided by zero
+
+
+@given(seed=st.integers(0, 1000), side=st.sampled_from([8, 9, 16]), mirror=st.booleans())
+def test_augmented_images_are_windows_of_the_padded_ones(seed, side, mirror):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(1, 256, (5, 3, side, side), generator=generator, dtype=torch.uint8)
+    margin = max(1, side // 8)
+    padded = torch.nn.functional.pad(images, [margin] * 4)
+    for image, moved in zip(padded, augment(images, generator, mirror), strict=True):
+        windows = [image[:, y : y + side, x : x + side] for y in range(2 * margin + 1) for x in range(2 * margin + 1)]
+        windows += [window.flip(2) for window in windows] if mirror else []
+        assert any(torch.equal(moved, window) for window in windows)
+
+
+def test_each_image_moves_and_flips_by_itself():
+    images = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(200, 3, 1, 1)
+    moved = augment(images, torch.Generator().manual_seed(0), mirror=True)
+    assert len(moved.unique(dim=0)) == 18  # 3 x 3 places, flipped or not
+
+
+@given(steps=st.integers(1, 500), peak=st.floats(1e-6, 1.0))
+def test_the_learning_rate_rises_once_to_the_peak_and_falls_once(steps, peak):
+    rates = [one_cycle(step, steps, peak) for step in range(steps)]
+    top = rates.index(max(rates))
+    assert max(rates) == pytest.approx(peak)
+    assert min(rates) > 0
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"batch_size": 1}, "batch_size must be at least 2"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"weight_decay": -1.0}, "weight_decay must be at least 0"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be from 0 to below 1"),
+        ({"epochs": 0, "batch_size": 0}, "epochs must be at least 1, got 0; batch_size must be"),
+    ],
+)
+def test_wrong_fields_are_named_together(fields, message):
+    with pytest.raises(InputError, match=message):
+        Recipe(**fields)
