@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import metadata
-from typing import Any
+from typing import Any, ClassVar
 
 from controller.registry import CONTROLLERS
 from evaluator.objective import Objective
@@ -15,7 +15,6 @@ from nas.amounts import parse_amount
 from search_space import named, schema, strict_yaml
 from search_space.errors import InputError
 
-FORMAT = "nas-search/1"
 _REGISTRIES = {"controller": CONTROLLERS, "evaluator": EVALUATORS}
 _SHORT = {"controller": "name", "evaluator": "name", "objective": "kind"}  # what a bare word in place of a mapping is
 _DEFAULTS = {"controller": {"name": "reinforce"}, "evaluator": {"name": "proxy"}, "objective": {"kind": "soft"}}
@@ -33,9 +32,21 @@ class Component:
     """Every field of the class's `Config`."""
 
 
+class RunConfig:
+    """What a journaled command's config says of itself; subclasses are frozen dataclasses."""
+
+    FORMAT: ClassVar[str]
+    """First key of its YAML."""
+    FREE: ClassVar[frozenset[str]]
+    """Settings that may change when a run goes on: they add to its results and change none."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class SearchConfig:
+class SearchConfig(RunConfig):
     """Everything that decides what a search does; saved with it."""
+
+    FORMAT: ClassVar[str] = "nas-search/1"
+    FREE: ClassVar[frozenset[str]] = frozenset({"trials", "top"})
 
     target_flops: int
     """The budget: multiply-adds at the deployment resolution, e.g. 400M."""
@@ -75,31 +86,45 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     Raises:
         InputError: Unknown keys or names, wrong types or values; the line names the dotted field.
     """
-    merged: dict[str, Any] = dict(_DEFAULTS)
-    for layer in layers:
-        _merge(merged, layer)
+    merged = merge(_DEFAULTS, layers)
     if merged.get("target_flops") is None:
         raise InputError("target_flops: missing; say what one image may cost, e.g. --target-flops 400M")
     merged["target_flops"] = target = parse_amount(str(merged["target_flops"]), "target_flops")
     merged["objective"] |= {"target_macs": target}
-    for kind in _REGISTRIES:
-        merged[kind] = _component(kind, merged[kind])
     return schema.from_mapping(SearchConfig, merged, "config")
 
 
-def read(path: str) -> dict[str, Any]:
+def merge(defaults: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Layers of nested settings over defaults, later ones over earlier ones, with the components that they name.
+
+    Raises:
+        InputError: Unknown names, presets or settings of components.
+    """
+    merged: dict[str, Any] = dict(defaults)
+    for layer in layers:
+        _merge(merged, layer)
+    return merged | {kind: _component(kind, merged[kind]) for kind in _REGISTRIES if kind in merged}
+
+
+def read(path: str, cls: type[RunConfig] = SearchConfig) -> dict[str, Any]:
     """The settings of a config file, or of an installed one by name.
+
+    Args:
+        path: The file or name.
+        cls: The config that it is for.
 
     Raises:
         InputError: No such file, not YAML, or not a config.
     """
     text, source = named.read_config("config", "runs", path)
     document = strict_yaml.load(text, source)
-    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-        raise InputError(f"{source}: not a search config: its first key must be format: {FORMAT}")
-    unknown = [key for key in document if key not in {f.name for f in fields(SearchConfig)}]
+    if not isinstance(document, dict) or document.pop("format", None) != cls.FORMAT:
+        kind = cls.FORMAT.partition("/")[0].removeprefix("nas-")
+        raise InputError(f"{source}: not a {kind} config: its first key must be format: {cls.FORMAT}")
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    unknown = [key for key in document if key not in known]
     if unknown:
-        raise InputError(f"{source}: {named.unknown('key', unknown[0], [f.name for f in fields(SearchConfig)], '')}")
+        raise InputError(f"{source}: {named.unknown('key', unknown[0], known, '')}")
     return document
 
 
@@ -119,16 +144,16 @@ def parse_setting(text: str) -> dict[str, Any]:
     return result
 
 
-def to_yaml(config: SearchConfig) -> str:
+def to_yaml(config: RunConfig) -> str:
     """The resolved config as a file that `read` takes."""
-    return strict_yaml.dump({"format": FORMAT, **to_plain(config)})
+    return strict_yaml.dump({"format": config.FORMAT, **to_plain(config)})
 
 
-def to_plain(config: SearchConfig) -> dict[str, Any]:
+def to_plain(config: RunConfig) -> dict[str, Any]:
     """The resolved config as plain data, component settings beside their names."""
     plain: dict[str, Any] = schema.to_plain(config)
-    del plain["objective"]["target_macs"]
-    for kind in _REGISTRIES:
+    plain.get("objective", {}).pop("target_macs", None)
+    for kind in _REGISTRIES.keys() & plain.keys():
         plain[kind] |= plain[kind].pop("settings")
     return plain
 
@@ -180,10 +205,10 @@ def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:
             base[key] = {**base[key], **new}
 
 
-def differences(before: SearchConfig, after: SearchConfig) -> list[str]:
-    """The settings in which two searches differ in what they find; more trials or exports are the same search."""
+def differences(before: RunConfig, after: RunConfig) -> list[str]:
+    """The settings in which two runs differ, beyond those that may change."""
     old, new = _flat(to_plain(before)), _flat(to_plain(after))
-    names = sorted({*old, *new} - {"trials", "top"})
+    names = sorted({*old, *new} - before.FREE)
     return [f"{name} {old.get(name)}, not {new.get(name)}" for name in names if old.get(name) != new.get(name)]
 
 

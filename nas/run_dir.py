@@ -13,7 +13,7 @@ from typing import Any
 
 from evaluator.base import Evaluation
 from nas import config as configs
-from nas.config import SearchConfig
+from nas.config import RunConfig, SearchConfig
 from nas.files import write_atomic
 from nas.journal import Journal, read
 from nas.study import Study, Trial
@@ -39,7 +39,7 @@ def check_free(path: Path) -> None:
         raise InputError(f"--run-dir {path}: exists already; add --resume to go on with it, or name another")
 
 
-def open_journal(path: Path, config: SearchConfig) -> Journal:
+def open_journal(path: Path, config: RunConfig) -> Journal:
     """The run's journal, locked for writing; made with the run's header where there is none yet.
 
     Raises:
