@@ -100,11 +100,11 @@ class Reinforce(Controller[ReinforceConfig]):
         norm = step(self._optimizer, loss)
         return {
             "repeats": share,
-            "entropy": round(float(scored.entropy.mean()), 6),
+            "entropy": round(float(scored.entropy.detach().mean()), 6),
             "baseline": baseline,
             "advantage_mean": round(float(advantage.mean()), 6),
             "advantage_std": round(float(advantage.std(correction=0)), 6),
-            "loss": round(float(loss), 6),
+            "loss": round(float(loss.detach()), 6),
             "gradient_norm": round(norm, 6),
             "probabilities": scored.marginals(self.problem.decisions),
         }

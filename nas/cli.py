@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
+from typing import Any, NoReturn
 
 from search_space.errors import InputError, NasError
 
@@ -22,6 +24,19 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
     def _get_help_string(self, action: argparse.Action) -> str | None:
         # A default of None or False says nothing to a reader.
         return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, and takes ``-5M`` for a value, not for a flag."""
+
+    def __init__(self, prog: str, description: str = "", **kwargs: Any) -> None:
+        kwargs = {"formatter_class": HelpFormatter, "allow_abbrev": False, **kwargs}
+        super().__init__(prog=prog, description=description, **kwargs)
+        self._negative_number_matcher = re.compile(r"-\.?[0-9]")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and exiting."""
+        raise InputError(f"{message} (see {self.prog} --help)")
 
 
 def run(command: Callable[[], int]) -> int:

@@ -168,6 +168,16 @@ def make(kind: str, component: Component) -> tuple[Any, Any]:
     return cls, schema.from_mapping(cls.Config, component.settings, kind)
 
 
+def use_one_thread() -> None:
+    """Keep torch to one CPU thread outside evaluations, which set their own.
+
+    A controller's matrices are tiny: threads gain nothing there, and on a busy machine they cost 50 times as much.
+    """
+    import torch  # slow to load, and not needed to say what is wrong with a config
+
+    torch.set_num_threads(1)
+
+
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     packages = {name: metadata.version(name) for name in ("nas-b0", "torch", "numpy")}

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("nas-search", description=DESCRIPTION, formatter_class=cli.HelpFormatter)
+    parser = cli.Parser("nas-search", DESCRIPTION)
     what = parser.add_argument_group("what to search")
     what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image: 400M, 0.4B, 3.9e8 (required)")
     spaces = ", ".join(named.config_names("spaces"))
@@ -78,6 +78,7 @@ def _search(args: argparse.Namespace) -> int:
         run_dir.check_free(path)
     settings = _resolve(args, recorded, path)
     space = load_space(settings)
+    config.use_one_thread()
     evaluator_class, evaluator_config = config.make("evaluator", settings.evaluator)
     evaluator = evaluator_class(evaluator_config)
     if args.dry_run:

@@ -1,0 +1,143 @@
+"""What the search costs around the evaluations: loop, journal, resume and memory.
+
+    python benchmarks/search_overhead.py [--trials 8000]
+
+Prints one table. The default run is the real one (digits); the long run has an evaluator that costs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluator.base import Evaluation, Evaluator
+from nas import config, run_dir
+from nas.config import SearchConfig
+from nas.engines.base import Engine, Job
+from nas.engines.local import LocalEngine
+from nas.journal import Journal
+from nas.search import load_space
+from nas.study import Study, make_problem
+from search_space.architecture import Architecture
+
+
+class FreeEvaluator(Evaluator[None]):
+    """An accuracy from the key, at no cost."""
+
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        """Never trains."""
+        return Evaluation(status="ok", accuracy=int(architecture.key[:8], 16) / 16**8)
+
+
+class TimedEngine(Engine):
+    """Adds up the seconds spent inside evaluations."""
+
+    def __init__(self, evaluator: Evaluator[Any]) -> None:
+        self.inner = LocalEngine(evaluator)
+        self.seconds = 0.0
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Evaluation]]:
+        """As the local engine."""
+        for job in jobs:
+            started = time.perf_counter()
+            ((trial, evaluation),) = self.inner.run([job])
+            self.seconds += time.perf_counter() - started
+            yield trial, evaluation
+
+
+def make_study(settings: SearchConfig, journal: Journal) -> Study:
+    """The study that nas-search makes of these settings."""
+    space = load_space(settings)
+    controller, controller_config = config.make("controller", settings.controller)
+    problem = make_problem(space, settings.objective, settings.band)
+    return Study(
+        space=space,
+        objective=settings.objective,
+        controller=controller(problem, controller_config, settings.seed),
+        journal=journal,
+        num_trials=settings.trials,
+        batch_size=settings.batch,
+        seed=settings.seed,
+    )
+
+
+def memory_mb() -> float:
+    """Resident memory now, MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+def default_run(folder: Path) -> None:
+    """The share of the default run that is not evaluation."""
+    settings = config.resolve([{"target_flops": "400M"}])
+    evaluator, evaluator_config = config.make("evaluator", settings.evaluator)
+    engine = TimedEngine(evaluator(evaluator_config))
+    with run_dir.open_journal(folder / "default", settings) as journal:
+        started = time.perf_counter()
+        study = make_study(settings, journal)
+        for trial in study.run(engine):
+            if trial == study.best:
+                run_dir.export(folder / "default", study, settings)
+        total = time.perf_counter() - started
+    share = (total - engine.seconds) / total
+    row("default run: 32 trials on digits", f"{total:.1f} s, {engine.seconds:.1f} s of it evaluation")
+    row("overhead of the search around it", f"{share:.2%} (target: at most 2 %)")
+
+
+def long_run(folder: Path, trials: int) -> None:
+    """Journal, memory and resume over many trials that cost nothing."""
+    settings = config.resolve([{"target_flops": "400M", "trials": trials, "batch": 20}])
+    with run_dir.open_journal(folder / "long", settings) as journal:
+        append = journal.append
+        slowest: list[float] = []
+
+        def timed(event: dict[str, Any]) -> None:
+            started = time.perf_counter()
+            append(event)
+            slowest.append(time.perf_counter() - started)
+
+        journal.append = timed  # type: ignore[method-assign]
+        started = time.perf_counter()
+        study = make_study(settings, journal)
+        memory = {}
+        for trial in study.run(LocalEngine(FreeEvaluator(None))):
+            if trial.number in (trials // 8, trials - 1):
+                memory[trial.number] = memory_mb()
+        seconds = time.perf_counter() - started
+    times = sorted(slowest)
+    row(f"{trials} trials with a free evaluator", f"{seconds:.1f} s, {seconds / trials * 1e3:.1f} ms a trial")
+    median, high = times[len(times) // 2] * 1e3, times[int(len(times) * 0.99)] * 1e3
+    row("one append to the journal", f"median {median:.2f} ms, 99th percentile {high:.2f} ms (target: at most 5 ms)")
+    first, last = memory.values()
+    row("resident memory", f"{first:.0f} MB after {trials // 8} trials, {last:.0f} MB after {trials}")
+    with run_dir.open_journal(folder / "long", settings) as journal:
+        started = time.perf_counter()
+        study = make_study(settings, journal)
+        seconds = time.perf_counter() - started
+    assert len(study.trials) == trials
+    row(f"resume after {trials} finished trials", f"{seconds:.1f} s (target: at most 30 s)")
+
+
+def row(name: str, value: str) -> None:
+    """One line of the table."""
+    print(f"{name:<44} {value}", flush=True)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=8000)
+    trials = parser.parse_args().trials
+    config.use_one_thread()
+    with tempfile.TemporaryDirectory() as folder:
+        default_run(Path(folder))
+        long_run(Path(folder), trials)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas import config
+from search_space.errors import InputError
+
+TARGET: dict[str, Any] = {"target_flops": "400M"}
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.floats(-1e6, 1e6) | st.text("abc #:-'\"", max_size=8)
+)
+
+
+def test_defaults_are_resolved_in_full() -> None:
+    settings = config.resolve([TARGET])
+    assert settings.target_flops == settings.objective.target_macs == 400_000_000
+    assert (settings.controller.name, settings.controller.preset) == ("reinforce", "default")
+    assert settings.evaluator.settings["data"] == "digits"
+    assert settings.objective.alpha == settings.objective.beta == -0.07
+
+
+def test_later_layers_win_and_a_new_name_forgets_the_old_settings() -> None:
+    layers = [
+        TARGET,
+        {"controller": {"name": "reinforce", "learning_rate": 0.5}, "trials": 5},
+        {"controller": {"hidden": 7}, "trials": 6},
+    ]
+    settings = config.resolve(layers)
+    assert settings.trials == 6
+    assert settings.controller.settings["learning_rate"] == 0.5
+    assert settings.controller.settings["hidden"] == 7
+    assert config.resolve([*layers, {"controller": "random"}]).controller.name == "random"
+    paper = config.resolve([*layers, {"controller": {"preset": "paper"}}]).controller
+    assert (paper.name, paper.settings["learning_rate"]) == ("reinforce", 3.5e-4)
+
+
+def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
+    settings = config.resolve([TARGET, {"objective": "hard", "band": None, "space": "mnasnet"}])
+    (tmp_path / "c.yaml").write_text(config.to_yaml(settings))
+    assert config.resolve([config.read(str(tmp_path / "c.yaml"))]) == settings
+
+
+def test_differences_name_the_dotted_fields_and_ignore_what_only_adds() -> None:
+    a = config.resolve([TARGET])
+    b = config.resolve([TARGET, {"trials": 99, "top": 9, "seed": 1, "evaluator": {"epochs": 77}}])
+    assert [line.split()[0] for line in config.differences(a, b)] == ["evaluator.epochs", "seed"]
+    assert config.differences(a, a) == []
+
+
+@given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=3), SCALARS)
+def test_a_setting_is_parsed_as_yaml(path: list[str], value: object) -> None:
+    text = config.strict_yaml.dump({"x": value}).partition(": ")[2].strip() or "''"
+    nested: Any = config.parse_setting(f"{'.'.join(path)}={text}")
+    for part in path:
+        nested = nested[part]
+    assert nested == value
+
+
+@pytest.mark.parametrize("text", ["evaluator.epochs", "=3", ""])
+def test_a_setting_without_name_or_value_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="write it as name=value"):
+        config.parse_setting(text)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"trials": 0}, "trials must be at least 1, got 0"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"band": [1.0]}, "config: band: expected 2 values, got 1"),
+        ({"objective": {"kind": "softer"}}, "objective"),
+        ({"controller": {"name": "random", "hidden": 3}}, "controller random: unknown key 'hidden'"),
+        ({"evaluator": {"preset": "huge"}}, "unknown preset of evaluator proxy 'huge'"),
+    ],
+)
+def test_wrong_settings_name_the_field(layer: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        config.resolve([TARGET, layer])
+
+
+def test_a_component_of_ones_own_is_resolved_by_its_import_path() -> None:
+    settings = config.resolve([TARGET, {"evaluator": {"name": "tests.toys:ToyEvaluator", "sleep": 0.5}}])
+    assert settings.evaluator.settings == {"sleep": 0.5, "fail_every": 0}
+    cls, made = config.make("evaluator", settings.evaluator)
+    assert cls(made).config.sleep == 0.5
+
+
+def test_versions_name_what_a_result_depends_on() -> None:
+    assert {"python", "nas-b0", "torch", "numpy", "machine"} <= set(config.versions())
