@@ -144,6 +144,12 @@ def parse_setting(text: str) -> dict[str, Any]:
     return result
 
 
+def given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested settings of flags without those that are None: not given."""
+    plain = {name: (given(value) or None) if isinstance(value, Mapping) else value for name, value in flags.items()}
+    return {name: value for name, value in plain.items() if value is not None}
+
+
 def to_yaml(config: RunConfig) -> str:
     """The resolved config as a file that `read` takes."""
     return strict_yaml.dump({"format": config.FORMAT, **to_plain(config)})

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.registry import CONTROLLERS
-from evaluator.registry import DATASETS, EVALUATORS
-from nas import cli, config, run_dir, summary
+from nas import cli, config, evaluator_options, run_dir, summary
 from nas.config import SearchConfig
 from nas.engines.local import LocalEngine
 from nas.progress import SearchProgress
@@ -53,12 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32)")
     how.add_argument("--batch", type=int, metavar="N", help="proposals between two updates (default: 8)")
     how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same search (default: 0)")
-    score = parser.add_argument_group("how to score a network")
-    score.add_argument("--evaluator", metavar="NAME", help=f"{', '.join(EVALUATORS)} (default: proxy)")
-    score.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")
-    score.add_argument("--epochs", type=int, metavar="N", help="epochs of the short training")
-    score.add_argument("--trial-timeout", type=float, metavar="SECONDS", help="give up on a network after this long")
-    score.add_argument("--device", metavar="NAME", help="auto, cpu or cuda")
+    evaluator_options.add_arguments(parser)
     run = parser.add_argument_group("the run")
     run.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/<date>-<time>)")
     run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
@@ -117,29 +111,17 @@ def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Pa
 
 def _flags(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given, as nested settings."""
-    given = {
+    flags = {
         "target_flops": args.target_flops,
         "space": args.space,
         "trials": args.trials,
         "batch": args.batch,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
-        "evaluator": {
-            "name": args.evaluator,
-            "data": args.data,
-            "epochs": args.epochs,
-            "timeout": args.trial_timeout,
-            "device": args.device,
-        },
+        "evaluator": evaluator_options.settings(args),
         "objective": {"kind": args.objective, "alpha": args.exponent, "beta": args.exponent},
     }
-    flags: dict[str, Any] = {}
-    for key, value in given.items():
-        if isinstance(value, dict):
-            value = {name: item for name, item in value.items() if item is not None} or None
-        if value is not None:
-            flags[key] = value
-    return flags
+    return config.given(flags)
 
 
 def load_space(settings: SearchConfig) -> Space:
