@@ -110,9 +110,11 @@ def load_dataset(
     Raises:
         InputError: An unknown name, or files that are missing, empty or damaged, by name.
     """
-    if Path(spec).expanduser().is_dir() and spec not in DATASETS:
+    if spec and spec not in DATASETS and Path(spec).expanduser().is_dir():
         raise InputError(f"data {spec!r} is a folder: did you mean 'folder:{spec}'?")
     load, argument = named.load_object("data", spec, DATASETS)
+    if not callable(load):
+        raise InputError(f"data {spec!r}: expected a function, got {type(load).__name__}")
     request = Request(
         spec=spec,
         argument=argument,

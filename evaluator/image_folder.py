@@ -11,10 +11,10 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -75,7 +75,10 @@ def _load_cached(
     labels = torch.tensor([label for label, _, _ in files])
     listing = json.dumps([_FORMAT, resolution, str(folder.resolve()), [signature for _, _, signature in files]])
     cached = cache_dir / "images" / f"{hashlib.sha256(listing.encode()).hexdigest()[:24]}.npy"
-    cached.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{cached.parent}: decoded images cannot be kept there: {error.strerror}") from None
     with _locked(cached.with_suffix(".lock")):
         if not cached.exists():
             _decode_all([path for _, path, _ in files], resolution, cached, progress)
@@ -107,29 +110,36 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Progress) -> None:
     """Decode into `target`, an .npy file (N, 3, resolution, resolution), which appears complete or not at all."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".decoding-") as scratch:
-        unfinished = Path(scratch) / target.name
-        shape = (len(paths), 3, resolution, resolution)
-        need, free = int(np.prod(shape)), shutil.disk_usage(scratch).free
-        if need > free:
-            raise InputError(f"{target.parent}: {need:,} bytes are needed for decoded images, {free:,} are free")
+    shape = (len(paths), 3, resolution, resolution)
+    need, free = math.prod(shape), shutil.disk_usage(target.parent).free
+    if need > free:
+        raise InputError(f"{target.parent}: {need:,} bytes are needed for decoded images, {free:,} are free")
+    unfinished = target.with_suffix(".part")  # what a killed process left is overwritten
+    try:
         pixels = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
-        starts = range(0, len(paths), _CHUNK)
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # PIL decodes without the interpreter's lock
-            tasks = [pool.submit(_decode_chunk, paths[i : i + _CHUNK], pixels[i : i + _CHUNK]) for i in starts]
-            try:
-                done = 0
-                for task in as_completed(tasks):
-                    done += task.result()
-                    progress(done, len(paths))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        _decode_parallel(paths, pixels, progress)
         pixels.flush()
-        del pixels
         with unfinished.open("rb") as handle:
             os.fsync(handle.fileno())
         unfinished.rename(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _decode_parallel(paths: list[Path], out: np.ndarray, progress: Progress) -> None:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # PIL decodes without the interpreter's lock
+        tasks = [
+            pool.submit(_decode_chunk, paths[first : first + _CHUNK], out[first : first + _CHUNK])
+            for first in range(0, len(paths), _CHUNK)
+        ]
+        try:
+            done = 0
+            for task in as_completed(tasks):
+                done += task.result()
+                progress(done, len(paths))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _decode_chunk(paths: list[Path], out: np.ndarray) -> int:

@@ -107,7 +107,7 @@ class Proxy(Evaluator[ProxyConfig]):
         """
         start = time.monotonic()
         recipe = dataclasses.replace(self.config, epochs=self.config.epochs * fidelity)
-        with _threads(self.config.threads), torch.backends.cudnn.flags(deterministic=True):
+        with _threads(self.config.threads), torch.backends.cudnn.flags(enabled=True, deterministic=True):
             try:
                 weights = torch.Generator().manual_seed(derive_seed(seed, "weights"))
                 model = build_model(self.miniature(architecture), generator=weights).to(self.device)

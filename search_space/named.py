@@ -29,7 +29,8 @@ def load_object(kind: str, spec: str, known: Mapping[str, str]) -> tuple[Any, st
     name, _, argument = spec.partition(":")
     if name in known:
         return import_object(known[name], kind), argument or None
-    if "." in name or (argument.isidentifier() and importlib.util.find_spec(name or "-") is not None):
+    importable = all(part.isidentifier() for part in name.split("."))
+    if importable and ("." in name or (argument.isidentifier() and importlib.util.find_spec(name) is not None)):
         return import_object(spec, kind), None
     raise InputError(unknown(kind, spec, known, "package.module:Class"))
 

@@ -98,6 +98,18 @@ def test_a_users_own_function_must_return_a_dataset(own_module):
         load_dataset("own_data:load")
 
 
+def test_a_name_that_is_not_a_function_is_refused(own_module):
+    own_module.load = 3
+    with pytest.raises(InputError, match="expected a function, got int"):
+        load_dataset("own_data:load")
+
+
+@pytest.mark.parametrize("spec", ["", ":", "./missing", "..missing", "/missing", "no_such_package.data:load"])
+def test_what_names_nothing_is_one_clear_error(spec):
+    with pytest.raises(InputError, match="data"):
+        load_dataset(spec)
+
+
 def test_the_test_set_is_not_read_until_asked_for(own_module):
     def load_test():
         raise AssertionError("the test set was read")

@@ -140,6 +140,21 @@ def test_a_full_disk_is_said_before_anything_is_decoded(photos, cache, monkeypat
         load(photos, cache)
 
 
+def test_a_cache_that_cannot_be_made_is_named(photos, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/images: decoded images cannot be kept there: Not a directory"):
+        load(photos, tmp_path / "file")
+
+
+def test_what_a_killed_process_left_is_overwritten(photos, cache):
+    before = load(photos, cache).train.images.clone()
+    (finished,) = (cache / "images").glob("*.npy")
+    finished.rename(finished.with_suffix(".part"))
+    finished.with_suffix(".part").write_bytes(b"half an image")
+    assert torch.equal(load(photos, cache).train.images, before)
+    assert not finished.with_suffix(".part").exists()
+
+
 def _decode_slowly(folder, cache, log):
     decode = image_folder.decode
 

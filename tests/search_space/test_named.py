@@ -29,6 +29,8 @@ def test_import_paths() -> None:
         ("", "unknown thing ''"),
         ("zzz:y", "unknown thing 'zzz:y'"),
         ("no.such:Thing", "thing 'no.such:Thing': cannot import no.such"),
+        ("./photos", r"unknown thing './photos': known are"),
+        ("../photos:Thing", r"unknown thing '../photos:Thing': known are"),
         ("collections.abc:Nothing", "collections.abc has no 'Nothing'"),
         ("collections.abc", "collections.abc has no 'class named after a colon'"),
     ],
