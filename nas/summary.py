@@ -21,14 +21,14 @@ from search_space.cost import count
 from search_space.decision import Space, sample_tokens
 from search_space.errors import NasError
 from search_space.seeding import derive_seed
+from search_space.space import SearchSpace
 
 
 def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> int:
     """Print the resolved config, the space, its FLOPs distribution and a time estimate from one timed trial."""
     cli.say(config.to_yaml(settings))
     generator = np.random.default_rng(derive_seed(settings.seed, "dry run"))
-    sizes = [len(decision.choices) for decision in space.decisions]
-    cli.say(f"Space {space.name}: {len(sizes)} decisions, {float(np.prod(np.array(sizes, float))):.2g} proposals")
+    cli.say(f"Space {space.name}: {len(space.decisions)} decisions{_extent(space)}")
     samples = [space.decode(sample_tokens(space.decisions, generator)) for _ in range(2_000)]
     macs = np.array([count(sample).macs for sample in samples])
     quantiles = np.quantile(macs, (0.05, 0.25, 0.5, 0.75, 0.95))
@@ -46,6 +46,14 @@ def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> int
     minutes = evaluation.seconds * settings.trials / 60
     cli.say(f"One trial took {evaluation.seconds:.1f} s: {settings.trials} trials take about {minutes:.1f} minutes")
     return cli.DONE
+
+
+def _extent(space: Space) -> str:
+    """What only a space read from YAML knows of itself."""
+    if not isinstance(space, SearchSpace):
+        return ""
+    low, high = space.macs_range()
+    return f", {space.size:.2g} proposals, {format_amount(low)} to {format_amount(high)} MACs"
 
 
 def result(path: Path, study: Study, reference: str) -> int:
