@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from evaluator.base import Evaluation, Evaluator
-from evaluator.data import CACHE_DIR, Images, load_dataset, split
+from evaluator.data import CACHE_DIR, Dataset, Images, load_dataset, split
 from evaluator.training import Recipe, check, fit
 from search_space.architecture import Architecture
 from search_space.builder import build_model
@@ -42,6 +42,9 @@ class ProxyConfig(Recipe):
     ``package.module:function``."""
     resolution: int | None = None
     """Side of the images, pixels; None for the data set's own (digits 16, folders 64, others as they are)."""
+    base_resolution: int | None = None
+    """Deployment resolution that `resolution` stands for: a candidate that is deployed on larger images is trained on
+    images larger by as much. None trains all candidates at `resolution`."""
     width: float = 0.5
     """Factor on all channels of the candidate while it is trained."""
     unstrided: int = 1
@@ -63,8 +66,10 @@ class ProxyConfig(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        base = self.base_resolution
         check(
             (self.resolution is None or 8 <= self.resolution <= 1024, "resolution", self.resolution, "8 to 1024"),
+            (base is None or base >= 1, "base_resolution", base, "at least 1"),
             (0 < self.width <= 4, "width", self.width, "above 0 and at most 4"),
             (self.unstrided >= 0, "unstrided", self.unstrided, "at least 0"),
             (0 < self.validation_share < 1, "validation_share", self.validation_share, "between 0 and 1"),
@@ -92,13 +97,13 @@ class Proxy(Evaluator[ProxyConfig]):
             raise InputError("device must be cpu or auto where there is no CUDA device, got 'cuda'")
         on_gpu = config.device != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if on_gpu else "cpu")
-        self._dataset = load_dataset(config.data, config.resolution, Path(config.cache_dir), _log_progress())
-        data, limit = self._dataset.train, config.max_images
-        if limit and limit < len(data):
-            data = data[split(data.labels, limit / len(data), derive_seed(config.split_seed, "limit"))[1]]
+        self._dataset = self._load(config.resolution)
+        data = self._limited(self._dataset.train)
         self._train, self._validation = split(data.labels, config.validation_share, config.split_seed)
         self._train, self._validation = self._train.to(self.device), self._validation.to(self.device)
-        self._data = Images(data.images.to(self.device), data.labels.to(self.device))
+        self._data = self._place(data)
+        self._resolution = data.images.shape[-1]
+        self._data_at = {self._resolution: self._data}  # each resolution is read and decoded once
 
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
         """Train the candidate in small and score it; out of memory is ``infeasible``.
@@ -110,10 +115,11 @@ class Proxy(Evaluator[ProxyConfig]):
         with _threads(self.config.threads), torch.backends.cudnn.flags(enabled=True, deterministic=True):
             try:
                 weights = torch.Generator().manual_seed(derive_seed(seed, "weights"))
-                model = build_model(self.miniature(architecture), generator=weights).to(self.device)
+                miniature = self.miniature(architecture)
+                model = build_model(miniature, generator=weights).to(self.device)
                 evaluation = fit(
                     model,
-                    self._data,
+                    self._images(miniature.resolution),
                     self._train,
                     self._validation,
                     recipe,
@@ -133,13 +139,32 @@ class Proxy(Evaluator[ProxyConfig]):
 
         Dropout is left out: a training of a few epochs underfits.
         """
-        resolution = self._data.images.shape[-1]
+        own, base = self._resolution, self.config.base_resolution
+        resolution = own if base is None else max(8, round(own * architecture.resolution / base))
         small = scale(architecture, self.config.width, 1.0, resolution, dropout=0.0)
         strided = [i for i, stage in enumerate(small.stages) if stage.stride == 2][: self.config.unstrided]
         stages = tuple(
             dataclasses.replace(stage, stride=1) if i in strided else stage for i, stage in enumerate(small.stages)
         )
         return dataclasses.replace(small, stages=stages, classes=len(self._dataset.classes))
+
+    def _load(self, resolution: int | None) -> Dataset:
+        return load_dataset(self.config.data, resolution, Path(self.config.cache_dir), _log_progress())
+
+    def _images(self, resolution: int) -> Images:
+        """The same images at a resolution."""
+        if resolution not in self._data_at:
+            self._data_at[resolution] = self._place(self._limited(self._load(resolution).train))
+        return self._data_at[resolution]
+
+    def _limited(self, data: Images) -> Images:
+        limit = self.config.max_images
+        if limit is None or limit >= len(data):
+            return data
+        return data[split(data.labels, limit / len(data), derive_seed(self.config.split_seed, "limit"))[1]]
+
+    def _place(self, data: Images) -> Images:
+        return Images(data.images.to(self.device), data.labels.to(self.device))
 
     def describe(self) -> dict[str, Any]:
         """Data set, images, device and epochs, for the run's record."""
@@ -148,7 +173,7 @@ class Proxy(Evaluator[ProxyConfig]):
             "classes": len(self._dataset.classes),
             "train_images": len(self._train),
             "validation_images": len(self._validation),
-            "resolution": self._data.images.shape[-1],
+            "resolution": self._resolution,
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "epochs": self.config.epochs,
         }

@@ -54,6 +54,23 @@ def test_fidelity_multiplies_the_epochs(quick):
     assert len(quick.evaluate(SMALL, seed=3, fidelity=2).curve) == 4
 
 
+def test_a_candidate_for_larger_images_is_trained_on_larger_images_read_once(monkeypatch):
+    loads = []
+    load = module.load_dataset
+    monkeypatch.setattr(module, "load_dataset", lambda *args: loads.append(args[1]) or load(*args))
+    proxy = Proxy(dataclasses.replace(QUICK, epochs=1, base_resolution=224))
+    larger = dataclasses.replace(SMALL, resolution=round(224 * 1.15))
+    assert proxy.miniature(SMALL).resolution == 8
+    assert proxy.miniature(larger).resolution == 9  # 8 * 258 / 224 = 9.2
+    assert Proxy(dataclasses.replace(QUICK, epochs=1)).miniature(larger).resolution == 8
+    loads.clear()
+    first = proxy.evaluate(larger, seed=3)
+    assert without_times(proxy.evaluate(larger, seed=3)) == without_times(first)
+    assert without_times(proxy.evaluate(SMALL, seed=3)) != without_times(first)
+    assert loads == [9]
+    assert torch.equal(proxy._images(9).labels, proxy._data.labels)
+
+
 def test_threads_are_those_of_the_config_and_given_back(quick, monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -177,6 +194,7 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"resolution": 4}, "resolution must be 8 to 1024, got 4"),
+        ({"base_resolution": 0}, "base_resolution must be at least 1, got 0"),
         ({"width": 0.0}, "width must be above 0 and at most 4"),
         ({"unstrided": -1}, "unstrided must be at least 0"),
         ({"validation_share": 1.0}, "validation_share must be between 0 and 1"),
