@@ -38,12 +38,12 @@ class Recipe:
         InputError: Fields out of range, by name, with their values and what is allowed.
     """
 
-    epochs: int = 4
-    """Passes over the training images."""
+    epochs: int = 5
+    """Passes over the training images; MnasNet section 5 trains candidates for five."""
     batch_size: int = 64
     """Images a step."""
-    learning_rate: float = 5e-3
-    """Peak of AdamW's learning rate."""
+    learning_rate: float = 1e-2
+    """Peak of AdamW's learning rate; from 3e-3 to 1e-2 networks rank alike, and this learns soonest."""
     weight_decay: float = 0.02
     """AdamW's decay of weights; normalisation and biases do not decay."""
     label_smoothing: float = 0.1
