@@ -64,6 +64,8 @@ class SearchConfig(RunConfig):
     """Trials the controller proposes and learns from at a time."""
     seed: int = 0
     """Root of all randomness."""
+    asynchronous: bool = False
+    """Learn from trials as they finish, so that no worker waits; the same seed then no longer gives the same search."""
     band: tuple[float, float] | None = (0.5, 1.5)
     """MACs that may be proposed, as multiples of the target; null for no limit."""
     top: int = 5

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from controller.registry import CONTROLLERS
 from nas import cli, config, evaluator_options, run_dir, summary
+from nas.async_study import AsyncStudy
 from nas.config import SearchConfig
-from nas.engines.local import LocalEngine
+from nas.engines import options
+from nas.engines.base import Engine
 from nas.progress import SearchProgress
 from nas.study import Study, make_problem
 from search_space import named
@@ -51,8 +54,16 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--preset", metavar="NAME", help="the controller's settings: default, or paper where it has one")
     how.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32)")
     how.add_argument("--batch", type=int, metavar="N", help="proposals between two updates (default: 8)")
+    how.add_argument(
+        "--async",
+        dest="asynchronous",
+        action="store_const",
+        const=True,
+        help="learn from trials as they finish: no worker waits, but the same seed no longer gives the same search",
+    )
     how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same search (default: 0)")
     evaluator_options.add_arguments(parser)
+    options.add_arguments(parser)
     run = parser.add_argument_group("the run")
     run.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/<date>-<time>)")
     run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
@@ -74,13 +85,16 @@ def _search(args: argparse.Namespace) -> int:
     space = load_space(settings)
     config.use_one_thread()
     evaluator_class, evaluator_config = config.make("evaluator", settings.evaluator)
-    evaluator = evaluator_class(evaluator_config)
     if args.dry_run:
-        return summary.plan(settings, space, evaluator)
+        return summary.plan(settings, space, evaluator_class(evaluator_config))
     controller_class, controller_config = config.make("controller", settings.controller)
     problem = make_problem(space, settings.objective, settings.band)
-    with run_dir.open_journal(path, settings) as journal:
-        study = Study(
+    study_class = AsyncStudy if settings.asynchronous else Study
+    with (
+        closing(options.make_engine(args, evaluator_class, evaluator_config, path)) as engine,
+        run_dir.open_journal(path, settings) as journal,
+    ):
+        study = study_class(
             space=space,
             objective=settings.objective,
             controller=controller_class(problem, controller_config, settings.seed),
@@ -89,7 +103,7 @@ def _search(args: argparse.Namespace) -> int:
             batch_size=settings.batch,
             seed=settings.seed,
         )
-        return _run(path, settings, study, LocalEngine(evaluator), quiet=args.quiet)
+        return _run(path, settings, study, engine, quiet=args.quiet)
 
 
 def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> SearchConfig:
@@ -116,6 +130,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "space": args.space,
         "trials": args.trials,
         "batch": args.batch,
+        "asynchronous": args.asynchronous,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
         "evaluator": evaluator_options.settings(args),
@@ -138,7 +153,7 @@ def load_space(settings: SearchConfig) -> Space:
     return space
 
 
-def _run(path: Path, settings: SearchConfig, study: Study, engine: LocalEngine, *, quiet: bool) -> int:
+def _run(path: Path, settings: SearchConfig, study: Study, engine: Engine, *, quiet: bool) -> int:
     """Search, export as it goes, and print the result."""
     try:
         with SearchProgress(study, quiet=quiet) as progress:
@@ -151,7 +166,11 @@ def _run(path: Path, settings: SearchConfig, study: Study, engine: LocalEngine, 
     except KeyboardInterrupt:
         run_dir.export(path, study, settings)
         done = sum(trial.evaluation is not None for trial in study.trials)
-        cli.say(f"Stopped after {done} of {settings.trials} trials; nothing finished is lost. To go on:")
+        cli.say(f"Stopped after {done} of {settings.trials} trials; nothing finished is lost.")
+        unfinished = [str(trial.number) for trial in study.trials if trial.evaluation is None]
+        if unfinished:
+            cli.say(f"Proposed but not finished, to be run again: trials {', '.join(unfinished)}.")
+        cli.say("To go on:")
         cli.say(f"  nas-search --run-dir {path} --resume")
         return cli.INTERRUPTED
     run_dir.export(path, study, settings)

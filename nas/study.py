@@ -8,7 +8,7 @@ which evaluations finish, or how often the run was killed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -229,7 +229,7 @@ class Study:
         signals = self.controller.tell(self._outcomes(numbers))
         self._record({"event": "updated", "batch": len(self.signals), "signals": signals}, learn=False)
 
-    def _outcomes(self, numbers: range) -> list[Outcome]:
+    def _outcomes(self, numbers: Iterable[int]) -> list[Outcome]:
         outcomes = []
         for trial in (self.trials[n] for n in numbers):
             assert trial.evaluation is not None
@@ -252,7 +252,8 @@ class Study:
                 self._replay_finished(event)
             case "updated":
                 if learn:
-                    self.controller.tell(self._outcomes(self._batches[event["batch"]]))
+                    # An asynchronous run names the trials; others learn from the batch they proposed.
+                    self.controller.tell(self._outcomes(event.get("trials") or self._batches[event["batch"]]))
                 self.signals.append(event["signals"])
             case "reference":
                 self.references[event["name"]] = Evaluation.from_json(event["evaluation"])

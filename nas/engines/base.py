@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from evaluator.base import Evaluation
@@ -26,10 +26,11 @@ class Engine(ABC):
     """Runs evaluations somewhere."""
 
     @abstractmethod
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Evaluation]]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Evaluation]]:
         """Yield (trial, evaluation) for every job exactly once, in the order they finish.
 
-        An evaluator that raises gives an Evaluation with status ``failed`` and the reason.
+        Jobs are taken from `jobs` as workers come free, so it may be a generator that decides late. An evaluator that
+        raises gives an Evaluation with status ``failed`` and the reason. Abandoning the iterator abandons its jobs.
         """
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from evaluator.base import Evaluation, Evaluator
@@ -19,7 +19,7 @@ class LocalEngine(Engine):
     def __init__(self, evaluator: Evaluator[Any]) -> None:
         self.evaluator = evaluator
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Evaluation]]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Evaluation]]:
         """Yield results in the order of the jobs."""
         for job in jobs:
             yield job.trial, evaluate_safely(self.evaluator, job)
