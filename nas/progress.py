@@ -15,16 +15,18 @@ from nas.study import Study, Trial
 class SearchProgress:
     """Shows trials done, the best so far and the time left. Use as a context manager."""
 
+    title = "search"
+
     def __init__(self, study: Study, *, quiet: bool, console: Console | None = None) -> None:
         """Show `study`, from where its journal stands; nothing at all if `quiet`."""
         self.study = study
         self.console = console or Console(stderr=True)
         self.quiet = quiet
         self.done = sum(trial.evaluation is not None for trial in study.trials)
-        self._first_done = self.done
+        self._done_before = self.done_work()
         self._started = time.monotonic()
         columns = (
-            TextColumn("search"),
+            TextColumn(self.title),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.description}", markup=False),
@@ -51,19 +53,30 @@ class SearchProgress:
         count = f"{self.done}/{self.study.num_trials}"
         return f"trial {trial.number} [{count}]  {result}  {format_amount(trial.macs)} MACs{again}  {self._status()}"
 
-    def _status(self) -> str:
+    def found(self) -> str:
+        """The best so far, in a few words."""
         best = self.study.best
         if best is None or best.evaluation is None or best.evaluation.accuracy is None:
-            found = "no network yet"
-        else:
-            found = f"best {best.reward:.4f} ({best.evaluation.accuracy:.2%} at {format_amount(best.macs)} MACs)"
-        return f"{found}  {self._time_left()}"
+            return "no network yet"
+        return f"best {best.reward:.4f} ({best.evaluation.accuracy:.2%} at {format_amount(best.macs)} MACs)"
+
+    def done_work(self) -> float:
+        """Work that is done, in any unit that is proportional to time."""
+        return self.done
+
+    def all_work(self) -> float:
+        """All the work there is, done or not, in the same unit."""
+        return self.study.num_trials
+
+    def _status(self) -> str:
+        return f"{self.found()}  {self._time_left()}"
 
     def _time_left(self) -> str:
-        finished_here = self.done - self._first_done
-        if not finished_here:
+        done = self.done_work()
+        if done <= self._done_before:
             return "time left unknown"
-        seconds = (time.monotonic() - self._started) / finished_here * (self.study.num_trials - self.done)
+        pace = (time.monotonic() - self._started) / (done - self._done_before)
+        seconds = pace * max(0.0, self.all_work() - done)
         minutes, seconds = divmod(round(seconds), 60)
         return f"{minutes}:{seconds:02d} left"
 
