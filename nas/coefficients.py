@@ -46,8 +46,10 @@ class Coefficients:
         """The member of the baseline's family at phi.
 
         Raises:
-            InputError: phi below 0, or a network beyond what an architecture may be.
+            InputError: phi below 0 or above 100, or a network beyond what an architecture may be.
         """
+        if not 0 <= phi <= 100:
+            raise InputError(f"phi must be a number from 0 to 100, got {phi:g}")
         return compound(baseline, self.alpha, self.beta, self.gamma, phi)
 
     def __str__(self) -> str:
