@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas import cli
+from nas import cli, import_timm
 from nas.amounts import format_amount, parse_band
 from nas.files import write_atomic
 from search_space.architecture import Architecture
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         description=f"Look into a search space: {', '.join(config_names('spaces'))}, or a YAML file (docs/spaces.md).",
         formatter_class=cli.HelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="show | check | sample")
+    commands = parser.add_subparsers(required=True, metavar="show | check | sample | import")
     show = _command(commands, "show", _show, "what it holds, how many networks, how their FLOPs are distributed")
     _add_seed(show)
     check = _command(commands, "check", _check, "whether it contains a network: exit code 0, or 1 and what is missing")
@@ -43,6 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("-n", "--number", type=int, default=1, metavar="N", help="how many")
     sample.add_argument("-o", "--output", metavar="DIR", help="write one file each into this folder, else to stdout")
     _add_seed(sample)
+    text = "a network of timm, by name or block strings, as YAML"
+    imported = commands.add_parser(
+        "import", help=text, description=f"import: {text}.", formatter_class=cli.HelpFormatter
+    )
+    imported.set_defaults(action=import_timm.run)
+    import_timm.add_arguments(imported)
     return parser
 
 

@@ -1,0 +1,174 @@
+"""Weights files: written as safetensors, read from safetensors or PyTorch files, ours, timm's or torchvision's.
+
+Our modules are named as timm's EfficientNet, so timm's weights need no map; torchvision's EfficientNets are mapped.
+Files are data: nothing in them is run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from search_space.architecture import Architecture, Layer
+from search_space.builder import Network
+from search_space.errors import InputError
+
+FORMAT = "nas-weights/1"
+FOREIGN_EPS = 1e-5
+"""BatchNorm's eps in timm's and torchvision's EfficientNets, torchvision's B5 to B7 apart; ours is the papers' 1e-3."""
+_WRAPPERS = ("state_dict", "model")
+_BATCHNORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+def to_bytes(network: Network, architecture: Architecture) -> bytes:
+    """A network's weights as a safetensors file that names the architecture they belong to."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return save_safetensors(tensors, {"format": FORMAT, "architecture": _digest(architecture)})
+
+
+def _digest(architecture: Architecture) -> str:
+    """What weights depend on: the resolution and the dropout rate may change under them."""
+    return dataclasses.replace(architecture, resolution=224, dropout=0.0).key
+
+
+def load_weights(network: Network, architecture: Architecture, path: Path, eps: float | None = None) -> None:
+    """Give a network the weights of a file.
+
+    BatchNorm divides by sqrt(variance + eps). Weights made with another eps are converted by their scales, so that the
+    outputs stay the same.
+
+    Args:
+        network: Built from `architecture`; unchanged if the file does not fit.
+        architecture: What the file must hold the weights of.
+        path: A safetensors file, or a PyTorch file that holds a state dict.
+        eps: BatchNorm's eps that the weights were made with; None for our own in our files, torchvision's as its
+            release has it, and `FOREIGN_EPS` in others.
+
+    Raises:
+        InputError: The file is missing, broken or truncated, or holds the weights of another network.
+    """
+    state, metadata = _read(path)
+    ours = metadata.get("format") == FORMAT
+    state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    torchvision = "features.0.0.weight" in state
+    if torchvision:
+        state = _rename(state, _torchvision_names(architecture))
+    expected = network.state_dict()
+    for name in expected:
+        if name.endswith("num_batches_tracked"):
+            state.setdefault(name, torch.zeros((), dtype=torch.int64))
+    _check(state, expected, path)
+    if ours and metadata.get("architecture") != _digest(architecture):
+        raise InputError(f"{path}: weights of another architecture: its strides, shortcuts or activation differ")
+    if eps is None:
+        eps = network.bn1.eps if ours or (torchvision and _is_large(architecture)) else FOREIGN_EPS
+    if eps != network.bn1.eps:
+        _convert_eps(state, eps, network.bn1.eps)
+    network.load_state_dict(state)
+
+
+def _convert_eps(state: dict[str, Tensor], old: float, new: float) -> None:
+    """Scale every BatchNorm's weight in `state` so that it computes with eps `new` what it did with `old`."""
+    for name in [name for name in state if name.endswith(".running_var")]:
+        variance, weight = state[name].double(), name.replace("running_var", "weight")
+        factor = ((variance + new) / (variance + old)).sqrt()
+        state[weight] = (state[weight].double() * factor).float()
+
+
+def _is_large(architecture: Architecture) -> bool:
+    """Whether this is EfficientNet-B5 or larger, which torchvision builds with eps 1e-3."""
+    return architecture.head >= 2048
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file by name, and a safetensors file's metadata."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if start[8:] == b"{":
+        try:
+            with safe_open(path, framework="pt") as opened:
+                return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}
+        except (SafetensorError, ValueError) as error:
+            raise InputError(f"{path}: broken or truncated safetensors file: {_first_line(error)}") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - on damaged input its reader raises anything, IndexError too
+        raise InputError(f"{path}: not a weights file, or broken: {_first_line(error)}") from None
+    return _tensors(content, path), {}
+
+
+def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    named = isinstance(content, Mapping) and all(isinstance(name, str) for name in content)
+    if not named or not content or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+        raise InputError(f"{path}: holds no state dict: expected tensors by name")
+    return dict(content)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:160]
+
+
+def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    missing = [name for name in expected if name not in state]
+    foreign = [name for name in state if name not in expected]
+    if missing or foreign:
+        parts = [f"{len(missing)} tensors are missing, first {missing[0]}"] if missing else []
+        parts += [f"{len(foreign)} are of another network, first {foreign[0][:80]}"] if foreign else []
+        raise InputError(f"{path}: does not hold this architecture's weights: {'; '.join(parts)}")
+    for name, tensor in expected.items():
+        if state[name].shape != tensor.shape:
+            what = "another number of classes" if name.startswith("classifier") else "another architecture"
+            shapes = f"{name} is {tuple(state[name].shape)}, must be {tuple(tensor.shape)}"
+            raise InputError(f"{path}: weights of {what}: {shapes}")
+        if state[name].is_floating_point() and not bool(state[name].isfinite().all()):
+            raise InputError(f"{path}: {name} holds NaN or infinity")
+
+
+def _rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """`state` under our names; what has none keeps its own."""
+    return {names.get(name, name): tensor for name, tensor in state.items()}
+
+
+def _torchvision_names(architecture: Architecture) -> dict[str, str]:
+    """torchvision's names of parameters and buffers to ours: its `features` hold stem, stages and head in a row."""
+    rows = architecture.stage_layers()
+    names = _conv_norm("features.0", "conv_stem", "bn1")
+    for i, row in enumerate(rows):
+        for j, layer in enumerate(row):
+            names |= _layer_names(f"features.{i + 1}.{j}.block", f"blocks.{i}.{j}", layer)
+    names |= _conv_norm(f"features.{len(rows) + 1}", "conv_head", "bn2")
+    return names | {f"classifier.1.{part}": f"classifier.{part}" for part in ("weight", "bias")}
+
+
+def _layer_names(theirs: str, ours: str, layer: Layer) -> dict[str, str]:
+    separable = (("conv_dw", "bn1"), ("conv_pw", "bn2"))
+    steps = (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")) if layer.has_expansion else separable
+    names = {}
+    position = 0
+    for number, (conv, norm) in enumerate(steps):
+        if layer.squeeze_channels and number == len(steps) - 1:  # squeeze-excite stands before the projection
+            for their_part, our_part in (("fc1", "conv_reduce"), ("fc2", "conv_expand")):
+                for kind in ("weight", "bias"):
+                    names[f"{theirs}.{position}.{their_part}.{kind}"] = f"{ours}.se.{our_part}.{kind}"
+            position += 1
+        names |= _conv_norm(f"{theirs}.{position}", f"{ours}.{conv}", f"{ours}.{norm}")
+        position += 1
+    return names
+
+
+def _conv_norm(theirs: str, conv: str, norm: str) -> dict[str, str]:
+    """torchvision's Conv2dNormActivation: convolution 0, BatchNorm 1."""
+    return {f"{theirs}.0.weight": f"{conv}.weight"} | {f"{theirs}.1.{part}": f"{norm}.{part}" for part in _BATCHNORM}

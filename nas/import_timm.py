@@ -1,0 +1,107 @@
+"""``nas-space import``: networks of timm, by name or as block strings, as our YAML."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas import cli
+from nas.files import write_atomic
+from search_space import schema
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.errors import InputError
+from search_space.scaling import EFFICIENTNETS, efficientnet
+from search_space.timm_strings import ACTIVATIONS, parse_block_strings
+
+_INSTALLED = {"mnasnet_a1": "mnasnet-a1", "mnasnet_b1": "mnasnet-b1", "mobilenetv2_100": "mobilenet-v2"}
+_MNASNET_SMALL = (  # Google's MnasNet code, as timm has it
+    "ds_r1_k3_s1_c8",
+    "ir_r1_k3_s2_e3_c16",
+    "ir_r2_k3_s2_e6_c16",
+    "ir_r4_k5_s2_e6_c32_se0.25",
+    "ir_r3_k3_s1_e6_c32_se0.25",
+    "ir_r3_k5_s2_e6_c88_se0.25",
+    "ir_r1_k3_s1_e6_c144",
+)
+NAMES = (*(f"efficientnet_{name}" for name in EFFICIENTNETS), *_INSTALLED, "mnasnet_small")
+"""Networks of timm that are known by name."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``nas-space import``."""
+    parser.add_argument("network", nargs="+", metavar="NETWORK", help=f"{', '.join(NAMES)}; block strings; a file")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write here, else to stdout")
+    parser.add_argument("--name", metavar="NAME", help="what to call it")
+    parser.add_argument("--stem", type=int, metavar="N", help="timm's stem_size (default: 32)")
+    parser.add_argument("--head", type=int, metavar="N", help="timm's num_features (default: 1280)")
+    parser.add_argument("--activation", choices=list(ACTIVATIONS), help="timm's act_layer (default: relu)")
+    parser.add_argument("--dropout", type=float, metavar="P", help="timm's drop_rate (default: 0.2)")
+    parser.add_argument("--resolution", type=int, metavar="N", help="side of the input, pixels (default: 224)")
+    parser.add_argument("--classes", type=int, metavar="N", help="outputs (default: 1000)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the network and write it as YAML."""
+    if args.output and args.output.exists():
+        raise InputError(f"{args.output}: exists already; nothing is overwritten")
+    given = {field.name: getattr(args, field.name, None) for field in dataclasses.fields(Architecture)}
+    given = {name: value for name, value in given.items() if value is not None}
+    architecture, name = import_network(args.network, given)
+    cost = count(architecture)
+    text = architecture.to_yaml(name=args.name or name, metrics={"macs": cost.macs, "params": cost.params})
+    if args.output:
+        write_atomic(args.output, text)
+    cli.say(str(args.output) if args.output else text.rstrip())
+    return cli.DONE
+
+
+def import_network(words: Sequence[str], given: dict[str, object]) -> tuple[Architecture, str | None]:
+    """A network of timm and its name, None for one of block strings.
+
+    Args:
+        words: One of `NAMES`, or block strings, quoted and bracketed as they may be, or a file of them.
+        given: Fields of `Architecture` that were said apart.
+
+    Raises:
+        InputError: An unknown name, a block string that our networks cannot express, by number, or a wrong field.
+    """
+    if len(words) == 1 and words[0] in NAMES:
+        return _with(_by_name(words[0]), given), words[0]
+    strings = _split(words)
+    if len(strings) == 1 and not re.match(r"[a-z]+_r\d", strings[0]):
+        raise InputError(f"unknown network {strings[0][:80]!r}: known are {', '.join(NAMES)}, block strings, or a file")
+    given = {"activation": "relu", **given}
+    activation = given["activation"]
+    assert activation in ACTIVATIONS
+    return _with(Architecture(stages=parse_block_strings(strings, activation)), given), None
+
+
+def _by_name(name: str) -> Architecture:
+    if name in _INSTALLED:
+        return Architecture.load(_INSTALLED[name])
+    if name == "mnasnet_small":
+        return Architecture(stem=8, stages=parse_block_strings(_MNASNET_SMALL, "relu"), activation="relu")
+    return efficientnet(name.removeprefix("efficientnet_"), Architecture.load("efficientnet-b0"))
+
+
+def _with(architecture: Architecture, given: dict[str, object]) -> Architecture:
+    return schema.from_mapping(Architecture, {**schema.to_plain(architecture), **given}, "network")
+
+
+def _split(words: Sequence[str]) -> list[str]:
+    """The strings among quotes, brackets, commas and spaces, as they are pasted from code."""
+    text = " ".join(words)
+    if len(words) == 1 and Path(words[0]).is_file():
+        try:
+            text = Path(words[0]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{words[0]}: cannot be read as text: {error}") from None
+        text = re.sub(r"#.*", "", text)
+    strings = [part for part in re.split(r"[\s,'\"\[\]()]+", text) if part]
+    if not strings:
+        raise InputError("no block strings, e.g. ir_r2_k3_s2_e6_c24_se0.25")
+    return strings

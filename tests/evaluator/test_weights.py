@@ -1,0 +1,130 @@
+import dataclasses
+import importlib
+import struct
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from evaluator.weights import load_weights, to_bytes
+from search_space.architecture import Architecture, Stage
+from search_space.builder import build_model
+from search_space.errors import InputError
+from search_space.scaling import efficientnet
+from tests.networks import outputs, pretend_trained
+
+SMALL = Architecture(
+    resolution=32,
+    classes=5,
+    stem=8,
+    stages=(Stage(op="mbconv", expand=1, kernel=3, channels=8), Stage(op="mbconv", expand=3, kernel=5, channels=16)),
+    head=16,
+)
+B = Architecture.load("efficientnet-b0")
+
+
+def assert_loads(reference: nn.Module, architecture: Architecture, path: Path) -> None:
+    pretend_trained(reference)
+    torch.save(reference.state_dict(), path)
+    network = build_model(architecture)
+    load_weights(network, architecture, path)
+    wanted = outputs(reference)
+    assert 1e-2 < wanted.abs().max() < 1e2
+    assert (outputs(network) - wanted).abs().max() / wanted.abs().max() < 1e-5
+
+
+SIZES = [pytest.param(f"b{i}", marks=[pytest.mark.slow] if i > 2 else []) for i in range(8)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_timm_state_dicts(size: str, timm: ModuleType, tmp_path: Path) -> None:
+    reference = timm.create_model(f"efficientnet_{size}", pretrained=False)
+    assert_loads(reference, efficientnet(size, B), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("name", ["mnasnet-a1", "mnasnet-b1", "mobilenet-v2"])
+def test_other_networks_of_timm(name: str, timm: ModuleType, tmp_path: Path) -> None:
+    theirs = {"mnasnet-a1": "semnasnet_100", "mnasnet-b1": "mnasnet_100", "mobilenet-v2": "mobilenetv2_100"}
+    reference = timm.create_model(theirs[name], pretrained=False)
+    assert_loads(reference, Architecture.load(name), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_torchvision_state_dicts(size: str, timm: ModuleType, tmp_path: Path) -> None:
+    models: Any = importlib.import_module("torchvision.models")  # the fixture made torchvision importable
+    reference = getattr(models, f"efficientnet_{size}")(weights=None)
+    assert_loads(reference, efficientnet(size, B), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model"])
+def test_wrapped_and_parallel_state_dicts(wrapper: str, tmp_path: Path) -> None:
+    source = build_model(SMALL, generator=torch.Generator().manual_seed(3))
+    state = {f"module.{name}": tensor for name, tensor in source.state_dict().items()}
+    torch.save({wrapper: state, "epoch": 3}, tmp_path / "w.pt")
+    network = build_model(SMALL)
+    load_weights(network, SMALL, tmp_path / "w.pt", eps=1e-3)
+    assert torch.equal(outputs(network), outputs(source))
+
+
+def test_our_own_file_keeps_every_bit(tmp_path: Path) -> None:
+    source = build_model(SMALL, generator=torch.Generator().manual_seed(3))
+    pretend_trained(source)
+    (tmp_path / "w.safetensors").write_bytes(to_bytes(source, SMALL))
+    network = build_model(SMALL)
+    load_weights(network, SMALL, tmp_path / "w.safetensors")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, source.state_dict()[name]), name
+
+
+def write(path: Path, architecture: Architecture = SMALL, **changes: torch.Tensor) -> Path:
+    state = {**build_model(architecture).state_dict(), **changes}
+    path.write_bytes(save(state))
+    return path
+
+
+def test_files_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
+    network = build_model(SMALL)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    whole = write(tmp_path / "whole.safetensors").read_bytes()
+    torch.save(network.state_dict(), tmp_path / "whole.pt")
+    (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:5000])
+    (tmp_path / "header.safetensors").write_bytes(struct.pack("<Q", 10**15) + b"{" + whole[9:])
+    (tmp_path / "text.pt").write_text("these are no weights\n")
+    (tmp_path / "empty.pt").write_bytes(b"")
+    torch.save({"model": 3}, tmp_path / "no-tensors.pt")
+    torch.save(nn.Linear(2, 2), tmp_path / "pickled.pt")
+    write(tmp_path / "classes.safetensors", dataclasses.replace(SMALL, classes=7))
+    write(tmp_path / "wider.safetensors", dataclasses.replace(SMALL, stem=16))
+    write(tmp_path / "more.safetensors", bonus=torch.zeros(1))
+    deeper = dataclasses.replace(SMALL, stages=(*SMALL.stages, SMALL.stages[1]))
+    write(tmp_path / "deeper.safetensors", deeper)
+    write(tmp_path / "nan.safetensors", **{"conv_head.weight": torch.full((16, 16, 1, 1), torch.nan)})
+    relu = dataclasses.replace(SMALL, activation="relu")
+    (tmp_path / "relu.safetensors").write_bytes(to_bytes(build_model(relu), relu))
+    expected = {
+        "absent.pt": "cannot be read: No such file",
+        "cut.safetensors": "broken or truncated safetensors",
+        "cut.pt": "not a weights file, or broken",
+        "header.safetensors": "broken or truncated safetensors",
+        "text.pt": "not a weights file, or broken",
+        "empty.pt": "not a weights file, or broken",
+        "no-tensors.pt": "holds no state dict",
+        "pickled.pt": "not a weights file, or broken",
+        "classes.safetensors": r"another number of classes: classifier.weight is \(7, 16\), must be \(5, 16\)",
+        "wider.safetensors": "weights of another architecture: conv_stem.weight is",
+        "more.safetensors": "1 are of another network, first bonus",
+        "deeper.safetensors": "are of another network, first blocks.2",
+        "nan.safetensors": "conv_head.weight holds NaN",
+        "relu.safetensors": "its strides, shortcuts or activation differ",
+    }
+    for name, words in expected.items():
+        with pytest.raises(InputError, match=words) as caught:
+            load_weights(network, SMALL, tmp_path / name)
+        assert "\n" not in str(caught.value)
+        assert name in str(caught.value)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

@@ -1,0 +1,45 @@
+"""Networks to compare implementations on."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+from search_space.architecture import Architecture
+from search_space.space import SearchSpace
+
+
+def images(batch: int = 2, side: int = 32) -> torch.Tensor:
+    return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def outputs(model: nn.Module) -> torch.Tensor:
+    """In float64: the rounding of float32 alone moves B2's outputs by 1e-5 of the largest."""
+    with torch.inference_mode():
+        return copy.deepcopy(model).double().eval()(images().double())
+
+
+@torch.no_grad()
+def pretend_trained(model: nn.Module, seed: int = 0) -> None:
+    """Random BatchNorm scales and shifts, and the statistics that go with them: every tensor matters."""
+    generator = torch.Generator().manual_seed(seed)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.weight.uniform_(0.5, 1.5, generator=generator)
+        norm.bias.uniform_(-0.2, 0.2, generator=generator)
+        norm.momentum = 1.0
+        norm.train()
+    model(images(16))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def random_networks(space: str, count: int, seed: int = 0) -> list[Architecture]:
+    generator = np.random.default_rng(seed)
+    loaded = SearchSpace.load(space)
+    return [loaded.sample(generator) for _ in range(count)]
