@@ -17,12 +17,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from nas import cli, run_record
+from nas import cli
 from nas.files import write_atomic
 from nas.report_data import comparison, lede, run_data, run_texts
 from nas.report_networks import NetworkTable
 from nas.report_server import ReportServer, serve
 from nas.run_dir import JOURNAL
+from nas.run_record import RunRecord, load
 from search_space.errors import InputError
 
 DESCRIPTION = """\
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("nas-report", description=DESCRIPTION, formatter_class=cli.HelpFormatter)
+    parser = cli.Parser("nas-report", DESCRIPTION)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="directory of a run")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write the page")
     parser.add_argument("--open", action="store_true", help="show it in the browser")
@@ -56,34 +57,27 @@ def _report(args: argparse.Namespace) -> int:
     output = args.output or (args.runs[0] / "report.html" if len(args.runs) == 1 else Path("comparison.html"))
     if args.serve is not None:
         return _serve(args.runs, output, args.serve, show=args.open)
-    write(args.runs, output)
+    write_atomic(output, render([load(path) for path in args.runs]))
     cli.say(f"Report: {output}")
     if args.open:
         webbrowser.open(output.resolve().as_uri())
     return cli.DONE
 
 
-def write(paths: Sequence[Path], output: Path) -> None:
-    """Write the page of one or several runs.
-
-    Args:
-        paths: Directories of runs.
-        output: The file.
-
-    Raises:
-        InputError: A path is not a run, or the file cannot be written.
-    """
-    write_atomic(output, render(paths))
+def write_ended(path: Path) -> None:
+    """Write ``report.html`` into the directory of a run that has ended, though this process still holds its journal."""
+    record = load(path)
+    record.running = False
+    write_atomic(path / "report.html", render([record]))
 
 
-def render(paths: Sequence[Path], live_stamp: str | None = None) -> str:
+def render(records: Sequence[RunRecord], live_stamp: str | None = None) -> str:
     """The page of one or several runs.
 
     Args:
-        paths: Directories of runs.
+        records: The runs.
         live_stamp: What the page compares with its server's stamp; None for a page that stands alone.
     """
-    records = [run_record.load(path) for path in paths]
     networks = NetworkTable()
     runs = [run_data(record, networks) for record in records]
     data = {"runs": runs, "networks": networks.data, "live": live_stamp is not None, "stamp": live_stamp}
@@ -143,14 +137,15 @@ def _serve(paths: Sequence[Path], output: Path, port: int, *, show: bool) -> int
     """Follow the runs: whenever a journal has grown, the file is written again and the browser loads it again."""
 
     def page(stamp: str) -> bytes:
-        write(paths, output)
-        return render(paths, stamp).encode()
+        records = [load(path) for path in paths]
+        write_atomic(output, render(records))
+        return render(records, stamp).encode()
 
     def stamp() -> str:
         states = [(path / JOURNAL).stat() for path in paths if (path / JOURNAL).exists()]
         return " ".join(f"{state.st_size}-{state.st_mtime_ns}" for state in states)
 
-    write(paths, output)
+    page(stamp())
     server = ReportServer(port, page, stamp)
     if show:
         webbrowser.open(f"http://127.0.0.1:{server.server_port}/")

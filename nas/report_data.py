@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -202,7 +203,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def comparison(runs: list[RunRecord]) -> dict[str, Any]:
+def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
     """The table that compares several runs."""
     columns = ["State", "Target", "Controller", "Evaluator", "Data", "Seed", "Trials", "Failed"]
     columns += ["Best reward", "Accuracy", "MACs", "Parameters", "Reward of B0"]
@@ -229,7 +230,7 @@ def _comparison_row(run: RunRecord, num_columns: int) -> list[str]:
     return [str(cell) for cell in (run.name, *asked, *found, "-" if known is None else f"{known:.4f}")]
 
 
-def lede(runs: list[RunRecord]) -> str:
+def lede(runs: Sequence[RunRecord]) -> str:
     """The sentence under the title."""
     if len(runs) > 1:
         return f"{len(runs)} searches side by side."

@@ -1,6 +1,6 @@
 """A run's directory: where everything a search leaves is, and how it is written.
 
-config.yaml  journal.jsonl  best.yaml  top/*.yaml  trials.csv
+config.yaml  journal.jsonl  best.yaml  top/*.yaml  trials.csv  report.html (nas/report.py)
 """
 
 from __future__ import annotations

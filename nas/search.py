@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.registry import CONTROLLERS
-from nas import cli, config, evaluator_options, run_dir, summary
+from nas import cli, config, evaluator_options, report, run_dir, summary
 from nas.async_study import AsyncStudy
 from nas.config import SearchConfig
 from nas.engines import options
@@ -29,7 +29,7 @@ Search for the best convnet within a budget of multiply-adds (the papers' FLOPs)
   nas-search --target-flops 400M --data folder:photos       your images: a folder of class folders
   nas-search --run-dir runs/mine --resume                   go on where a run ended
 
-The run directory holds best.yaml, top/*.yaml, trials.csv, config.yaml and journal.jsonl.
+The run directory holds best.yaml, top/*.yaml, trials.csv, config.yaml, journal.jsonl and report.html.
 Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
 """
 REFERENCE = "efficientnet-b0"
@@ -165,6 +165,7 @@ def _run(path: Path, settings: SearchConfig, study: Study, engine: Engine, *, qu
                 study.evaluate_reference(REFERENCE, Architecture.load(REFERENCE), engine)
     except KeyboardInterrupt:
         run_dir.export(path, study, settings)
+        report.write_ended(path)
         done = sum(trial.evaluation is not None for trial in study.trials)
         cli.say(f"Stopped after {done} of {settings.trials} trials; nothing finished is lost.")
         unfinished = [str(trial.number) for trial in study.trials if trial.evaluation is None]
@@ -174,4 +175,5 @@ def _run(path: Path, settings: SearchConfig, study: Study, engine: Engine, *, qu
         cli.say(f"  nas-search --run-dir {path} --resume")
         return cli.INTERRUPTED
     run_dir.export(path, study, settings)
+    report.write_ended(path)
     return summary.result(path, study, REFERENCE)

@@ -79,6 +79,7 @@ def result(path: Path, study: Study, reference: str) -> int:
         f"\n{len(study.trials)} trials, {len(trained)} trained, {failed} failed, {seconds:.0f} s of evaluation"
     )
     console.print(f"Best network: {path / 'best.yaml'}", markup=False)
+    console.print(f"Report: {path / 'report.html'}", markup=False)
     return cli.DONE
 
 
