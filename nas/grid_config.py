@@ -21,7 +21,7 @@ from search_space.cost import count
 from search_space.errors import InputError
 
 FALLBACK = "efficientnet-b0"
-# Two epochs tell little, but they are asked of many networks; the last rung trains four times as long.
+# Two epochs tell little, but they are asked of many networks; the last rung trains three times as long.
 _DEFAULTS = {"evaluator": {"name": "proxy", "epochs": 2}}
 
 
@@ -48,11 +48,11 @@ class GridConfig(RunConfig):
     """``realised``: networks of the same true cost, resolutions fitted; ``nominal``: the paper's, by product alone."""
     band: float = 0.05
     """How far true costs may be from the target, relatively, where the constraint is ``realised``."""
-    rungs: tuple[int, ...] = (1, 2, 4)
+    rungs: tuple[int, ...] = (1, 2, 3)
     """Lengths of training, in the evaluator's epochs: all networks enter the first, about half of them the next."""
     finalists: int = 3
     """Networks that enter the last rung, beside the paper's triple."""
-    repeats: int = 3
+    repeats: int = 5
     """Seeds of each network in the last rung."""
     family: int = 7
     """Members are written for phi 0 to this."""
