@@ -1,4 +1,5 @@
-import multiprocessing
+import os
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -76,14 +77,20 @@ def test_writing_to_the_images_leaves_the_cache_alone(photos, cache):
     assert torch.equal(load(photos, cache).train.images, before)
 
 
-def test_a_changed_image_another_resolution_and_another_folder_are_decoded(photos, cache, tmp_path):
+def test_changed_images_another_resolution_and_another_folder_are_decoded(photos, cache, tmp_path, monkeypatch):
     before = load(photos, cache).train.images
     Image.new("RGB", (20, 12)).save(photos / "cat" / "0.png")
-    assert int(load(photos, cache).train.images[0].max()) == 0
-    assert torch.equal(load(photos, cache).train.images[1:], before[1:])
-    assert load(photos, cache, resolution=16).train.images.shape[2:] == (16, 16)
+    after = load(photos, cache).train.images
+    assert int(after[0].max()) == 0
+    assert torch.equal(after[1:], before[1:])
     write_images(tmp_path / "more", classes=("bee", "fly"))
     assert load(tmp_path / "more", cache).classes == ("bee", "fly")
+    monkeypatch.setattr(image_folder, "decode", no_decoding)
+    with pytest.raises(AssertionError, match="decoded again"):
+        load(photos, cache, resolution=16)
+    os.utime(photos / "cat" / "0.png", ns=(0, 0))
+    with pytest.raises(AssertionError, match="decoded again"):
+        load(photos, cache)
 
 
 def test_train_and_val_folders_and_no_test_image_is_read_before_asked_for(tmp_path, cache):
@@ -155,25 +162,16 @@ def test_what_a_killed_process_left_is_overwritten(photos, cache):
     assert not finished.with_suffix(".part").exists()
 
 
-def _decode_slowly(folder, cache, log):
-    decode = image_folder.decode
-
-    def logged(path, resolution):
-        with open(log, "a") as handle:
-            handle.write(f"{path}\n")
-        return decode(path, resolution)
-
-    image_folder.decode = logged
-    load(folder, cache)
-
-
-def test_processes_that_start_together_decode_each_image_once(photos, cache, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    log = tmp_path / "decoded"
-    workers = [context.Process(target=_decode_slowly, args=(photos, cache, log)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0]
-    assert len(log.read_text().splitlines()) == 6
+def test_a_process_waits_for_another_ones_cache_instead_of_decoding_as_well(photos, cache, monkeypatch):
+    before = load(photos, cache).train.images.clone()
+    (finished,) = (cache / "images").glob("*.npy")
+    monkeypatch.setattr(image_folder, "decode", no_decoding)
+    with ThreadPoolExecutor(1) as pool:
+        with image_folder._locked(finished.with_suffix(".lock")):
+            unfinished = finished.rename(finished.with_suffix(".other"))
+            second = pool.submit(load, photos, cache)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.3)
+            unfinished.rename(finished)
+        loaded = second.result(timeout=60)
+    assert torch.equal(loaded.train.images, before)

@@ -6,12 +6,14 @@ from PIL import Image
 
 from evaluator import image_folder
 from evaluator import proxy as module
+from evaluator.data import load_dataset, split
 from evaluator.proxy import Proxy, ProxyConfig
 from evaluator.training import Trainer
 from search_space import schema
 from search_space.architecture import Architecture, Stage
 from search_space.cost import count
 from search_space.errors import InputError
+from search_space.seeding import derive_seed
 
 SMALL = Architecture(
     stem=16,
@@ -95,7 +97,22 @@ def test_the_split_is_stratified_and_the_same_whatever_the_seed_of_the_candidate
     assert not set(quick._train.tolist()) & set(quick._validation.tolist())
     assert len(quick._train) + len(quick._validation) == len(quick._data)
     assert quick._data.labels[quick._validation].bincount().tolist() == [10] * 10
-    assert not torch.equal(Proxy(dataclasses.replace(QUICK, split_seed=1))._validation, quick._validation)
+    again = split(load_dataset("digits", 8).train.labels, 0.25, 1)
+    every = Proxy(dataclasses.replace(QUICK, split_seed=1, max_images=None))
+    assert torch.equal(every._train, again[0])
+    assert torch.equal(every._validation, again[1])
+
+
+def test_initial_weights_are_derived_from_the_seed(quick, monkeypatch):
+    seeds = []
+    build = module.build_model
+    monkeypatch.setattr(
+        module, "build_model", lambda small, generator: seeds.append(generator.initial_seed()) or build(small)
+    )
+    monkeypatch.setattr(Trainer, "step", lambda *args: torch.tensor(0.0))
+    for seed in (3, 4, 3):
+        quick.evaluate(SMALL, seed=seed)
+    assert seeds == [derive_seed(seed, "weights") for seed in (3, 4, 3)]
 
 
 def test_the_miniature_is_narrower_smaller_and_keeps_early_strides(quick):
