@@ -32,6 +32,8 @@ class Evaluation:
     """Validation loss after each epoch, nats."""
     seconds: float = 0.0
     """Wall time of the evaluation."""
+    latency_ms: float | None = None
+    """Measured milliseconds an image of the network as deployed; None where the search does not ask for it."""
 
     def __post_init__(self) -> None:
         ok = self.status == "ok"
@@ -90,6 +92,11 @@ class Evaluator(ABC, Generic[ConfigT]):
         A network that cannot be measured is an Evaluation with a status and a reason; an exception is a bug, and the
         engine records it as ``failed``.
         """
+
+    @classmethod
+    def caveat(cls, config: ConfigT) -> str:
+        """One line for the user on what a ranking by this config is worth; empty where there is nothing to say."""
+        return ""
 
     def describe(self) -> dict[str, Any]:
         """What was used, for the run's record: data set, images, device. Plain JSON values."""

@@ -2,6 +2,10 @@
 
 EVALUATORS = {
     "proxy": "evaluator.proxy:Proxy",
+    "gradient-norm": "evaluator.training_free:GradientNorm",
+    "snip": "evaluator.training_free:Snip",
+    "synflow": "evaluator.training_free:Synflow",
+    "params": "evaluator.training_free:Params",
 }
 
 DATASETS = {
