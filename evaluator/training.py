@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from evaluator.base import Evaluation
+from evaluator.base import Evaluation, Status
 from evaluator.data import Images
 from search_space.errors import InputError
 from search_space.layers import MBConvLayer, ResidualLayer, SeparableLayer
@@ -101,7 +101,8 @@ def fit(
         Status ``ok`` with the last epoch's accuracy, ``diverged`` or ``timeout``.
     """
     start, curve, losses = time.monotonic(), [], []
-    status, reason = "ok", ""
+    status: Status = "ok"
+    reason = ""
     try:
         for accuracy, loss in _epochs(model, data, train, validation, recipe, mirror, seed, deadline):
             curve.append(accuracy)
@@ -112,7 +113,7 @@ def fit(
         allowed = deadline - start
         status, reason = "timeout", f"not done after {allowed:.1f} s: {len(curve)} of {recipe.epochs} epochs"
     return Evaluation(
-        status=status,  # type: ignore[arg-type]
+        status=status,
         accuracy=curve[-1] if status == "ok" else None,
         reason=reason,
         curve=tuple(curve),
