@@ -103,7 +103,10 @@ def _search(args: argparse.Namespace) -> int:
             batch_size=settings.batch,
             seed=settings.seed,
         )
-        return _run(path, settings, study, engine, quiet=args.quiet)
+        code = _run(path, settings, study, engine, quiet=args.quiet)
+        if code == cli.DONE and (caveat := evaluator_class.caveat(evaluator_config)):
+            cli.say(caveat)
+        return code
 
 
 def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> SearchConfig:
