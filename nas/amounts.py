@@ -47,6 +47,19 @@ def parse_band(text: str, name: str = "band") -> tuple[int, int]:
     return band
 
 
+def parse_milliseconds(text: str, name: str = "latency") -> float:
+    """Milliseconds from ``20ms``, ``0.5s`` or ``20``.
+
+    Raises:
+        InputError: Not such a time, or not above 0.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)?", text.strip(), re.ASCII) if len(text) <= 60 else None
+    value = float(match[1]) * (1000 if match[2] == "s" else 1) if match else 0.0
+    if not 0 < value < 10**9:
+        raise InputError(f"{name}: expected a time above 0 such as 20ms or 0.5s, got {text[:60]!r}")
+    return value
+
+
 def format_amount(amount: int) -> str:
     """Four significant digits and a unit: 385814752 is ``385.8M``."""
     text = str(amount)

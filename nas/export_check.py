@@ -36,12 +36,16 @@ def prepare(
     """
     network = build_model(architecture)
     side = min(architecture.resolution, max_side)
-    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    images = _noise(2, side)
     if weights is not None:
         load_weights(network, architecture, weights, eps)
     else:
-        _calibrate(network, images)
+        _calibrate(network, _noise(16, min(side, 64)))
     return network.eval(), images
+
+
+def _noise(count: int, side: int) -> torch.Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(count))
 
 
 @torch.no_grad()

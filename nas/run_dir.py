@@ -89,6 +89,8 @@ def architecture_yaml(path: Path, study: Study, trial: Trial, config: SearchConf
     assert evaluation is not None
     architecture: Architecture = study.architecture(trial)
     metrics = {"macs": trial.macs, "params": trial.params, "accuracy": evaluation.accuracy, "reward": trial.reward}
+    if evaluation.latency_ms is not None:
+        metrics["latency_ms"] = evaluation.latency_ms
     provenance = {
         "run": path.name,
         "trial": trial.number,

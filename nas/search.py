@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.registry import CONTROLLERS
 from nas import cli, config, evaluator_options, report, run_dir, summary
+from nas.amounts import parse_milliseconds
 from nas.async_study import AsyncStudy
 from nas.config import SearchConfig
 from nas.engines import options
@@ -48,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--space", metavar="SPACE", help=f"{spaces}, or a YAML file (default: efficientnet)")
     what.add_argument("--objective", choices=("soft", "hard", "absolute"), help="how FLOPs count (default: soft)")
     what.add_argument("--exponent", type=float, metavar="W", help="ACC*(FLOPs/T)^W (default: -0.07)")
+    what.add_argument("--target-latency", metavar="TIME", help="measured latency counts too: 20ms an image, batch 1")
+    what.add_argument(
+        "--latency-device", choices=("cpu", "cuda"), help="where to measure it (default: cpu, one thread)"
+    )
     how = parser.add_argument_group("how to search")
     controllers = ", ".join(CONTROLLERS)
     how.add_argument("--controller", metavar="NAME", help=f"{controllers} (default: reinforce)")
@@ -137,7 +142,15 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
         "evaluator": evaluator_options.settings(args),
-        "objective": {"kind": args.objective, "alpha": args.exponent, "beta": args.exponent},
+        "objective": {
+            "kind": args.objective,
+            "alpha": args.exponent,
+            "beta": args.exponent,
+            "target_latency_ms": parse_milliseconds(args.target_latency, "--target-latency")
+            if args.target_latency
+            else None,
+            "latency_device": args.latency_device,
+        },
     }
     return config.given(flags)
 

@@ -17,6 +17,7 @@ from evaluator.base import Evaluation
 from evaluator.objective import Objective
 from nas.engines.base import Engine, Job
 from nas.journal import Event, Journal
+from nas.timing import make_timer
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Space, Tokens
@@ -127,6 +128,7 @@ class Study:
         self.batch_size = batch_size
         self.seed = seed
         self.measurement = measurement
+        self._timed = make_timer(objective)
         self.trials: list[Trial] = []
         self.signals: list[dict[str, Any]] = []
         self.references: dict[str, Evaluation] = {}
@@ -163,6 +165,7 @@ class Study:
         if name not in self.references:
             job = Job(trial=-1, architecture=architecture, seed=derive_seed(self.seed, "reference", name))
             ((_, evaluation),) = engine.run([job])
+            evaluation = self._timed(evaluation, architecture)
             self._record({"event": "reference", "name": name, "evaluation": evaluation.to_json()})
         return self.references[name]
 
@@ -220,7 +223,9 @@ class Study:
         return Job(trial=trial.number, architecture=architecture, seed=seed, fidelity=how.fidelity)
 
     def _finish(self, number: int, evaluation: Evaluation, repeat_of: int | None) -> Trial:
-        reward = self.objective.reward(evaluation.accuracy or 0.0, self.trials[number].macs)
+        trial = self.trials[number]
+        evaluation = self._timed(evaluation, self.architecture(trial))
+        reward = self.objective.reward(evaluation.accuracy or 0.0, trial.macs, evaluation.latency_ms)
         event: Event = {"event": "finished", "trial": number, "evaluation": evaluation.to_json()}
         self._record(event | {"reward": reward, "repeat_of": repeat_of})
         return self.trials[number]

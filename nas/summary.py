@@ -88,5 +88,5 @@ def _add_row(table: Table, study: Study, name: str, architecture: Architecture, 
     if evaluation.accuracy is None:
         table.add_row(name, evaluation.status, f"{cost.macs:,}", f"{cost.params:,}", "-")
     else:
-        reward = study.objective.reward(evaluation.accuracy, cost.macs)
+        reward = study.objective.reward(evaluation.accuracy, cost.macs, evaluation.latency_ms)
         table.add_row(name, f"{evaluation.accuracy:.2%}", f"{cost.macs:,}", f"{cost.params:,}", f"{reward:.4f}")

@@ -30,11 +30,11 @@ def pretend_trained(model: nn.Module, seed: int = 0) -> None:
     momenta = [norm.momentum for norm in norms]
     model.eval()
     for norm in norms:
-        norm.weight.uniform_(0.5, 1.5, generator=generator)
+        norm.weight.uniform_(0.7, 1.3, generator=generator)
         norm.bias.uniform_(-0.2, 0.2, generator=generator)
         norm.momentum = 1.0
         norm.train()
-    model(images(16))
+    model(images(16, 64))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 

@@ -84,3 +84,26 @@ def test_a_wrong_field_is_named(fields, message):
 def test_it_needs_no_torch():
     code = "import sys, evaluator.objective; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_latency_is_a_second_factor_of_the_same_form():
+    objective = Objective(target_macs=T, target_latency_ms=20.0)
+    assert objective.reward(0.8, T, 20.0) == 0.8
+    assert objective.reward(0.8, 2 * T, 40.0) == pytest.approx(0.8 * 4**-0.07, rel=1e-12)
+    assert objective.reward(0.8, 2 * T) == pytest.approx(0.8 * 2**-0.07, rel=1e-12)
+    assert Objective(target_macs=T).reward(0.8, T, 40.0) == 0.8
+    only = Objective(target_macs=T, kind="hard", target_latency_ms=20.0)
+    assert only.reward(0.8, T // 2, 40.0) == pytest.approx(0.4, rel=1e-12)
+    absolute = Objective(target_macs=T, kind="absolute", alpha=-0.2, beta=-0.5, target_latency_ms=20.0)
+    assert absolute.reward(0.8, T // 2, 30.0) == pytest.approx(0.8 - 0.2 * 0.5 - 0.5 * 0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_a_latency_target_that_is_none(value):
+    with pytest.raises(InputError, match="target_latency_ms must be above 0"):
+        Objective(target_macs=T, target_latency_ms=value)
+
+
+def test_an_unknown_latency_device():
+    with pytest.raises(InputError, match="latency_device must be cpu or cuda, got 'tpu'"):
+        Objective(target_macs=T, latency_device="tpu")  # type: ignore[arg-type]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.amounts import format_amount, parse_amount, parse_band
+from nas.amounts import format_amount, parse_amount, parse_band, parse_milliseconds
 from search_space.errors import InputError
 
 
@@ -117,3 +117,14 @@ def test_bands() -> None:
 def test_bad_bands(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_band(text, "--macs")
+
+
+@pytest.mark.parametrize(("text", "value"), [("20ms", 20.0), ("0.5s", 500.0), (" 7 ", 7.0), (".25 ms", 0.25)])
+def test_times_as_people_write_them(text: str, value: float) -> None:
+    assert parse_milliseconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3ms", "20us", "ms", "1e3", "nan", "9" * 70, "9999999s"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(InputError, match="--target-latency: expected a time above 0 such as 20ms"):
+        parse_milliseconds(text, "--target-latency")

@@ -254,3 +254,23 @@ def test_the_default_search_finds_a_network_on_digits(tmp_path: Path) -> None:
     best = Architecture.load(tmp_path / "run" / "best.yaml")
     build_model(best)
     assert 200_000_000 <= count(best).macs <= 600_000_000
+
+
+def test_a_latency_target_is_measured_journaled_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(10, 100))
+    monkeypatch.setattr("evaluator.latency.LatencyMeter.measure", lambda self, architecture: float(next(times)))
+    flags = [*TOY, "--target-latency", "20ms", "--run-dir", str(tmp_path / "run")]
+    assert main(flags) == 0
+    rows = [row for row in events(tmp_path / "run") if row["event"] == "finished"]
+    for row in rows:
+        evaluation = row["evaluation"]
+        factor = (evaluation["latency_ms"] / 20) ** -0.07
+        macs = next(
+            t["macs"] for e in events(tmp_path / "run") for t in e.get("trials", []) if t["trial"] == row["trial"]
+        )
+        assert row["reward"] == pytest.approx(evaluation["accuracy"] * (macs / 400e6) ** -0.07 * factor)
+    assert "latency_ms:" in (tmp_path / "run" / "best.yaml").read_text()
+    before = events(tmp_path / "run")
+    assert main(["--run-dir", str(tmp_path / "run"), "--resume", "--quiet"]) == 0
+    assert events(tmp_path / "run") == before
+    assert main(["--run-dir", str(tmp_path / "run"), "--resume", "--quiet", "--target-latency", "30ms"]) == 2
