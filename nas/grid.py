@@ -103,7 +103,10 @@ def realise(baseline: Architecture, triple: Coefficients, bounds: Bounds) -> Arc
 
 
 def fit_resolution(network: Architecture, macs: int, least: int) -> Architecture:
-    """The network at the resolution, `least` or more, at which its MACs are nearest to `macs`; the lower if equal."""
+    """The network at a resolution, `least` or more, at which its MACs are as near to `macs` as they get.
+
+    Several resolutions cost the same, as strides round up; the one that borders on the other side of `macs` is taken.
+    """
 
     def cost(resolution: int) -> int:
         return count(dataclasses.replace(network, resolution=resolution)).macs

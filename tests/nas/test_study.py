@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from evaluator.objective import Objective
 from nas.engines.base import Engine, Job
 from nas.engines.local import LocalEngine
 from nas.journal import Journal, read
-from nas.study import Study, make_problem
+from nas.study import Measurement, Study, make_problem
 from search_space.architecture import Architecture
 from search_space.decision import Tokens
 from search_space.errors import InputError
+from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
 from tests.toys import ToyConfig, ToyEvaluator
 
@@ -184,3 +185,38 @@ def test_the_band_confines_what_may_be_proposed(space: SearchSpace) -> None:
     assert make_problem(space, OBJECTIVE, None).admissible(b0)
     assert problem.network(b0) == Architecture.load("efficientnet-b0").key
     assert problem.reward(b0, 0.5) == pytest.approx(0.5 * (385_814_752 / 400_000_000) ** -0.07)
+
+
+def test_a_controller_with_nothing_left_to_propose_ends_the_study(tmp_path: Path, space: SearchSpace) -> None:
+    a = space.encode(space.sample(np.random.default_rng(0)))
+    study = make_study(tmp_path / "j", space, Fixed([a]), trials=6)
+    assert len(list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))) == 1
+    assert [row["event"] for row in read(tmp_path / "j")] == ["proposed", "finished", "updated"]
+
+
+def test_a_measurement_decides_length_seed_and_what_is_the_same(tmp_path: Path, space: SearchSpace) -> None:
+    generator = np.random.default_rng(0)
+    a, b = (space.encode(space.sample(generator)) for _ in range(2))
+    jobs: list[Job] = []
+
+    class Watched(LocalEngine):
+        def run(self, todo: Iterable[Job]) -> Iterator[tuple[int, Evaluation]]:
+            for job in todo:
+                jobs.append(job)
+                yield from super().run([job])
+
+    OPEN.append(Journal(tmp_path / "j"))
+    study = Study(
+        space=space,
+        objective=OBJECTIVE,
+        controller=Fixed([a, b, a, b]),
+        journal=OPEN[-1],
+        num_trials=4,
+        batch_size=2,
+        seed=0,
+        measurement=lambda tokens: Measurement(fidelity=3, repeat=int(tokens == b)),
+    )
+    list(study.run(Watched(ToyEvaluator(ToyConfig()))))
+    assert [job.fidelity for job in jobs] == [3, 3]
+    assert [job.seed for job in jobs] == [derive_seed(0, "repeat", 0), derive_seed(0, "repeat", 1)]
+    assert [trial.repeat_of for trial in study.trials] == [None, None, 0, 1]

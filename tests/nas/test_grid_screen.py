@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+from nas import grid_config, grid_screen
+from nas.comparison import Difference
+from nas.grid import enumerate_grid
+from nas.grid_result import Finding, Score
+from search_space.architecture import Architecture
+
+B0 = Architecture.load("efficientnet-b0")
+
+
+def settings(**changes: Any) -> grid_config.GridConfig:
+    return grid_config.resolve([{"name": "b0", "baseline": B0, "rungs": [1, 2, 4], "repeats": 3, **changes}])
+
+
+def test_the_plan_counts_trainings_and_their_work() -> None:
+    own = settings()
+    grid = enumerate_grid(B0, own.bounds)
+    trainings = grid_screen.planned(grid, own, own.halving([8]))
+    assert trainings == [16, 9, 12]
+    mean = sum(candidate.ratio for candidate in grid.candidates) / 16
+    assert grid_screen.work(grid, own, trainings) == mean * (16 + 2 * 9 + 4 * 12)
+    assert grid_screen.planned(grid, own, own.halving([])) == [16, 8, 9]
+
+
+def test_verdicts_say_plainly_what_is_known() -> None:
+    grid = enumerate_grid(B0, settings().bounds)
+    score = Score(candidate=0, accuracies=(0.5, 0.6), losses=())
+    near = Difference(mean=0.01, standard_error=0.02, low=-0.03, high=0.05)
+    far = Difference(mean=0.1, standard_error=0.02, low=0.06, high=0.14)
+    finding = Finding(scores=(score,), against=(("runner-up", 1, near), ("paper", 8, far)))
+    first, second = grid_screen.verdicts(grid, finding, paper=8)
+    assert first == (
+        "Against the runner-up, 1 / 1.05 / 1.29018: +1.00 points of accuracy, standard error 2.00, "
+        "95% interval -3.00 to +5.00: not distinguishable"
+    )
+    assert second.startswith("Against the paper's 1.2 / 1.1 / 1.15 (as 1.25 / 1.1 / 1.00446): +10.00 points")
+    assert second.endswith(": distinguishable")
+    alone = Finding(scores=(score,), against=())
+    assert list(grid_screen.verdicts(grid, alone, paper=0)) == [
+        "The winner is the network that the paper's 1.2 / 1.1 / 1.15 builds"
+    ]
+    assert "outside the constraint" in next(iter(grid_screen.verdicts(grid, alone, paper=None)))
+    assert "not trained on all seeds" in next(iter(grid_screen.verdicts(grid, alone, paper=8)))
