@@ -96,5 +96,5 @@ def test_a_broken_baseline_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(B0.to_yaml().replace("kernel: 5", "kernel: 4", 1))
     with pytest.raises(InputError, match=r"x\.yaml: stages\[2\]: kernel must be 3, 5 or 7, got 4"):
         load_baseline(str(tmp_path / "x.yaml"), tmp_path)
-    with pytest.raises(InputError, match="unknown architecture 'none.yaml'"):
+    with pytest.raises(InputError, match=r"unknown architecture 'none\.yaml'"):
         load_baseline("none.yaml", tmp_path)

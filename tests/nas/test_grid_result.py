@@ -56,7 +56,7 @@ def test_a_winner_without_rivals_is_set_against_nobody() -> None:
 
 
 def test_no_whole_set_of_seeds() -> None:
-    with pytest.raises(NasError, match="no network was trained on all 2 seeds .*: failed: a reason"):
+    with pytest.raises(NasError, match=r"no network was trained on all 2 seeds .*: failed: a reason"):
         conclude(Finished([((0, 1, 1), 0.5), ((0, 1, 2), None)]), settings(), paper=None)  # type: ignore[arg-type]
 
 

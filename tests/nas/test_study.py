@@ -214,9 +214,9 @@ def test_a_measurement_decides_length_seed_and_what_is_the_same(tmp_path: Path, 
         num_trials=4,
         batch_size=2,
         seed=0,
-        measurement=lambda tokens: Measurement(fidelity=3, repeat=int(tokens == b)),
+        measurement=lambda tokens: Measurement(fidelity=3, repeat=int(tokens == a)),
     )
     list(study.run(Watched(ToyEvaluator(ToyConfig()))))
     assert [job.fidelity for job in jobs] == [3, 3]
-    assert [job.seed for job in jobs] == [derive_seed(0, "repeat", 0), derive_seed(0, "repeat", 1)]
+    assert [job.seed for job in jobs] == [derive_seed(0, "repeat", 1), derive_seed(0, "repeat", 0)]
     assert [trial.repeat_of for trial in study.trials] == [None, None, 0, 1]
