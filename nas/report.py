@@ -23,7 +23,7 @@ from nas.report_data import comparison, lede, run_data, run_texts
 from nas.report_networks import NetworkTable
 from nas.report_server import ReportServer, serve
 from nas.run_dir import JOURNAL
-from nas.run_record import RunRecord, load
+from nas.run_record import RunRecord, is_locked, load
 from search_space.errors import InputError
 
 DESCRIPTION = """\
@@ -142,8 +142,8 @@ def _serve(paths: Sequence[Path], output: Path, port: int, *, show: bool) -> int
         return render(records, stamp).encode()
 
     def stamp() -> str:
-        states = [(path / JOURNAL).stat() for path in paths if (path / JOURNAL).exists()]
-        return " ".join(f"{state.st_size}-{state.st_mtime_ns}" for state in states)
+        journals = [path / JOURNAL for path in paths if (path / JOURNAL).exists()]
+        return " ".join(f"{file.stat().st_size}-{file.stat().st_mtime_ns}-{is_locked(file):d}" for file in journals)
 
     page(stamp())
     server = ReportServer(port, page, stamp)

@@ -148,7 +148,7 @@ def _tiles(run: RunRecord) -> list[dict[str, str]]:
         return []
     known = _reference(run, COMPARED, NetworkTable())
     accuracy, reward = known["accuracy"], known["reward"]
-    name = "B0" if accuracy is not None else "B0 not evaluated"
+    name = "B0" if accuracy is not None else f"B0 {known['status']}"
     return [
         _tile(
             "Accuracy", f"{best.evaluation.accuracy:.2%}", f"{name} {accuracy:.2%}" if accuracy is not None else name

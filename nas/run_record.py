@@ -80,7 +80,7 @@ def load(path: Path) -> RunRecord:
     journal = path / JOURNAL
     if not journal.is_file():
         raise InputError(f"{path}: not a run: there is no {JOURNAL}")
-    run = RunRecord(path=path, running=_is_locked(journal))
+    run = RunRecord(path=path, running=is_locked(journal))
     try:
         for event in read(journal):
             _take(run, event)
@@ -96,7 +96,7 @@ def _note_damage(run: RunRecord, problem: str) -> None:
     run.notices.append(f"{problem}. Only what stands before the damage is shown.")
 
 
-def _is_locked(journal: Path) -> bool:
+def is_locked(journal: Path) -> bool:
     """Whether a process writes to the journal."""
     with open(journal, "rb") as file:
         try:

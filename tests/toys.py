@@ -16,6 +16,7 @@ class ToyConfig:
     sleep: float = 0.0
     fail_every: int = 0
     """Fail networks whose digest divides by this; 0 for none."""
+    fail_with: str = "this network always fails"
 
 
 class ToyEvaluator(Evaluator[ToyConfig]):
@@ -28,6 +29,6 @@ class ToyEvaluator(Evaluator[ToyConfig]):
         digest = int(hashlib.sha256(f"{architecture.key}/{seed}".encode()).hexdigest()[:8], 16)
         time.sleep(self.config.sleep)
         if self.config.fail_every and digest % self.config.fail_every == 0:
-            raise RuntimeError("this network always fails")
+            raise RuntimeError(self.config.fail_with)
         accuracy = digest / 16**8
         return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy,), losses=(1 - accuracy,), seconds=0.01)

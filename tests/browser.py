@@ -1,0 +1,93 @@
+"""A real browser for tests of the report page: headless Chromium, driven by selenium."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SIZES = {"phone": (390, 844), "wide": (1600, 1000)}
+
+
+class Browser:
+    """One page at a time, with what tests ask of it.
+
+    Attributes:
+        driver: Selenium's own object.
+    """
+
+    def __init__(self, profile: Path) -> None:
+        """Start Chromium, or skip the test where there is none."""
+        webdriver = pytest.importorskip("selenium.webdriver")
+        chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+        if chromium is None or chromedriver is None:
+            pytest.skip("no chromium and chromedriver are installed")
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        service = webdriver.ChromeService(chromedriver)
+        self.driver = webdriver.Chrome(options=options, service=service)
+
+    def open(self, page: Path | str, size: str = "wide", theme: str = "light", fragment: str = "") -> None:
+        """Show a page, all of it drawn."""
+        width, height = SIZES[size]
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone"}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": theme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.driver.get("about:blank")
+        self.logs("browser")
+        self.driver.get((page if isinstance(page, str) else page.as_uri()) + fragment)
+        self.wait("document.documentElement.dataset.ready")
+
+    def draw_all(self) -> None:
+        """Scroll through the page, as charts are drawn when they come into sight."""
+        self.js("for (const chart of charts) chart.node.scrollIntoView({behavior: 'instant'})")
+        self.js("for (const chart of charts) if (!chart.node.dataset.drawn) chart.draw()")
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        """The value of an expression, or of statements that return one."""
+        body = script if "return " in script or script.startswith("for ") else f"return {script}"
+        return self.driver.execute_script(body, *arguments)
+
+    def wait(self, expression: str, seconds: float = 20) -> Any:
+        """The first true value of an expression."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda _: self.js(expression))
+
+    def find(self, selector: str) -> Any:
+        """The element of a CSS selector, in sight."""
+        element = self.driver.find_element("css selector", selector)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+        return element
+
+    def text(self, selector: str) -> str:
+        """The text content of an element."""
+        content: str = self.js("document.querySelector(arguments[0]).textContent", selector)
+        return content
+
+    def logs(self, kind: str) -> list[dict[str, Any]]:
+        """What was logged since the last call."""
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)
+        return entries
+
+    def requests(self) -> list[str]:
+        """Addresses asked for since the last call."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.logs("performance")]
+        return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
