@@ -37,15 +37,18 @@ def agreement(first: Sequence[float], second: Sequence[float], seed: int) -> Agr
         second: Another, in the same order.
         seed: Of the resampling.
     """
-    from scipy.stats import kendalltau  # 0.3 s
-
-    def tau(index: np.ndarray) -> float:
-        x, y = np.asarray(first, float)[index], np.asarray(second, float)[index]
-        constant = len(set(x)) == 1 or len(set(y)) == 1
-        return 0.0 if constant else float(kendalltau(x, y).statistic)
-
-    everyone = np.arange(len(first))
+    x, y = (np.sign(np.subtract.outer(score, score)) for score in (np.asarray(first, float), np.asarray(second, float)))
+    number = len(x)
     generator = np.random.default_rng(seed)
-    taus = [tau(generator.choice(everyone, len(everyone))) for _ in range(RESAMPLES)]
-    low, high = np.quantile(taus, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return Agreement(tau=tau(everyone), low=float(low), high=float(high), networks=len(everyone))
+    draws = generator.multinomial(number, np.full(number, 1 / number), RESAMPLES)  # how often each network is drawn
+    # A network drawn twice ties with itself: the diagonals are zero.
+    agreeing, untied_x, untied_y = (_quadratic(np.vstack([np.ones(number), draws]), m) for m in (x * y, x**2, y**2))
+    taus = agreeing / np.sqrt(np.maximum(untied_x * untied_y, 1.0))
+    low, high = np.quantile(taus[1:], ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Agreement(tau=float(taus[0]), low=float(low), high=float(high), networks=number)
+
+
+def _quadratic(counts: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Sum over pairs of networks (N, N) for each row of counts (R, N): shape (R,)."""
+    total: np.ndarray = ((counts @ matrix) * counts).sum(1)
+    return total
