@@ -68,15 +68,23 @@ class SearchConfig(RunConfig):
     """Learn from trials as they finish, so that no worker waits; the same seed then no longer gives the same search."""
     band: tuple[float, float] | None = (0.5, 1.5)
     """MACs that may be proposed, as multiples of the target; null for no limit."""
+    screen: str | None = None
+    """Evaluator that chooses from more proposals what is worth evaluating, in its default settings; null for none."""
+    screen_ratio: int = 5
+    """How many proposals there are for each that is evaluated, where there is a screen."""
     top: int = 5
     """How many of the best networks are exported."""
 
     def __post_init__(self) -> None:
-        for name, least in (("trials", 1), ("batch", 1), ("seed", 0), ("top", 1)):
+        for name, least in (("trials", 1), ("batch", 1), ("seed", 0), ("top", 1), ("screen_ratio", 2)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.band is not None and not 0 <= self.band[0] < self.band[1]:
             raise InputError(f"band must be two rising numbers from 0, got {list(self.band)}")
+        if self.screen is not None:
+            named.load_object("evaluator", self.screen, EVALUATORS)
+            if self.asynchronous:
+                raise InputError("screen needs whole batches: leave out --screen or --async")
 
 
 def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:

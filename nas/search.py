@@ -16,6 +16,7 @@ from nas.config import SearchConfig
 from nas.engines import options
 from nas.engines.base import Engine
 from nas.progress import SearchProgress
+from nas.screening import screened
 from nas.study import Study, make_problem
 from search_space import named
 from search_space.architecture import Architecture
@@ -66,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         const=True,
         help="learn from trials as they finish: no worker waits, but the same seed no longer gives the same search",
     )
+    how.add_argument("--screen", metavar="NAME", help="propose more, and evaluate what this cheap evaluator favours")
+    how.add_argument("--screen-ratio", type=int, metavar="N", help="proposals for each evaluated one (default: 5)")
     how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same search (default: 0)")
     evaluator_options.add_arguments(parser)
     options.add_arguments(parser)
@@ -94,6 +97,9 @@ def _search(args: argparse.Namespace) -> int:
         return summary.plan(settings, space, evaluator_class(evaluator_config))
     controller_class, controller_config = config.make("controller", settings.controller)
     problem = make_problem(space, settings.objective, settings.band)
+    controller = controller_class(problem, controller_config, settings.seed)
+    if settings.screen:
+        controller = screened(controller, settings.screen, settings.screen_ratio, space)
     study_class = AsyncStudy if settings.asynchronous else Study
     with (
         closing(options.make_engine(args, evaluator_class, evaluator_config, path)) as engine,
@@ -102,7 +108,7 @@ def _search(args: argparse.Namespace) -> int:
         study = study_class(
             space=space,
             objective=settings.objective,
-            controller=controller_class(problem, controller_config, settings.seed),
+            controller=controller,
             journal=journal,
             num_trials=settings.trials,
             batch_size=settings.batch,
@@ -139,6 +145,8 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "trials": args.trials,
         "batch": args.batch,
         "asynchronous": args.asynchronous,
+        "screen": args.screen,
+        "screen_ratio": args.screen_ratio,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
         "evaluator": evaluator_options.settings(args),
