@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -134,6 +135,7 @@ def _epochs(
 ) -> Iterator[tuple[float, float]]:
     """Train; after each epoch, validation accuracy and loss."""
     device = data.images.device
+    start_small(model)
     trainer = Trainer(model, channel_statistics(data.images), recipe, mirror)
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "train"))
     batch_size = min(recipe.batch_size, len(train))
@@ -169,7 +171,7 @@ class Trainer:
         """Prepare the network and its optimizer.
 
         Args:
-            model: On its device; its start and memory format are changed.
+            model: On its device; its memory format is changed.
             statistics: Mean and standard deviation (1, C, 1, 1) of the pixels, 0 to 255.
             recipe: Learning rate, weight decay and label smoothing are used.
             mirror: Whether images may be flipped left to right.
@@ -179,12 +181,9 @@ class Trainer:
         self.label_smoothing = recipe.label_smoothing
         self.mirror = mirror
         self.device = self.mean.device
-        start_small(model)
-        groups = [
-            {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+            parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate, fused=True
+        )
 
     def set_learning_rate(self, value: float) -> None:
         """Use this learning rate from the next step on."""
@@ -193,13 +192,23 @@ class Trainer:
 
     def step(self, batch: Images, generator: torch.Generator) -> torch.Tensor:
         """One step on a batch, in training mode; the loss, on the device."""
-        images = augment(batch.images, generator, self.mirror)
         self.optimizer.zero_grad(set_to_none=True)
-        with self._precision():
-            logits = self.model(self._normalise(images))
-            loss = functional.cross_entropy(logits.float(), batch.labels, label_smoothing=self.label_smoothing)
-        loss.backward()
+        loss = self.backward(self.model, *self.varied(batch, generator))
         self.optimizer.step()
+        return loss
+
+    def varied(self, batch: Images, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is trained on: images 0 to 255, and labels (B,) or shares of classes (B, classes)."""
+        return augment(batch.images, generator, self.mirror), batch.labels
+
+    def backward(
+        self, model: nn.Module, images: torch.Tensor, targets: torch.Tensor, share: float = 1.0
+    ) -> torch.Tensor:
+        """Add the gradients of `share` of a batch's mean loss; that part of the loss, on the device."""
+        with self._precision():
+            logits = model(self._normalise(images))
+            loss = functional.cross_entropy(logits.float(), targets, label_smoothing=self.label_smoothing) * share
+        loss.backward()
         return loss.detach()
 
     @torch.inference_mode()
@@ -224,6 +233,14 @@ class Trainer:
     def _precision(self) -> torch.autocast:
         """bf16 on a GPU; fp32 on a CPU, where bf16 is slower: the backward pass of depthwise convolutions."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights that decay, then normalisation and biases, which do not."""
+    return [
+        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
 
 
 def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -30,7 +30,7 @@ _BATCHNORM = ("weight", "bias", "running_mean", "running_var", "num_batches_trac
 def to_bytes(network: Network, architecture: Architecture) -> bytes:
     """A network's weights as a safetensors file that names the architecture they belong to."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    return save_safetensors(tensors, {"format": FORMAT, "architecture": _digest(architecture)})
+    return save_safetensors(tensors, {FORMAT: _digest(architecture)})
 
 
 def _digest(architecture: Architecture) -> str:
@@ -55,7 +55,7 @@ def load_weights(network: Network, architecture: Architecture, path: Path, eps: 
         InputError: The file is missing, broken or truncated, or holds the weights of another network.
     """
     state, metadata = _read(path)
-    ours = metadata.get("format") == FORMAT
+    ours = FORMAT in metadata
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     torchvision = "features.0.0.weight" in state
     if torchvision:
@@ -65,7 +65,7 @@ def load_weights(network: Network, architecture: Architecture, path: Path, eps: 
         if name.endswith("num_batches_tracked"):
             state.setdefault(name, torch.zeros((), dtype=torch.int64))
     _check(state, expected, path)
-    if ours and metadata.get("architecture") != _digest(architecture):
+    if ours and metadata[FORMAT] != _digest(architecture):
         raise InputError(f"{path}: weights of another architecture: its strides, shortcuts or activation differ")
     if eps is None:
         eps = network.bn1.eps if ours or (torchvision and _is_large(architecture)) else FOREIGN_EPS

@@ -131,6 +131,7 @@ def test_start_small():
 
 def test_the_first_loss_is_that_of_guessing():
     model, data = build_model(TINY), make_images()
+    start_small(model)
     trainer = Trainer(model, channel_statistics(data.images), Recipe(), mirror=False)
     loss = trainer.step(data, torch.Generator().manual_seed(0))
     assert float(loss) == pytest.approx(math.log(2), abs=0.05)

@@ -1,0 +1,83 @@
+"""How a network is trained in full: the recipe of the papers, and a lighter one for small data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from evaluator.training import Recipe, check, one_cycle
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullRecipe(Recipe):
+    """A full training. The defaults suit small images and some minutes; see `RECIPES` for the papers'.
+
+    Raises:
+        InputError: Fields out of range, by name, with their values and what is allowed.
+    """
+
+    epochs: int = 30
+    """Passes over the training images."""
+    batch_size: int = 128
+    """Images a step, over all devices."""
+    accumulate: int = 1
+    """Parts that a batch is worked through in, where it does not fit into memory at once."""
+    optimizer: Literal["adamw", "rmsprop"] = "adamw"
+    """``rmsprop`` is TensorFlow's, decay and momentum 0.9, eps 1e-3: EfficientNet section 5.2."""
+    schedule: Literal["one-cycle", "exponential"] = "one-cycle"
+    """``one-cycle`` rises and falls once; ``exponential`` multiplies by 0.97 every 2.4 epochs after a warm-up."""
+    small_start: bool = True
+    """Start the classifier near zero and residual layers as the identity, with quick BatchNorm averages; otherwise
+    EfficientNet's own initialisation and BatchNorm momentum."""
+    drop_path: float = 0.0
+    """Stochastic depth: layer i of n is dropped at this rate * i / n."""
+    ema: float = 0.0
+    """Decay a step of the weights' moving average, which is what is scored and kept; 0 for none."""
+    rand_augment: int = 0
+    """Random operations an image (RandAugment, arXiv:1909.13719); 0 for none beyond crops and flips."""
+    magnitude: float = 9.0
+    """Strength of those operations, 0 to 10."""
+    mixup: float = 0.0
+    """Alpha of mixup (arXiv:1710.09412); 0 for none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(
+            (self.accumulate >= 1, "accumulate", self.accumulate, "at least 1"),
+            (self.batch_size >= 2 * self.accumulate, "accumulate", self.accumulate, "at most half of batch_size"),
+            (self.optimizer in ("adamw", "rmsprop"), "optimizer", self.optimizer, "adamw or rmsprop"),
+            (self.schedule in ("one-cycle", "exponential"), "schedule", self.schedule, "one-cycle or exponential"),
+            (0 <= self.drop_path < 1, "drop_path", self.drop_path, "from 0 to below 1"),
+            (0 <= self.ema < 1, "ema", self.ema, "from 0 to below 1"),
+            (0 <= self.rand_augment <= 10, "rand_augment", self.rand_augment, "0 to 10"),
+            (0 <= self.magnitude <= 10, "magnitude", self.magnitude, "0 to 10"),
+            (0 <= self.mixup <= 10, "mixup", self.mixup, "0 to 10"),
+        )
+
+    def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
+        """The learning rate of a step, counted from 0 over all epochs."""
+        if self.schedule == "one-cycle":
+            return one_cycle(step, self.epochs * steps_per_epoch, self.learning_rate)
+        # Five epochs of warm-up belong to a recipe of 350: a short training keeps the share below a tenth.
+        warm_up = min(5.0, self.epochs / 10) * steps_per_epoch
+        epoch = step / steps_per_epoch
+        decay: float = 0.97 ** (epoch // 2.4)
+        return self.learning_rate * min((step + 1) / max(1.0, warm_up), 1.0) * decay
+
+
+RECIPES: dict[str, FullRecipe] = {
+    "light": FullRecipe(),
+    "efficientnet": FullRecipe(
+        epochs=350,
+        batch_size=256,
+        optimizer="rmsprop",
+        schedule="exponential",
+        learning_rate=0.016,
+        weight_decay=1e-5,
+        small_start=False,
+        drop_path=0.2,
+        ema=0.9999,
+        rand_augment=2,
+    ),
+}
+"""``efficientnet``: arXiv:1905.11946, section 5.2, with RandAugment in place of AutoAugment's learned policy."""

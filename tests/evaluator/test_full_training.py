@@ -1,0 +1,133 @@
+import dataclasses
+
+import pytest
+import torch
+
+from evaluator.data import Images
+from evaluator.full_training import FullTrainer, Team
+from evaluator.recipe import FullRecipe
+from search_space.errors import NasError
+from tests.nas_small import SMALL
+
+RECIPE = FullRecipe(epochs=2, batch_size=16, drop_path=0.3, ema=0.9, rand_augment=1, mixup=0.2)
+
+
+def make_data(count: int = 64) -> Images:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(count) % 5
+    images = torch.randint(256, (count, 3, 16, 16), generator=generator) // 2 + 20 * labels[:, None, None, None]
+    return Images(images.to(torch.uint8), labels)
+
+
+DATA = make_data()
+ALL = torch.arange(len(DATA))
+
+
+def make(recipe: FullRecipe = RECIPE, seed: int = 0) -> FullTrainer:
+    return FullTrainer(SMALL, DATA, recipe, mirror=True, seed=seed)
+
+
+def run(trainer: FullTrainer, *epochs: int) -> list[float]:
+    return [loss for epoch in epochs for _, _, loss in trainer.epoch(DATA, ALL, epoch)]
+
+
+def weights(trainer: FullTrainer) -> list[torch.Tensor]:
+    return [*trainer.model.state_dict().values(), *trainer.averaged.state_dict().values()]
+
+
+def assert_same(a: FullTrainer, b: FullTrainer) -> None:
+    assert all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
+def test_a_continuation_gives_the_same_weights_to_the_bit(optimizer: str) -> None:
+    recipe = dataclasses.replace(RECIPE, optimizer=optimizer)
+    whole, first, second = make(recipe), make(recipe), make(recipe)
+    run(whole, 0, 1)
+    run(first, 0)
+    torch.rand(7)  # what others draw does not matter
+    second.load_state(first.state())
+    run(second, 1)
+    assert_same(whole, second)
+
+
+def test_the_seed_decides() -> None:
+    a, b, c = make(), make(), make(seed=1)
+    for trainer in (a, b, c):
+        run(trainer, 0)
+    assert_same(a, b)
+    assert not torch.equal(weights(a)[0], weights(c)[0])
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    run(make(), 0)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def test_it_learns() -> None:
+    recipe = FullRecipe(epochs=30, batch_size=16)
+    trainer = make(recipe)
+    run(trainer, *range(30))
+    accuracy, loss = trainer.score_averaged(DATA, ALL)
+    assert accuracy > 0.8
+    assert loss < 1
+
+
+def test_micro_batches_add_up_to_the_batch() -> None:
+    """Without BatchNorm's dependence on the batch, two halves give the gradient of the whole."""
+    plain = FullRecipe(batch_size=16, optimizer="rmsprop", small_start=False)
+    gradients = []
+    for parts in (1, 2, 3):
+        trainer = make(dataclasses.replace(plain, accumulate=parts))
+        trainer.model.eval()
+        loss = trainer.step(DATA[ALL[:16]], torch.Generator().manual_seed(0))
+        gradients.append((loss, [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]))
+    for loss, parts in gradients[1:]:
+        torch.testing.assert_close(loss, gradients[0][0])
+        for one, two in zip(gradients[0][1], parts, strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-6)
+
+
+def test_the_average_follows_the_weights() -> None:
+    trainer = make(dataclasses.replace(RECIPE, ema=0.5))
+    before = trainer.averaged.state_dict()["classifier.weight"].clone()
+    run(trainer, 0)
+    trainer = make(dataclasses.replace(RECIPE, ema=0.5))
+    trainer.step(DATA[ALL[:16]], torch.Generator().manual_seed(0))
+    now = trainer.model.state_dict()["classifier.weight"]
+    decay = min(0.5, 2 / 11)
+    torch.testing.assert_close(trainer.averaged.state_dict()["classifier.weight"], decay * before + (1 - decay) * now)
+    assert not trainer.averaged.training or trainer.averaged is not trainer.model
+
+
+def test_no_average_scores_the_network_itself() -> None:
+    trainer = make(dataclasses.replace(RECIPE, ema=0.0))
+    assert trainer.averaged is trainer.model
+
+
+def test_divergence_is_said() -> None:
+    trainer = make(dataclasses.replace(RECIPE, learning_rate=1e9, optimizer="rmsprop", schedule="exponential"))
+    with pytest.raises(NasError, match=r"diverged: loss .* in epoch 1; try a lower --learning-rate"):
+        run(trainer, 0, 1)
+
+
+def test_processes_share_each_batch() -> None:
+    seen = []
+    for rank in range(2):
+        trainer = make()
+        trainer.team = Team(rank, 2)
+        trainer.step = lambda batch, generator: seen.append(batch) or torch.zeros(())  # type: ignore[method-assign,assignment]
+        run(trainer, 0)
+    assert [len(batch) for batch in seen] == [8] * 8
+    together = torch.cat([batch.images for batch in seen]).flatten(1).unique(dim=0)
+    assert len(together) == 64
+
+
+def test_weights_can_be_given() -> None:
+    trainer = FullTrainer(
+        SMALL, DATA, RECIPE, mirror=True, seed=0, prepare=lambda network: network.classifier.bias.data.fill_(3)
+    )
+    assert (trainer.averaged.state_dict()["classifier.bias"] == 3).all()

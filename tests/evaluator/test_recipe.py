@@ -1,0 +1,55 @@
+import dataclasses
+
+import pytest
+
+from evaluator.recipe import RECIPES, FullRecipe
+from search_space.errors import InputError
+
+
+def test_the_papers_recipe() -> None:
+    """EfficientNet, section 5.2."""
+    recipe = RECIPES["efficientnet"]
+    assert (recipe.optimizer, recipe.batch_size, recipe.learning_rate, recipe.weight_decay) == (
+        "rmsprop",
+        256,
+        0.016,
+        1e-5,
+    )
+    assert (recipe.label_smoothing, recipe.drop_path, recipe.ema) == (0.1, 0.2, 0.9999)
+    rates = [recipe.learning_rate_at(epoch * 100, 100) for epoch in (5, 12, 24, 240)]
+    assert rates == pytest.approx([0.016 * 0.97**k for k in (2, 5, 10, 100)])
+    assert recipe.learning_rate_at(0, 100) == pytest.approx(0.016 / 500)
+    assert recipe.learning_rate_at(249, 100) == pytest.approx(0.016 * 0.97 * 0.5)
+
+
+def test_a_short_training_warms_up_in_a_tenth() -> None:
+    recipe = dataclasses.replace(RECIPES["efficientnet"], epochs=10)
+    assert recipe.learning_rate_at(49, 100) == pytest.approx(0.008)
+    assert recipe.learning_rate_at(100, 100) == pytest.approx(0.016)
+
+
+def test_one_cycle_rises_and_falls() -> None:
+    rates = [FullRecipe(epochs=2).learning_rate_at(step, 50) for step in range(100)]
+    assert max(rates) == pytest.approx(FullRecipe().learning_rate)
+    assert rates[0] < 0.1 * max(rates)
+    assert rates[-1] < 0.1 * max(rates)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("accumulate", 0),
+        ("accumulate", 65),
+        ("optimizer", "sgd"),
+        ("schedule", "cosine"),
+        ("drop_path", 1.0),
+        ("ema", 1.0),
+        ("rand_augment", -1),
+        ("magnitude", 11.0),
+        ("mixup", -0.1),
+        ("epochs", 0),
+    ],
+)
+def test_fields_out_of_range_are_named(field: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"{field} must be .*, got {value!r}"):
+        FullRecipe(**{field: value})  # type: ignore[arg-type]
