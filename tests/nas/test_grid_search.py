@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -231,22 +232,25 @@ def test_killed_at_many_moments_a_grid_ends_as_an_unkilled_one(tmp_path: Path) -
     (tmp_path / "small.yaml").write_text(SMALL.to_yaml(name="small"))
     flags = ["--arch", str(tmp_path / "small.yaml"), "--epochs", "1", "--set", "evaluator.max_images=600", "--quiet"]
     assert main([*flags, "--run-dir", str(tmp_path / "whole")]) == 0
-    run, finished, kills = tmp_path / "killed", 0, 0
-    for moment in (2.0, 3.5, 5.0, 4.2, 6.1):
+    run, finished, moments = tmp_path / "killed", 0, random.Random(0)
+    for wanted in (0, 2, 9, 17, 26):
         going_on = ["--run-dir", str(run), "--resume", "--quiet"] if run.exists() else [*flags, "--run-dir", str(run)]
         process = subprocess.Popen([*COMMAND, *going_on], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        time.sleep(moment)
+        while _trainings(run) < wanted and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0, 1))
         process.kill()
-        kills += process.wait() == -signal.SIGKILL
-        journal = run / "journal.jsonl"
-        now = journal.read_bytes().count(b'"event":"finished"') if journal.exists() else 0
-        assert now >= finished, "a finished training was lost"
-        finished = now
-    assert kills >= 2
-    again = [] if run.exists() else flags
-    assert main([*again, "--run-dir", str(run), "--resume", "--quiet"]) == 0
+        assert process.wait() == -signal.SIGKILL, "the run ended before it was killed: make it longer"
+        assert _trainings(run) >= max(finished, wanted), "a finished training was lost"
+        finished = _trainings(run)
+    assert main(["--run-dir", str(run), "--resume", "--quiet"]) == 0
     assert events(run) == events(tmp_path / "whole")
     assert read(run / "coefficients.yaml") == read(tmp_path / "whole" / "coefficients.yaml")
+
+
+def _trainings(run: Path) -> int:
+    journal = run / "journal.jsonl"
+    return journal.read_bytes().count(b'"event":"finished"') if journal.exists() else 0
 
 
 @pytest.mark.slow
