@@ -80,11 +80,65 @@ class ProxyConfig(Recipe):
         )
 
 
+DEMO = ProxyConfig()
+PRESETS: dict[str, ProxyConfig] = {
+    "default": DEMO,
+    "demo": DEMO,
+    "small": ProxyConfig(resolution=64, width=1.0, epochs=20, batch_size=128, validation_share=0.2, timeout=3600.0),
+    "imagenet100": ProxyConfig(
+        data="folder:imagenet100/train",
+        resolution=128,
+        width=1.0,
+        unstrided=0,
+        epochs=30,
+        batch_size=256,
+        learning_rate=5e-3,
+        validation_share=0.1,
+        timeout=6 * 3600.0,
+    ),
+    "imagenet": ProxyConfig(
+        data="folder:imagenet/train",
+        resolution=224,
+        width=1.0,
+        unstrided=0,
+        epochs=5,
+        batch_size=256,
+        learning_rate=5e-3,
+        validation_share=0.039,
+        timeout=24 * 3600.0,
+    ),
+}
+"""What a search is for decides how its candidates are trained; any setting may be changed on top.
+
+| preset | for | what its ranking is worth |
+|---|---|---|
+| ``demo`` | the default: the whole loop in minutes on a CPU | next to nothing: less than counting parameters |
+| ``small`` | one GPU and images of your own, 64 pixels, full width, 20 epochs | measure it: ``nas-trust RUN`` |
+| ``imagenet100`` | 100 classes at 128 pixels, 30 epochs; a cheaper stand-in for ImageNet | measure it |
+| ``imagenet`` | MnasNet section 5: 5 epochs, 50,000 of the 1,281,167 training images held out | the papers' own proxy |
+
+All read out the accuracy, which the reward is about. The last two keep the candidate's own strides; ``folder:DIR``
+is a folder of class folders, named with ``--data`` if it is not where the preset expects it.
+"""
+LITTLE_EPOCHS = 10
+LITTLE_PIXELS = 64
+CAVEAT = (
+    "What this ranking is worth: little; seconds of training on small images rank networks no better than counting "
+    "parameters does. For a real answer, on a GPU: nas-search --evaluator-preset small --data folder:DIR"
+)
+
+
 class Proxy(Evaluator[ProxyConfig]):
     """Short training from scratch; the data are loaded once, when it is made."""
 
     Config: ClassVar[type] = ProxyConfig
-    presets: ClassVar[dict[str, ProxyConfig]] = {"default": ProxyConfig()}
+    presets: ClassVar[dict[str, ProxyConfig]] = PRESETS
+
+    @classmethod
+    def caveat(cls, config: ProxyConfig) -> str:
+        """That a few epochs on small images are a demonstration."""
+        little = config.epochs <= LITTLE_EPOCHS and (config.resolution is None or config.resolution <= LITTLE_PIXELS)
+        return CAVEAT if little else ""
 
     def __init__(self, config: ProxyConfig) -> None:
         """Load, split and place the data.

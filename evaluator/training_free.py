@@ -33,6 +33,9 @@ from search_space.seeding import derive_seed
 
 WARNING = "A score exploited is a score broken: a training-free score is a filter or a feature, not a judge."
 REFERENCE = "efficientnet-b0"
+POWER = 0.2
+"""Doubling a score raises the accuracy by 7 % of it, as doubling the gradient norm does on published networks: there
+the slope of log accuracy on log score is 0.12 over all networks and 0.10 at equal MACs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +70,9 @@ class TrainingFreeConfig:
 class TrainingFree(Evaluator[TrainingFreeConfig]):
     """A score in place of an accuracy.
 
-    An accuracy lies in [0, 1], so it is s / (s + s0) for a score s, where s0 is EfficientNet-B0's: a network that
-    scores as B0 does has 0.5. It rises with the score and is not the share of anything.
+    An accuracy lies in [0, 1], so a score s becomes 1 / (1 + (s0 / s)^`POWER`), where s0 is EfficientNet-B0's: a
+    network that scores as B0 does has 0.5. It rises with the score and is not the share of anything, but it weighs
+    against MACs as an accuracy does.
     """
 
     Config: ClassVar[type] = TrainingFreeConfig
@@ -90,7 +94,7 @@ class TrainingFree(Evaluator[TrainingFreeConfig]):
         seconds = time.monotonic() - start
         if not math.isfinite(score):
             return Evaluation(status="diverged", reason=f"log score {score}", seconds=seconds)
-        accuracy = 0.5 * (1 + math.tanh((score - self._reference) / 2))  # s / (s + s0), and no overflow
+        accuracy = 0.5 * (1 + math.tanh(POWER * (score - self._reference) / 2))  # the same, and no overflow
         return Evaluation(status="ok", accuracy=accuracy, seconds=seconds)
 
     @classmethod

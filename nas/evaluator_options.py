@@ -12,6 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the evaluator's group of flags; `settings` reads them."""
     score = parser.add_argument_group("how to score a network")
     score.add_argument("--evaluator", metavar="NAME", help=f"{', '.join(EVALUATORS)} (default: proxy)")
+    score.add_argument(
+        "--evaluator-preset", metavar="NAME", help="the proxy's demo, small, imagenet100 or imagenet (default: demo)"
+    )
     score.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")
     score.add_argument("--epochs", type=int, metavar="N", help="epochs of the short training")
     score.add_argument("--trial-timeout", type=float, metavar="SECONDS", help="give up on a network after this long")
@@ -22,6 +25,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
     """The evaluator's settings by flag, None where a flag was not given."""
     return {
         "name": args.evaluator,
+        "preset": args.evaluator_preset,
         "data": args.data,
         "epochs": args.epochs,
         "timeout": args.trial_timeout,

@@ -232,3 +232,22 @@ def test_on_a_gpu_an_evaluation_is_repeatable():
     first = evaluator.evaluate(SMALL, seed=3)
     assert first.status == "ok"
     assert without_times(evaluator.evaluate(SMALL, seed=3)) == without_times(first)
+
+
+def test_presets_say_what_their_ranking_is_worth():
+    assert Proxy.presets["default"] == Proxy.presets["demo"]
+    assert "--evaluator-preset small" in Proxy.caveat(ProxyConfig())
+    assert Proxy.caveat(ProxyConfig(data="folder:photos", resolution=32))
+    assert [name for name, config in Proxy.presets.items() if not Proxy.caveat(config)] == [
+        "small",
+        "imagenet100",
+        "imagenet",
+    ]
+    # MnasNet, section 5: 50,000 of ImageNet's 1,281,167 training images are held out.
+    assert round(1_281_167 * Proxy.presets["imagenet"].validation_share, -3) == 50_000
+
+
+@pytest.mark.parametrize("preset", ["imagenet100", "imagenet"])
+def test_presets_for_data_of_ones_own_name_where_they_look(preset):
+    with pytest.raises(InputError, match=preset):
+        Proxy(dataclasses.replace(Proxy.presets[preset], device="cpu"))

@@ -10,5 +10,6 @@ def test_flags_become_the_evaluators_settings() -> None:
     evaluator_options.add_arguments(parser)
     assert config.given({"evaluator": evaluator_options.settings(parser.parse_args([]))}) == {}
     flags = ["--evaluator", "proxy", "--data", "digits", "--epochs", "3", "--trial-timeout", "9", "--device", "cpu"]
-    expected = {"name": "proxy", "data": "digits", "epochs": 3, "timeout": 9.0, "device": "cpu"}
+    flags += ["--evaluator-preset", "small"]
+    expected = {"name": "proxy", "preset": "small", "data": "digits", "epochs": 3, "timeout": 9.0, "device": "cpu"}
     assert evaluator_options.settings(parser.parse_args(flags)) == expected
