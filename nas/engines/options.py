@@ -7,6 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from nas.engines import ray_cluster
 from nas.engines.base import Engine
 from nas.engines.local import LocalEngine
 from search_space import named
@@ -68,9 +69,9 @@ def make_engine(args: argparse.Namespace, evaluator_class: type, evaluator_confi
     for name, least in (("workers", 1), ("cpus_per_trial", 0), ("gpus_per_trial", 0), ("max_failures", 0)):
         if flags[name] is not None and not flags[name] >= least:
             raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {flags[name]}")
-    from nas.engines.ray_cluster import Cluster
-
-    cluster = Cluster(
+    ray_cluster.set_environment(local=flags["ray_address"] is None)
+    callbacks = [_callback(name) for name in flags["callback"]]
+    cluster = ray_cluster.Cluster(
         address=flags["ray_address"],
         workers=flags["workers"],
         cpus=flags["cpus_per_trial"],
@@ -78,15 +79,15 @@ def make_engine(args: argparse.Namespace, evaluator_class: type, evaluator_confi
         wants_gpu=getattr(evaluator_config, "device", "cpu") != "cpu",
     )
     try:
-        from nas.engines.ray_tune import RayEngine  # imports Ray, which must wait for the cluster's settings
+        from nas.engines.ray_tune import RayEngine  # imports Ray, which must wait for its settings
 
         return RayEngine(
             cluster,
             functools.partial(evaluator_class, evaluator_config),
             timeout=getattr(evaluator_config, "timeout", None),
             max_failures=flags["max_failures"],
-            callbacks=[_callback(name) for name in flags["callback"]],
-            folder=folder / "tune" if flags["callback"] else None,
+            callbacks=callbacks,
+            folder=folder / "tune" if callbacks else None,
         )
     except BaseException:
         cluster.close()

@@ -1,7 +1,7 @@
 """Ray on this machine, or a cluster that is there already: joined, measured and left again.
 
 A cluster of our own listens on the loopback address alone, wants a secret that lives as long as it does, and has no
-dashboard and no telemetry. Nothing here imports Ray before `connect`: some of its settings are read at its import.
+dashboard and no telemetry.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class Cluster:
     def __init__(
         self, *, address: str | None, workers: int | None, cpus: float, gpus: float | None, wants_gpu: bool
     ) -> None:
-        """Start Ray on this machine, or connect to a running cluster.
+        """Start Ray on this machine, or connect to a running cluster; after `set_environment`.
 
         Args:
             address: ``auto`` or ``HOST:PORT`` of a running cluster; None to start one here.
@@ -52,9 +53,8 @@ class Cluster:
             InputError: Ray is not installed, the cluster cannot be reached, or it lacks what is asked for.
         """
         self._folder: str | None = None
-        _set_environment(local=address is None)
         try:
-            import ray  # its import reads the environment that was set above
+            import ray
         except ImportError as error:
             raise InputError(f"--engine ray: {error}; install it with pip install 'ray[tune]'") from None
         self._ray = ray
@@ -106,14 +106,18 @@ class Cluster:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _set_environment(*, local: bool) -> None:
-    """Settings that Ray and Tune read from the environment."""
+def set_environment(*, local: bool) -> None:
+    """Settings that Ray and Tune read from the environment, some of them when they are imported.
+
+    Args:
+        local: Whether Ray is to be started here, rather than a cluster joined.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # paths in a config mean the same for every engine
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # only the callbacks that were asked for
     os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = "1"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # else Tune prints a table whatever its verbosity
-    if local:
+    if local and "ray" not in sys.modules:  # it reads these once
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one switch that makes Ray listen on loopback alone
         os.environ["RAY_AUTH_MODE"] = "token"  # else any user of this machine could run code in our workers
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 import queue
 import tempfile
 import threading
@@ -75,7 +76,7 @@ class _Desk:
         self.held: deque[Trial] = deque()
         """Finished trials that keep their workers warm."""
         self.deadlines: dict[str, tuple[float, Any]] = {}
-        """When to kill which actor, by trial id."""
+        """When to kill which actor, by trial id; all of them when the engine closes."""
         self.killed: set[str] = set()
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
@@ -174,8 +175,8 @@ class _WarmWorkers(FIFOScheduler):
             desk.fail(attempt, _error_text(trial))
 
     def _kill_late(self) -> None:
-        now = time.monotonic()
-        late = [name for name, (deadline, _) in self.desk.deadlines.items() if deadline < now]
+        now = math.inf if self.desk.closing.is_set() else time.monotonic()
+        late = [name for name, (deadline, _) in self.desk.deadlines.items() if deadline <= now]
         for trial_id in late:
             self.desk.killed.add(trial_id)
             ray.kill(self.desk.deadlines.pop(trial_id)[1])
@@ -189,8 +190,9 @@ class _Clock(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         attempt = self.desk.attempts.get(trial.trial_id)
-        if attempt is not None and self.desk.timeout is not None:
-            seconds = 1.1 * self.desk.timeout * attempt.job.fidelity + GRACE_SECS
+        if attempt is not None:
+            timeout = math.inf if self.desk.timeout is None else self.desk.timeout
+            seconds = 1.1 * timeout * attempt.job.fidelity + GRACE_SECS
             self.desk.deadlines[trial.trial_id] = (time.monotonic() + seconds, trial.temporary_state.ray_actor)
 
 

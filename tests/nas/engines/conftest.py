@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from nas.engines import options
+from nas.engines.base import Engine
+from tests.nas.engines.victims import Victim, VictimConfig
+
+Start = Callable[..., Engine]
+
+
+@pytest.fixture(scope="session")
+def start_engine() -> Callable[..., object]:
+    """A context manager: an engine from flags, over `Victim`, closed at the end."""
+
+    @contextmanager
+    def start(folder: Path, *flags: str, **config: object) -> Iterator[Engine]:
+        parser = argparse.ArgumentParser()
+        options.add_arguments(parser)
+        settings = VictimConfig(folder=str(folder), **config)  # type: ignore[arg-type]
+        engine = options.make_engine(parser.parse_args(flags), Victim, settings, folder / "run")
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    return start

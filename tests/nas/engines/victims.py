@@ -1,0 +1,55 @@
+"""An evaluator that misbehaves as the seed of its job says; workers import it by name."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from evaluator.base import Evaluation, Evaluator
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+
+FINE, RAISES, DIES, DIES_ONCE, HANGS, EXITS = range(0, 600, 100)
+"""What an evaluation does, by its seed; seeds between them do as the kind below them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VictimConfig:
+    folder: str
+    """Where it notes what happened."""
+    timeout: float = 60.0
+    sleep: float = 0.0
+    refuse: str = ""
+    """Why it cannot be made at all."""
+
+
+class Victim(Evaluator[VictimConfig]):
+    Config = VictimConfig
+    presets: ClassVar[dict[str, Any]] = {"default": VictimConfig(folder="/tmp")}
+
+    def __init__(self, config: VictimConfig) -> None:
+        super().__init__(config)
+        if config.refuse:
+            raise InputError(config.refuse)
+        (Path(config.folder) / f"made-{os.getpid()}-{time.monotonic_ns()}").touch()
+
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        time.sleep(self.config.sleep)
+        kind = seed // 100 * 100
+        mark = Path(self.config.folder) / f"died-{seed}"
+        if kind == RAISES:
+            raise RuntimeError("no such kernel\nand more")
+        if kind == DIES or (kind == DIES_ONCE and not mark.exists()):
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind == HANGS:
+            ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock: no thread of the worker can help
+        if kind == EXITS:
+            raise SystemExit(3)
+        accuracy = seed / 1000
+        return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy, fidelity / 10), losses=(1.5,), seconds=0.25)
