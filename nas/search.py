@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.registry import CONTROLLERS
-from nas import cli, config, evaluator_options, report, run_dir, summary
+from nas import cli, config, evaluator_options, report, retrain, run_dir, summary
 from nas.amounts import parse_milliseconds
 from nas.async_study import AsyncStudy
 from nas.config import SearchConfig
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
     run.add_argument("--config", metavar="FILE", help="settings as YAML; flags override it")
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting: evaluator.epochs=5")
+    run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
     run.add_argument("--dry-run", action="store_true", help="show the settings, the space and the time it would take")
     run.add_argument("--quiet", action="store_true", help="no progress, only the result")
     return parser
@@ -90,6 +91,7 @@ def _search(args: argparse.Namespace) -> int:
     if not args.resume:
         run_dir.check_free(path)
     settings = _resolve(args, recorded, path)
+    retrain.check(args.retrain, settings)
     space = load_space(settings)
     config.use_one_thread()
     evaluator_class, evaluator_config = config.make("evaluator", settings.evaluator)
@@ -117,7 +119,7 @@ def _search(args: argparse.Namespace) -> int:
         code = _run(path, settings, study, engine, quiet=args.quiet)
         if code == cli.DONE and (caveat := evaluator_class.caveat(evaluator_config)):
             cli.say(caveat)
-        return code
+    return retrain.retrain(args.retrain, settings, path, quiet=args.quiet) if args.retrain and not code else code
 
 
 def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> SearchConfig:
