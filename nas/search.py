@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting: evaluator.epochs=5")
     run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
     run.add_argument("--dry-run", action="store_true", help="show the settings, the space and the time it would take")
+    run.add_argument("--tensorboard", action="store_true", help="write scalars to tensorboard/ in the run directory")
     run.add_argument("--quiet", action="store_true", help="no progress, only the result")
     return parser
 
@@ -116,7 +117,8 @@ def _search(args: argparse.Namespace) -> int:
             batch_size=settings.batch,
             seed=settings.seed,
         )
-        code = _run(path, settings, study, engine, quiet=args.quiet)
+        with tensorboard.ScalarWriter(path, study) if args.tensorboard else nullcontext() as scalars:
+            code = _run(path, settings, study, engine, scalars, quiet=args.quiet)
         if code == cli.DONE and (caveat := evaluator_class.caveat(evaluator_config)):
             cli.say(caveat)
     return retrain.retrain(args.retrain, settings, path, quiet=args.quiet) if args.retrain and not code else code
@@ -179,12 +181,22 @@ def load_space(settings: SearchConfig) -> Space:
     return space
 
 
-def _run(path: Path, settings: SearchConfig, study: Study, engine: Engine, *, quiet: bool) -> int:
+def _run(
+    path: Path,
+    settings: SearchConfig,
+    study: Study,
+    engine: Engine,
+    scalars: tensorboard.ScalarWriter | None,
+    *,
+    quiet: bool,
+) -> int:
     """Search, export as it goes, and print the result."""
     try:
         with SearchProgress(study, quiet=quiet) as progress:
             for trial in study.run(engine):
                 progress.update(trial)
+                if scalars:
+                    scalars.update(trial)
                 if trial == study.best:
                     run_dir.export(path, study, settings)
             if study.best is not None:
