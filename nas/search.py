@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.registry import CONTROLLERS
-from nas import cli, config, evaluator_options, report, retrain, run_dir, summary
+from nas import cli, config, evaluator_options, report, retrain, run_dir, summary, tensorboard
 from nas.amounts import parse_milliseconds
 from nas.async_study import AsyncStudy
 from nas.config import SearchConfig
@@ -91,6 +91,8 @@ def _search(args: argparse.Namespace) -> int:
     recorded = run_dir.recorded_config(path) if args.resume else None
     if not args.resume:
         run_dir.check_free(path)
+    if args.tensorboard:
+        tensorboard.check_installed()
     settings = _resolve(args, recorded, path)
     retrain.check(args.retrain, settings)
     space = load_space(settings)
