@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from evaluator.base import Evaluation, Evaluator
+from evaluator.continuation import Continuation
 from evaluator.data import CACHE_DIR, Dataset, Images, load_dataset, split
 from evaluator.training import Recipe, check, fit
 from search_space.architecture import Architecture
@@ -61,6 +62,9 @@ class ProxyConfig(Recipe):
     """Where to train; ``auto`` takes a GPU if there is one."""
     threads: int = 1
     """CPU threads of a trial. Part of the result: sums are taken in another order with another number."""
+    keep: str | None = None
+    """Folder in which each training's state is left, so that a longer one of the same network and seed continues it;
+    null keeps nothing, and then a longer training is one longer cycle of the learning rate."""
     cache_dir: str = str(CACHE_DIR)
     """Where decoded image folders are kept."""
 
@@ -166,6 +170,8 @@ class Proxy(Evaluator[ProxyConfig]):
         """
         start = time.monotonic()
         recipe = dataclasses.replace(self.config, epochs=self.config.epochs * fidelity)
+        folder = self.config.keep
+        kept = Continuation(Path(folder, f"{architecture.key}-{seed}.pt"), self.config.epochs) if folder else None
         with _threads(self.config.threads), torch.backends.cudnn.flags(enabled=True, deterministic=True):
             try:
                 weights = torch.Generator().manual_seed(derive_seed(seed, "weights"))
@@ -180,6 +186,7 @@ class Proxy(Evaluator[ProxyConfig]):
                     mirror=self._dataset.mirror,
                     seed=seed,
                     deadline=start + self.config.timeout * fidelity,
+                    kept=kept,
                 )
             except (MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):

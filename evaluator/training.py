@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from evaluator.base import Evaluation, Status
+from evaluator.continuation import Continuation
 from evaluator.data import Images
 from search_space.errors import InputError
 from search_space.layers import MBConvLayer, ResidualLayer, SeparableLayer
@@ -85,8 +86,9 @@ def fit(
     mirror: bool,
     seed: int,
     deadline: float = math.inf,
+    kept: Continuation | None = None,
 ) -> Evaluation:
-    """Train a network from scratch and score it after each epoch.
+    """Train a network from scratch, or from where it was left, and score it after each epoch.
 
     Args:
         model: On the device of the images; changed in place.
@@ -97,6 +99,8 @@ def fit(
         mirror: Whether images may be flipped left to right.
         seed: Order, crops and flips are derived from it.
         deadline: `time.monotonic()` after which to give up.
+        kept: Where the state is taken from, if it is there, and left; its schedule differs from that of a training
+            that is never continued. None keeps nothing.
 
     Returns:
         Status ``ok`` with the last epoch's accuracy, ``diverged`` or ``timeout``.
@@ -105,7 +109,7 @@ def fit(
     status: Status = "ok"
     reason = ""
     try:
-        for accuracy, loss in _epochs(model, data, train, validation, recipe, mirror, seed, deadline):
+        for accuracy, loss in _epochs(model, data, train, validation, recipe, mirror, seed, deadline, kept):
             curve.append(accuracy)
             losses.append(loss)
     except _Diverged as error:
@@ -132,6 +136,7 @@ def _epochs(
     mirror: bool,
     seed: int,
     deadline: float,
+    kept: Continuation | None,
 ) -> Iterator[tuple[float, float]]:
     """Train; after each epoch, validation accuracy and loss."""
     device = data.images.device
@@ -142,12 +147,16 @@ def _epochs(
     per_epoch = len(train) // batch_size
     limit = EXPLOSION * math.log(int(data.labels.max()) + 1)
     pending: list[torch.Tensor] = []
-    for epoch in range(recipe.epochs):
+    first = kept.first_epochs if kept else recipe.epochs
+    scores = kept.load(model, trainer.optimizer, generator, recipe.epochs) if kept else []
+    yield from scores
+    for epoch in range(len(scores), recipe.epochs):
+        start, length = (0, min(first, recipe.epochs)) if epoch < first else (first, recipe.epochs - first)
         model.train()
         order = train[torch.randperm(len(train), generator=generator, device=device)]
         for index in range(per_epoch):
             done = epoch * per_epoch + index
-            trainer.set_learning_rate(one_cycle(done, recipe.epochs * per_epoch, recipe.learning_rate))
+            trainer.set_learning_rate(one_cycle(done - start * per_epoch, length * per_epoch, recipe.learning_rate))
             pending.append(trainer.step(data[order[index * batch_size : (index + 1) * batch_size]], generator))
             if device.type == "cpu" or len(pending) == STEPS_PER_CHECK or index == per_epoch - 1:
                 worst = max(torch.stack(pending).tolist(), key=lambda loss: math.inf if math.isnan(loss) else loss)
@@ -159,7 +168,10 @@ def _epochs(
         accuracy, loss = trainer.score(data, validation, deadline)
         if not math.isfinite(loss):
             raise _Diverged(f"validation loss {loss:.3g} after epoch {epoch + 1}")
+        scores.append((accuracy, loss))
         yield accuracy, loss
+    if kept:
+        kept.save(model, trainer.optimizer, generator, scores)
 
 
 class Trainer:
