@@ -50,7 +50,7 @@ class GridConfig(RunConfig):
     """How far true costs may be from the target, relatively, where the constraint is ``realised``."""
     rungs: tuple[int, ...] = (1, 2, 3)
     """Lengths of training, in the evaluator's epochs: all networks enter the first, about half of them the next."""
-    finalists: int = 3
+    finalists: int = 2
     """Networks that enter the last rung, beside the paper's triple."""
     repeats: int = 5
     """Seeds of each network in the last rung."""

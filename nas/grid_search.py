@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     grid.add_argument("--band", type=float, metavar="B", help="of true costs, relative (default: 0.05)")
     how = parser.add_argument_group("how to compare")
     how.add_argument("--rungs", metavar="LIST", help="lengths of training, in --epochs (default: 1,2,3)")
-    how.add_argument("--finalists", type=int, metavar="N", help="networks in the last rung (default: 3)")
+    how.add_argument(
+        "--finalists", type=int, metavar="N", help="networks in the last rung, beside the paper's (default: 2)"
+    )
     how.add_argument("--repeats", type=int, metavar="N", help="seeds of each finalist (default: 5)")
     how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same answer (default: 0)")
     evaluator_options.add_arguments(parser)

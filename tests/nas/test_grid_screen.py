@@ -19,10 +19,10 @@ def test_the_plan_counts_trainings_and_their_work() -> None:
     own = settings()
     grid = enumerate_grid(B0, own.bounds)
     trainings = grid_screen.planned(grid, own, own.halving([8]))
-    assert trainings == [16, 9, 12]
+    assert trainings == [16, 9, 9]
     mean = sum(candidate.ratio for candidate in grid.candidates) / 16
-    assert grid_screen.work(grid, own, trainings) == mean * (16 + 2 * 9 + 4 * 12)
-    assert grid_screen.planned(grid, own, own.halving([])) == [16, 8, 9]
+    assert grid_screen.work(grid, own, trainings) == mean * (16 + 2 * 9 + 4 * 9)
+    assert grid_screen.planned(grid, own, own.halving([])) == [16, 8, 6]
 
 
 def test_verdicts_say_plainly_what_is_known() -> None:

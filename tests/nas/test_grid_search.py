@@ -118,7 +118,7 @@ def test_the_screen_says_the_plan_the_winner_and_the_family(tmp_path: Path, caps
     assert "108 triples" in out
     assert "65 distinct networks, which really cost 1.93 to 3.33 times" in out
     assert "16 networks cost 2 times the baseline within 5.0%" in out
-    assert "At most 45 trainings: 16 at 1x, 9 at 2x, 20 at 3x" in out
+    assert "At most 40 trainings: 16 at 1x, 9 at 2x, 15 at 3x" in out
     assert "what is left takes about" in out
     assert "Against the runner-up" in out
     assert "Against the paper's 1.2 / 1.1 / 1.15 (as 1.25 / 1.1 / 1.00446)" in out
