@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from evaluator.registry import DATASETS
+from evaluator.remote_folder import is_url, local_copy
 from search_space import named
 from search_space.errors import InputError
 from search_space.seeding import derive_seed
@@ -75,7 +76,7 @@ class Request:
     """Told about slow work."""
 
     def folder(self) -> Path:
-        """The argument as an existing folder.
+        """The argument as an existing folder; one at a URL is copied to the cache first.
 
         Raises:
             InputError: There is no argument, or no such folder.
@@ -83,6 +84,8 @@ class Request:
         name = self.spec.partition(":")[0]
         if not self.argument:
             raise InputError(f"data {self.spec!r}: needs a folder: {name}:DIR")
+        if is_url(self.argument):
+            return local_copy(self.argument, self.cache_dir)
         folder = Path(self.argument).expanduser()
         if not folder.is_dir():
             raise InputError(f"data {self.spec!r}: {folder} is not a folder")
