@@ -113,6 +113,7 @@ def set_environment(*, local: bool) -> None:
         local: Whether Ray is to be started here, rather than a cluster joined.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else Tune's thread could start a Ray of its own while ours ends
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # paths in a config mean the same for every engine
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # only the callbacks that were asked for
     os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = "1"

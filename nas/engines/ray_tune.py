@@ -175,7 +175,14 @@ class _WarmWorkers(FIFOScheduler):
             desk.fail(attempt, _error_text(trial))
 
     def _kill_late(self) -> None:
-        now = math.inf if self.desk.closing.is_set() else time.monotonic()
+        """End workers that hang, and all of them when the engine closes."""
+        now = time.monotonic()
+        if self.desk.closing.is_set():
+            now = math.inf
+            while self.desk.held:
+                actor = self.desk.held.popleft().temporary_state.ray_actor
+                if actor is not None:
+                    ray.kill(actor)
         late = [name for name, (deadline, _) in self.desk.deadlines.items() if deadline <= now]
         for trial_id in late:
             self.desk.killed.add(trial_id)
