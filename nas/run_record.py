@@ -11,10 +11,15 @@ from typing import Any, Literal
 
 from evaluator.base import Evaluation
 from evaluator.objective import Objective
+from nas.grid import Grid, enumerate_grid
+from nas.grid_config import GridConfig
+from nas.halving import FIDELITY, CandidateSpace
 from nas.journal import Event, read
+from nas.promotion import PromotingSpace
 from nas.run_dir import JOURNAL
 from nas.study import Trial
-from search_space import named
+from search_space import named, schema
+from search_space.cost import count
 from search_space.decision import Space
 from search_space.errors import InputError
 from search_space.space import SearchSpace
@@ -38,6 +43,8 @@ class RunRecord:
     """Evaluations of named networks beside the search."""
     objective: Objective | None = None
     space: Space | None = None
+    grid: tuple[GridConfig, Grid] | None = None
+    """What was compared, where the run is a grid search."""
     notices: list[str] = field(default_factory=list)
     """What a reader must know: damage, parts that are missing."""
     damaged: bool = False
@@ -56,8 +63,13 @@ class RunRecord:
 
     @property
     def best(self) -> Trial | None:
-        """The trial of highest reward, the earlier one where equal; None if none succeeded."""
-        return max((t for t in self.trials if t.ok), key=lambda t: (t.reward, -t.number), default=None)
+        """The trial of highest reward, the earlier one where equal; None if none succeeded.
+
+        Of a grid's trials only the longest count: accuracies of unequal training are no match for each other.
+        """
+        longest = max((t.tokens[FIDELITY] for t in self.trials if t.ok), default=0) if self.grid else None
+        good = [t for t in self.trials if t.ok and (longest is None or t.tokens[FIDELITY] == longest)]
+        return max(good, key=lambda t: (t.reward, -t.number), default=None)
 
     @property
     def state(self) -> State:
@@ -66,7 +78,11 @@ class RunRecord:
             return "damaged"
         if not self.config:
             return "empty"
-        if len(self.finished) >= int(self.config.get("trials", 0)):
+        if self.grid:
+            done = len(self.signals) >= len(self.grid[0].rungs)
+        else:
+            done = len(self.finished) >= int(self.config["trials"])
+        if done:
             return "finished"
         return "running" if self.running else "stopped"
 
@@ -111,8 +127,11 @@ def _take(run: RunRecord, event: Event) -> None:
     match event["event"]:
         case "run":
             run.config, run.versions = event["config"], event["versions"]
-            run.objective = _objective(run.config)
-            run.space = _space(run)
+            if "baseline" in run.config:
+                _take_grid(run)
+            else:
+                run.objective = _objective(run.config)
+                run.space = _space(run)
         case "proposed":
             for row in event["trials"]:
                 values = {"number": row["trial"], "tokens": tuple(row["tokens"]), "key": row["key"]}
@@ -140,14 +159,28 @@ def _objective(config: Mapping[str, Any]) -> Objective:
     return Objective(target_macs=config["target_flops"], **config["objective"])
 
 
+def _take_grid(run: RunRecord) -> None:
+    """Set up what a grid's trials are read with; its evaluator is not needed, and so not looked for."""
+    evaluator = {"name": run.config["evaluator"]["name"], "preset": run.config["evaluator"]["preset"]}
+    settings = schema.from_mapping(GridConfig, {**run.config, "evaluator": evaluator}, "config")
+    grid = enumerate_grid(settings.baseline, settings.bounds)
+    networks = [candidate.architecture for candidate in grid.candidates]
+    run.grid = settings, grid
+    run.space = CandidateSpace(f"scalings of {settings.name}", networks, settings.rungs, settings.repeats)
+    target = round(settings.bounds.target * count(settings.baseline).macs)
+    run.objective = Objective(target_macs=target, alpha=0.0, beta=0.0)  # accuracy alone decides
+
+
 def _space(run: RunRecord) -> Space | None:
     """The run's space, or None with a notice where it can no longer be read."""
     name = run.config["space"]
     try:
         if ":" in name and not Path(name).exists():
-            own: Space = named.import_object(name, "space")
-            return own
-        return SearchSpace.load(name)
+            space: Space = named.import_object(name, "space")
+        else:
+            space = SearchSpace.load(name)
     except InputError as error:
         run.notices.append(f"The networks cannot be drawn, since the search space cannot be read: {error}")
         return None
+    factor = run.config.get("promote")
+    return PromotingSpace(space, factor) if factor else space

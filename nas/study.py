@@ -143,9 +143,16 @@ class Study:
         return max((t for t in self.trials if t.ok), key=lambda t: (t.reward, -t.number), default=None)
 
     def ranking(self) -> list[Trial]:
-        """Finished, distinct networks, best reward first."""
+        """Finished, distinct networks, best reward first; one that was measured in several ways counts once."""
         distinct = [t for t in self.trials if t.ok and t.repeat_of is None]
-        return sorted(distinct, key=lambda t: (-(t.reward or 0.0), t.number))
+        best: dict[str, Trial] = {}
+        for trial in sorted(distinct, key=lambda t: (-(t.reward or 0.0), t.number)):
+            best.setdefault(trial.key, trial)
+        return list(best.values())
+
+    def unlearned(self) -> list[Trial]:
+        """Trials of batches that the controller has not learned from."""
+        return [self.trials[number] for batch in self._batches[len(self.signals) :] for number in batch]
 
     def architecture(self, trial: Trial) -> Architecture:
         """The network of a trial."""
@@ -160,10 +167,13 @@ class Study:
             yield from self._evaluate(trial_numbers, engine)
             self._learn(trial_numbers)
 
-    def evaluate_reference(self, name: str, architecture: Architecture, engine: Engine) -> Evaluation:
+    def evaluate_reference(
+        self, name: str, architecture: Architecture, engine: Engine, fidelity: int = 1
+    ) -> Evaluation:
         """Evaluate a network that the search did not propose, once a run, and remember it in the journal."""
         if name not in self.references:
-            job = Job(trial=-1, architecture=architecture, seed=derive_seed(self.seed, "reference", name))
+            seed = derive_seed(self.seed, "reference", name)
+            job = Job(trial=-1, architecture=architecture, seed=seed, fidelity=fidelity)
             ((_, evaluation),) = engine.run([job])
             evaluation = self._timed(evaluation, architecture)
             self._record({"event": "reference", "name": name, "evaluation": evaluation.to_json()})

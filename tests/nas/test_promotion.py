@@ -1,0 +1,129 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.base import Controller, Outcome, Problem, Signals
+from nas import promotion, run_record
+from nas.journal import read
+from nas.promotion import Promoting, PromotingSpace, promising
+from nas.search import main
+from nas.study import Measurement
+from search_space.decision import Tokens
+from search_space.errors import InputError
+from search_space.space import SearchSpace
+from tests.toys import ToyConfig
+
+SMALL = ["epochs=1", "max_images=200", "width=0.25", "resolution=8", "device=cpu"]
+FLAGS = ["--target-flops", "400M", "--controller", "random", "--batch", "4", "--promote", "2", "--quiet"]
+FLAGS += [flag for setting in SMALL for flag in ("--set", f"evaluator.{setting}")]
+
+
+class Inner(Controller[Any]):
+    """Proposes numbers in turn and remembers what it is told."""
+
+    Config = dict
+    presets = {"default": {}}  # noqa: RUF012 - a toy
+
+    def __init__(self) -> None:
+        problem = Problem(decisions=(), reward=lambda t, a: a, network=str, admissible=lambda t: True)
+        super().__init__(problem, None, 0)
+        self.told: list[list[Outcome]] = []
+
+    def ask(self, batch: int, count: int) -> list[Tokens]:
+        return [(10 * batch + i,) for i in range(count)]
+
+    def tell(self, outcomes: Any) -> Signals:
+        self.told.append(list(outcomes))
+        return {"inner": True}
+
+
+def outcome(tokens: Tokens, reward: float | None) -> Outcome:
+    return Outcome(tokens=tokens, reward=reward or 0.0, accuracy=reward)
+
+
+def test_each_batch_is_followed_by_its_best_quarter_and_learned_on_one_scale() -> None:
+    inner = Inner()
+    promoting = Promoting(inner)
+    assert promoting.ask(0, 5) == [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0)]
+    rewards = [0.1, 0.4, None, 0.3, 0.2]
+    signals = promoting.tell([outcome((i, 0), reward) for i, reward in enumerate(rewards)])
+    assert signals == {"promoted": 2}
+    assert inner.told == []
+    assert promoting.ask(1, 5) == promoting.ask(1, 5) == [(1, 1), (3, 1)]
+    assert promoting.ask(1, 1) == [(1, 1)]
+    signals = promoting.tell([outcome((1, 1), 0.5), outcome((3, 1), 0.6)])
+    # Training on has gained 0.1 and 0.3: 0.2 on average for those that were not trained on; the failed one stays.
+    assert signals == {"inner": True, "gain": pytest.approx(0.2)}
+    assert [o.tokens for o in inner.told[0]] == [(0,), (1,), (2,), (3,), (4,)]
+    assert [o.reward for o in inner.told[0]] == pytest.approx([0.3, 0.5, 0.0, 0.6, 0.4])
+    assert [o.accuracy for o in inner.told[0]] == [pytest.approx(0.3), 0.5, None, 0.6, pytest.approx(0.4)]
+    assert promoting.ask(2, 2) == [(20, 0), (21, 0)]
+
+
+def test_a_batch_of_which_none_can_be_promoted_is_learned_at_once() -> None:
+    inner = Inner()
+    assert Promoting(inner).tell([outcome((0, 0), None)]) == {"inner": True, "gain": 0.0}
+    assert inner.told == [[outcome((0,), None)]]
+
+
+def test_a_promotion_that_failed_is_learned_as_failed_and_gains_nothing() -> None:
+    inner = Inner()
+    promoting = Promoting(inner)
+    promoting.tell([outcome((0, 0), 0.5), outcome((1, 0), 0.4)])
+    assert promoting.tell([outcome((0, 1), None)])["gain"] == 0
+    assert [o.accuracy for o in inner.told[0]] == [None, 0.4]
+
+
+def test_a_network_proposed_twice_is_promoted_once() -> None:
+    assert promising([outcome((0, 0), 0.5)] * 4 + [outcome((1, 0), 0.4)] * 4) == [(0, 0), (1, 0)]
+
+
+def test_the_space_builds_the_same_networks() -> None:
+    space = SearchSpace.load("efficientnet")
+    promoting = PromotingSpace(space, 4)
+    tokens = (0,) * len(space.decisions)
+    assert promoting.decode((*tokens, 1)) == promoting.decode((*tokens, 0)) == space.decode(tokens)
+    assert promoting.measurement((*tokens, 1)) == Measurement(fidelity=4)
+    assert promoting.measurement((*tokens, 0)) == Measurement()
+    assert promoting.decisions[-1].choices == ("1", "4")
+
+
+def finished(run: Path) -> list[tuple[float, tuple[float, ...]]]:
+    rows = [row for row in read(run / "journal.jsonl") if row["event"] == "finished"]
+    return [(row["reward"], tuple(row["evaluation"]["curve"])) for row in rows]
+
+
+def test_a_search_trains_its_best_on_and_a_resumed_one_does_the_same(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main([*FLAGS, "--trials", "6", "--set", "top=1", "--run-dir", str(whole)]) == 0
+    # The best, the last batch of one and the reference: other states are deleted.
+    assert len(list((whole / "weights").iterdir())) <= 3
+    results = finished(whole)
+    assert [len(curve) for _, curve in results] == [1, 1, 1, 1, 2, 1]
+    best = max(range(4), key=lambda i: results[i][0])
+    assert results[4][1][0] == results[best][1][0]
+    assert len(run_record.load(whole).space.decisions) == len(SearchSpace.load("efficientnet").decisions) + 1  # type: ignore[union-attr]
+    assert main([*FLAGS, "--trials", "4", "--run-dir", str(parts)]) == 0
+    for path in (parts / "weights").iterdir():
+        path.unlink()  # a lost state costs time and changes nothing
+    assert main(["--resume", "--trials", "6", "--quiet", "--run-dir", str(parts)]) == 0
+    assert finished(parts) == results
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--promote", "1"], "promote must be at least 2, got 1"),
+        (["--promote", "4", "--async"], "promote needs whole batches: leave out --async"),
+        (["--promote", "4", "--evaluator", "params"], "promote needs an evaluator that can train on"),
+    ],
+)
+def test_what_cannot_be_is_refused(flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--target-flops", "400M", *flags]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_only_evaluators_that_train_can_keep(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can train on"):
+        promotion.keeping(ToyConfig(), tmp_path)
