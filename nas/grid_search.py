@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.objective import Objective
-from nas import cli, config, evaluator_options, grid_config, grid_screen, run_dir
+from nas import cli, config, evaluator_options, grid_config, grid_screen, report, run_dir
 from nas.engines import options
 from nas.engines.base import Engine, Job
 from nas.files import write_atomic
@@ -173,10 +173,12 @@ def _run(
                 progress.update(trial)
                 write_atomic(path / "trials.csv", trials_csv(study, grid, settings))
     except KeyboardInterrupt:
+        report.write_ended(path)
         done = sum(trial.evaluation is not None for trial in study.trials)
         cli.say(f"Stopped after {done} trainings; nothing finished is lost. To go on:")
         cli.say(f"  nas-grid --run-dir {path} --resume")
         return cli.INTERRUPTED
+    report.write_ended(path)
     finding = conclude(study, settings, paper)
     export(path, study, grid, settings, finding)
     grid_screen.show_finding(path, grid, settings, finding, paper)

@@ -35,7 +35,7 @@ Show a run as one HTML page: open it from disk, mail it, no network needed.
 
 Exit codes: 0 done, 2 wrong input.
 """
-SCRIPTS = ("core.js", "network.js", "charts.js", "table.js", "main.js")
+SCRIPTS = ("core.js", "network.js", "charts.js", "family.js", "table.js", "main.js")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,6 +88,7 @@ def render(records: Sequence[RunRecord], live_stamp: str | None = None) -> str:
         lede=lede(records),
         runs=[run_texts(record) for record in records],
         comparison=comparison(records),
+        family=any(record.grid for record in records),
         has_trials=any(record.trials for record in records),
         has_best=any(record.best for record in records) and all(run["best"] is None or _drawable(run) for run in runs),
         policy=_policy(scripts.values(), live=live_stamp is not None),

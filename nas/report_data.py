@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from nas import report_charts as charts
+from nas import report_grid
 from nas.amounts import format_amount
 from nas.report_networks import NetworkTable
 from nas.run_record import RunRecord
@@ -16,6 +17,8 @@ from search_space.cost import count
 
 COMPARED = "efficientnet-b0"
 """The known network that every best one stands beside, evaluated or not."""
+BASELINE = "baseline"
+"""What a grid's journal calls the network that is scaled."""
 SETTLED = 0.9
 """A decision counts as settled when one of its choices has at least this probability."""
 
@@ -28,19 +31,31 @@ def run_data(run: RunRecord, networks: NetworkTable) -> dict[str, Any]:
     return {
         "name": run.name,
         "is_random": run.config.get("controller", {}).get("name") == "random",
-        "target": run.config.get("target_flops"),
+        "target": run.objective.target_macs if run.objective else None,
         "trials": columns,
         "reasons": reasons,
         "best": run.best.number if run.best else None,
         "front": charts.pareto_front(run.trials),
         "best_so_far": charts.best_so_far(run.finished),
-        "iso_rewards": charts.iso_rewards(run.objective, run.trials) if run.objective else [],
+        "iso_rewards": _iso_rewards(run),
         "signals": charts.signal_lines(run.signals),
         "beliefs": believed,
         "beliefs_text": _beliefs_text(run, believed),
-        "effects": charts.effects(decisions, run.trials),
-        "references": [_reference(run, name, networks) for name in dict.fromkeys([COMPARED, *run.references])],
+        "effects": [] if run.grid else charts.effects(decisions, run.trials),
+        "references": [_reference(run, name, networks) for name in dict.fromkeys([_compared(run), *run.references])],
+        "grid": report_grid.grid_points(run) if run.grid else None,
     }
+
+
+def _compared(run: RunRecord) -> str:
+    return BASELINE if run.grid else COMPARED
+
+
+def _iso_rewards(run: RunRecord) -> list[dict[str, Any]]:
+    """Curves of equal reward, where it is a matter of accuracy and MACs alone and both of them."""
+    if run.objective is None or run.objective.target_latency_ms is not None or run.grid:
+        return []
+    return charts.iso_rewards(run.objective, run.trials)
 
 
 def _columns(run: RunRecord, networks: NetworkTable) -> tuple[dict[str, list[Any]], list[str]]:
@@ -79,16 +94,18 @@ def _network(run: RunRecord, trial: Trial, networks: NetworkTable) -> int | None
 
 
 def _reference(run: RunRecord, name: str, networks: NetworkTable) -> dict[str, Any]:
-    architecture = Architecture.load(name)
+    architecture = run.grid[0].baseline if run.grid and name == BASELINE else Architecture.load(name)
     cost, found = count(architecture), run.references.get(name)
     accuracy = found.accuracy if found else None
-    scored = accuracy is not None and run.objective is not None
+    reward = None
+    if found and accuracy is not None and run.objective:
+        reward = run.objective.reward(accuracy, cost.macs, found.latency_ms)
     return {
         "name": name,
         "status": found.status if found else "not evaluated",
         "reason": found.reason if found else "",
         "accuracy": accuracy,
-        "reward": run.objective.reward(accuracy, cost.macs) if scored and run.objective and accuracy else None,
+        "reward": reward,
         "macs": cost.macs,
         "params": cost.params,
         "network": networks.add(architecture, architecture.key, cost.macs, cost.params),
@@ -119,15 +136,17 @@ def run_texts(run: RunRecord) -> dict[str, Any]:
         "notices": [*run.notices, *_failure_notice(run)],
         "tiles": _tiles(run),
         "facts": _facts(run),
+        "family": report_grid.family_table(run) if run.grid else None,
     }
 
 
 def _state_text(run: RunRecord) -> str:
-    done, planned = len(run.finished), run.config.get("trials", 0)
+    done = len(run.finished)
+    planned = "" if run.grid else f"of {run.config.get('trials')} "
     return {
         "finished": f"finished, {done} trials",
-        "running": f"still running, {done} of {planned} trials",
-        "stopped": f"stopped after {done} of {planned} trials",
+        "running": f"still running, {done} {planned}trials",
+        "stopped": f"stopped after {done} {planned}trials",
         "damaged": f"damaged, {done} trials can be read",
         "empty": "nothing was recorded yet",
     }[run.state]
@@ -146,15 +165,16 @@ def _tiles(run: RunRecord) -> list[dict[str, str]]:
     best = run.best
     if best is None or best.evaluation is None or best.evaluation.accuracy is None or best.reward is None:
         return []
-    known = _reference(run, COMPARED, NetworkTable())
+    known = _reference(run, _compared(run), NetworkTable())
     accuracy, reward = known["accuracy"], known["reward"]
-    name = "B0" if accuracy is not None else f"B0 {known['status']}"
+    who = BASELINE if run.grid else "B0"
+    name = who if accuracy is not None else f"{who} {known['status']}"
     return [
         _tile(
             "Accuracy", f"{best.evaluation.accuracy:.2%}", f"{name} {accuracy:.2%}" if accuracy is not None else name
         ),
-        _tile("Multiply-adds", format_amount(best.macs), f"B0 {format_amount(known['macs'])}"),
-        _tile("Parameters", format_amount(best.params), f"B0 {format_amount(known['params'])}"),
+        _tile("Multiply-adds", format_amount(best.macs), f"{who} {format_amount(known['macs'])}"),
+        _tile("Parameters", format_amount(best.params), f"{who} {format_amount(known['params'])}"),
         _tile("Reward", f"{best.reward:.4f}", f"{name} {reward:.4f}" if reward is not None else name),
     ]
 
@@ -167,26 +187,37 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     config = run.config
     if not config:
         return []
-    trained = [t for t in run.finished if t.repeat_of is None]
-    failed = sum(not t.ok for t in run.finished)
+    ran = _facts_of_any_run(run)
+    if run.grid:
+        return [*report_grid.grid_facts(run), *ran]
     objective = config["objective"]
     slopes = ", ".join(dict.fromkeys(f"{objective[name]:g}" for name in ("alpha", "beta")))
     band = config.get("band")
-    facts = [
-        ("Target", f"{format_amount(config['target_flops'])} multiply-adds"),
+    latency = objective.get("target_latency_ms")
+    return [
+        ("Target", f"{format_amount(config['target_flops'])} multiply-adds" + (f", {latency:g} ms" if latency else "")),
         ("Objective", f"{objective['kind']}, w = {slopes}"),
-        ("Search space", config["space"]),
+        ("Search space", str(config["space"])),
         ("MACs searched", f"{band[0]:g} to {band[1]:g} times target" if band else "no limit"),
         ("Controller", f"{config['controller']['name']} ({config['controller']['preset']})"),
+        *ran,
+    ]
+
+
+def _facts_of_any_run(run: RunRecord) -> list[tuple[str, str]]:
+    config = run.config
+    trained = [t for t in run.finished if t.repeat_of is None]
+    failed = sum(not t.ok for t in run.finished)
+    planned = "" if run.grid else f" of {config['trials']}"
+    return [
         ("Evaluator", f"{config['evaluator']['name']} ({config['evaluator']['preset']})"),
         ("Data", str(config["evaluator"].get("data", "-"))),
-        ("Trials", f"{len(run.finished)} of {config['trials']}: {len(trained)} trained, {failed} failed"),
-        ("Batch and seed", f"{config['batch']}, {config['seed']}"),
+        ("Trials", f"{len(run.finished)}{planned}: {len(trained)} trained, {failed} failed"),
+        ("Seed", str(config["seed"])),
         ("Time evaluating", duration(sum(t.evaluation.seconds for t in trained if t.evaluation))),
         ("Last result", _written(run)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
     ]
-    return [(name, str(value)) for name, value in facts]
 
 
 def _written(run: RunRecord) -> str:
@@ -206,7 +237,7 @@ def duration(seconds: float) -> str:
 def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
     """The table that compares several runs."""
     columns = ["State", "Target", "Controller", "Evaluator", "Data", "Seed", "Trials", "Failed"]
-    columns += ["Best reward", "Accuracy", "MACs", "Parameters", "Reward of B0"]
+    columns += ["Best reward", "Accuracy", "MACs", "Parameters", "Reward of B0 or baseline"]
     return {"columns": columns, "rows": [_comparison_row(run, len(columns)) for run in runs]}
 
 
@@ -214,19 +245,16 @@ def _comparison_row(run: RunRecord, num_columns: int) -> list[str]:
     config, best = run.config, run.best
     if not config:
         return [run.name, run.state, *["-"] * (num_columns - 1)]
-    asked = [
-        run.state,
-        format_amount(config["target_flops"]),
-        config["controller"]["name"],
-        config["evaluator"]["name"],
-    ]
+    target = run.objective.target_macs if run.objective else 0
+    controller = "grid" if run.grid else config["controller"]["name"]
+    asked = [run.state, format_amount(target), controller, config["evaluator"]["name"]]
     asked += [config["evaluator"].get("data", "-"), config["seed"], len(run.finished)]
     asked += [sum(not t.ok for t in run.finished)]
     found = ["-"] * 4
     if best is not None and best.evaluation is not None:
         found = [f"{best.reward:.4f}", f"{best.evaluation.accuracy:.2%}"]
         found += [format_amount(best.macs), format_amount(best.params)]
-    known = _reference(run, COMPARED, NetworkTable())["reward"]
+    known = _reference(run, _compared(run), NetworkTable())["reward"]
     return [str(cell) for cell in (run.name, *asked, *found, "-" if known is None else f"{known:.4f}")]
 
 
@@ -237,6 +265,8 @@ def lede(runs: Sequence[RunRecord]) -> str:
     (run,) = runs
     if not run.config:
         return "The journal holds no header yet, so there is nothing to show."
+    if run.grid:
+        return str(report_grid.family_table(run)["text"])
     target = format_amount(run.config["target_flops"])
     asked = f"A search of the space {run.config['space']} for the best network of about {target} multiply-adds."
     best = run.best

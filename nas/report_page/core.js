@@ -154,6 +154,7 @@ function setTheme(theme) {
     drawLegends();
     drawSelected();
   }
+  if (byId("family")) drawFamilyLegend();
   redraw();
 }
 function colourDots() {

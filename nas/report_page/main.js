@@ -90,7 +90,7 @@ const wanted = localStorage.getItem("theme") ?? (matchMedia("(prefers-color-sche
 document.documentElement.dataset.theme = wanted;
 contents();
 if (byId("trials")) showTrials();
-if (byId("family")) showFamily();
+if (byId("family")) addChart(byId("family-chart"), familyFigure, described);
 if (byId("difference")) {
   const [run, number] = bestTrial();
   showDifference(trial(run, number), reference(run, 0));
