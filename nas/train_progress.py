@@ -78,7 +78,7 @@ class Curves:
         try:
             module = importlib.import_module("torch.utils.tensorboard")
         except ImportError:
-            self.missing = "no TensorBoard curves: pip install 'nas-b0[train]'"
+            self.missing = "no TensorBoard curves: pip install 'nas-b0[tensorboard]'"
             return
         self._writer = module.SummaryWriter(str(folder), purge_step=epochs_done + 1)
 

@@ -63,4 +63,4 @@ def test_no_tensorboard_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     curves = Curves(tmp_path, 0)
     curves.add(ROW)
     curves.close()
-    assert curves.missing == "no TensorBoard curves: pip install 'nas-b0[train]'"
+    assert curves.missing == "no TensorBoard curves: pip install 'nas-b0[tensorboard]'"
