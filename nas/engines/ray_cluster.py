@@ -57,6 +57,7 @@ class Cluster:
             import ray
         except ImportError as error:
             raise InputError(f"--engine ray: {error}; install it with pip install 'ray[tune]'") from None
+        assert not ray.is_initialized(), "a process has one Ray"
         self._ray = ray
         if address is None:
             self._start(workers, cpus)

@@ -16,7 +16,6 @@ import pytest
 from nas.engines.base import Engine, Job
 from nas.journal import read
 from search_space.architecture import Architecture
-from search_space.errors import InputError
 from tests.nas.engines.victims import DIES, DIES_ONCE, EXITS, FINE, HANGS, RAISES
 
 ROOT = Path(__file__).parents[3]
@@ -97,12 +96,14 @@ def _read(path: Path) -> bytes:
 
 
 @pytest.mark.slow
-def test_an_evaluator_that_cannot_be_made_is_one_error(start_engine: Callable[..., Any], tmp_path: Path) -> None:
-    with (
-        pytest.raises(InputError, match=r"^data 'x': no such data$"),
-        start_engine(tmp_path, *RAY, refuse="data 'x': no such data"),
-    ):
-        pass
+def test_an_evaluator_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    victim = ["--evaluator", "tests.nas.engines.victims:Victim", "--set", f"evaluator.folder={tmp_path}"]
+    process = start(run, *RAY, *victim, "--set", "evaluator.refuse=no such data")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.splitlines() == ["-c: no such data"]
+    assert not run.exists()
 
 
 def search(run: Path, *flags: str, sleep: float = 0.0) -> list[str]:
@@ -117,7 +118,7 @@ def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(search(*arguments, **options), cwd=ROOT, env=environment, **pipes)
 
 
-def events(run: Path, batch: int) -> list[dict[str, Any]]:
+def events(run: Path) -> list[dict[str, Any]]:
     """What a journal says, in trial order within a batch, times aside."""
     rows = list(read(run / "journal.jsonl"))
     for row in rows:
@@ -136,7 +137,7 @@ def same_journals(tmp_path: Path, names: dict[str, tuple[str, ...]], *flags: str
         _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors
         assert errors == ""
-    journals = [events(tmp_path / name, 4) for name in names]
+    journals = [events(tmp_path / name) for name in names]
     assert all(journal == journals[0] for journal in journals)
     assert sum(event["event"] == "finished" for event in journals[0]) == int(flags[flags.index("--trials") + 1])
 
@@ -149,13 +150,14 @@ def test_the_engine_does_not_change_the_journal(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_neither_the_engine_nor_the_number_of_workers_changes_a_real_search(tmp_path: Path) -> None:
     engines = {"local": ()} | {f"ray{n}": ("--engine", "ray", "--workers", str(n)) for n in (1, 2, 4)}
-    flags = ["--trials", "12", "--batch", "4", "--evaluator", "proxy", "--epochs", "1", "--controller", "reinforce"]
+    flags = ["--trials", "8", "--batch", "4", "--evaluator", "proxy", "--epochs", "1", "--controller", "reinforce"]
+    flags += ["--set", "evaluator.max_images=200"]
     for name, engine in engines.items():
         code = "from nas.search import main; raise SystemExit(main())"
         command = [sys.executable, "-c", code, "--target-flops", "400M", "--quiet", "--run-dir", str(tmp_path / name)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         subprocess.run([*command, *flags, *engine], cwd=ROOT, env=environment, check=True, capture_output=True)
-    journals = [events(tmp_path / name, 4) for name in engines]
+    journals = [events(tmp_path / name) for name in engines]
     assert all(journal == journals[0] for journal in journals)
 
 
@@ -168,7 +170,7 @@ def test_another_engine_may_go_on_with_a_run(tmp_path: Path) -> None:
         assert process.returncode == 0, errors
     process = start(tmp_path / "whole", "--batch", "4", "--trials", "12")
     process.communicate(timeout=60)
-    whole, parts = events(tmp_path / "whole", 4), events(run, 4)
+    whole, parts = events(tmp_path / "whole"), events(run)
     # The reference network is evaluated at the end of each part: aside, as is the header's number of trials.
     assert [e for e in parts[1:] if e["event"] != "reference"] == [e for e in whole[1:] if e["event"] != "reference"]
 
@@ -188,7 +190,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_no_process(tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     started = time.monotonic()
     output, _ = process.communicate(timeout=60)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 25  # 5 s where the machine is idle
     assert process.returncode == 130
     assert "Proposed but not finished, to be run again: trials 0, 1, 2" in output
     assert f"nas-search --run-dir {run} --resume" in output

@@ -1,0 +1,160 @@
+"""How evaluations scale with workers: overhead a trial, busy workers, and what the driver pays for many trials.
+
+    python -m benchmarks.scaling workers --workers 1 2 4 --seconds 0.5     on this machine
+    python -m benchmarks.scaling cluster --workers 8 64 256 --trials 2000  on a simulated cluster
+
+Evaluations only sleep, so workers may outnumber cores; what is measured is the engine. A simulated cluster has a Ray
+node for every 32 workers, all on this machine, and a real process for every worker (about 100 MB each).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from controller.random_search import RandomSearch
+from evaluator.base import Evaluation, Evaluator
+from evaluator.objective import Objective
+from nas.engines import options, ray_cluster
+from nas.engines.base import Engine
+from nas.journal import Journal, read
+from nas.study import Study, make_problem
+from search_space.architecture import Architecture
+from search_space.space import SearchSpace
+
+WORKERS_A_NODE = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class SleepConfig:
+    """How long an evaluation takes."""
+
+    seconds: float = 0.5
+    """Mean wall time, seconds; each takes 0.8 to 1.2 of it, by its seed."""
+
+
+class Sleep(Evaluator[SleepConfig]):
+    """Sleeps, and makes an accuracy up."""
+
+    Config = SleepConfig
+    presets: ClassVar[dict[str, Any]] = {"default": SleepConfig()}
+
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        """An accuracy from the seed, after a while."""
+        share = seed % 1000 / 1000
+        started = time.monotonic()
+        time.sleep(self.config.seconds * (0.8 + 0.4 * share))
+        return Evaluation(status="ok", accuracy=share, seconds=time.monotonic() - started)
+
+
+def start_engine(*flags: str, seconds: float) -> Engine:
+    """An engine from its flags."""
+    parser = argparse.ArgumentParser()
+    options.add_arguments(parser)
+    return options.make_engine(parser.parse_args(flags), Sleep, SleepConfig(seconds=seconds), Path("/nonexistent"))
+
+
+@contextmanager
+def search(path: Path, trials: int, batch: int) -> Iterator[Study]:
+    """A random search, whose own time is small."""
+    space = SearchSpace.load("efficientnet")
+    objective = Objective(target_macs=400_000_000)
+    problem = make_problem(space, objective, None)
+    controller = RandomSearch(problem, RandomSearch.Config(), 0)
+    with Journal(path) as journal:
+        yield Study(
+            space=space,
+            objective=objective,
+            controller=controller,
+            journal=journal,
+            num_trials=trials,
+            batch_size=batch,
+            seed=0,
+        )
+
+
+def rss_mb() -> float:
+    """Resident memory of this process, MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def measure(engine: Engine, workers: int, trials: int, batch: int, *, parts: int) -> None:
+    """Run a search on a warm engine and print a line for each part of its trials."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.jsonl"
+        with search(Path(folder) / "warm", 2 * workers, 2 * workers) as warm:
+            list(warm.run(engine))
+        with search(path, trials, batch) as study:
+            done, slept = 0, 0.0
+            started, cpu = time.monotonic(), time.process_time()
+            for trial in study.run(engine):
+                done += 1
+                slept += trial.evaluation.seconds if trial.evaluation and trial.repeat_of is None else 0.0
+                if done % (trials // parts) == 0:
+                    wall, used = time.monotonic() - started, time.process_time() - cpu
+                    part = trials // parts
+                    busy, overhead = slept / (wall * workers), (wall * workers - slept) / part
+                    gc.collect()
+                    print(
+                        f"{workers:7d} {done - part:6d}-{done:<6d} {wall:8.1f} {busy:7.1%} {overhead:11.3f} "
+                        f"{1000 * used / part:9.1f} {rss_mb():8.0f}",
+                        flush=True,
+                    )
+                    slept = 0.0
+                    started, cpu = time.monotonic(), time.process_time()
+        assert sum(event["event"] == "finished" for event in read(path)) == trials
+
+
+HEADER = "workers        trials   wall s    busy  overhead s  driver ms  RSS MB\n" + 68 * "-"
+
+
+def on_this_machine(args: argparse.Namespace) -> None:
+    """Batches of four times the workers."""
+    print(HEADER)
+    for workers in args.workers:
+        started = time.monotonic()
+        with closing(start_engine("--engine", "ray", "--workers", str(workers), seconds=args.seconds)) as engine:
+            print(f"{workers:7d} start-up {time.monotonic() - started:.1f} s")
+            measure(engine, workers, args.trials or 40 * workers, 4 * workers, parts=1)
+
+
+def on_a_cluster(args: argparse.Namespace) -> None:
+    """A cluster of many nodes on this machine; the trials in ten parts, to see what grows."""
+    ray_cluster.set_environment(local=True)
+    from ray.cluster_utils import Cluster  # after its settings
+
+    print(HEADER)
+    for workers in args.workers:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        try:
+            for first in range(0, workers, WORKERS_A_NODE):
+                cluster.add_node(num_cpus=min(WORKERS_A_NODE, workers - first))
+            flags = ["--engine", "ray", "--workers", str(workers), "--ray-address", cluster.address]
+            with closing(start_engine(*flags, seconds=args.seconds)) as engine:
+                measure(engine, workers, args.trials or 2000, max(2 * workers, 200), parts=10)
+        finally:
+            cluster.shutdown()
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("where", choices=("workers", "cluster"))
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--seconds", type=float, default=0.5)
+    args = parser.parse_args()
+    (on_this_machine if args.where == "workers" else on_a_cluster)(args)
+
+
+if __name__ == "__main__":
+    main()
