@@ -63,7 +63,7 @@ class SearchProgress:
         for name in ("reward", "accuracy", "MACs", "seconds"):
             table.add_column(name, justify="right")
         table.add_column("")
-        for trial in self._last:
+        for trial in list(self._last):  # the view is drawn by a thread of its own
             evaluation = trial.evaluation
             assert evaluation is not None
             ok = evaluation.accuracy is not None
