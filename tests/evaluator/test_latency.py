@@ -13,7 +13,11 @@ from tests.nas_small import SMALL
 
 def test_the_median_leaves_warm_up_and_outliers_out() -> None:
     sleeps = iter([0.05, 0.05] + [0.002] * 4 + [0.05])
-    assert 1.9 < median_ms(lambda: time.sleep(next(sleeps)), runs=5, warm_up=2) < 20
+    assert 1.9 < median_ms(lambda: time.sleep(next(sleeps)), runs=5, warm_up=2, clock=time.perf_counter) < 20
+
+
+def test_waiting_does_not_count() -> None:
+    assert median_ms(lambda: time.sleep(0.02), runs=3, warm_up=0) < 10
 
 
 def test_each_network_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
