@@ -36,6 +36,8 @@ class Problem:
     """Key of the network that the tokens build; equal keys are the same network."""
     admissible: Callable[[Tokens], bool]
     """Whether the tokens may be proposed, e.g. whether their MACs lie inside the search's band."""
+    features: Callable[[Tokens], tuple[float, ...]] | None = None
+    """What is known of a network before it is trained, e.g. log MACs; finite numbers, as many for every network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

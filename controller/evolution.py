@@ -49,6 +49,7 @@ class Evolution(Controller[EvolutionConfig]):
         super().__init__(problem, config, seed)
         self._population: deque[Outcome] = deque(maxlen=config.population)
         self._told: set[str] = set()
+        self._incumbent = -float("inf")
 
     def ask(self, batch: int, count: int) -> list[Tokens]:
         """See `Controller.ask`."""
@@ -60,7 +61,8 @@ class Evolution(Controller[EvolutionConfig]):
                 return []
             return [self._child(generator) for _ in range(missing)]
 
-        return select(self.problem, count, children, generator, self._told if self.config.avoid_told else set())
+        avoid = self._told if self.config.avoid_told else set()
+        return select(self.problem, count, children, generator, avoid, self._incumbent)
 
     def _child(self, generator: np.random.Generator) -> Tokens:
         """A mutation of the best of a random sample; rejected children are drawn again, from a new parent."""
@@ -73,6 +75,7 @@ class Evolution(Controller[EvolutionConfig]):
         keys = [self.problem.network(outcome.tokens) for outcome in outcomes]
         share = repeats(self._told, keys)
         self._told.update(keys)
+        self._incumbent = max(self._incumbent, *(outcome.reward for outcome in outcomes))
         self._population.extend(outcomes)
         rewards = [outcome.reward for outcome in self._population]
         return {

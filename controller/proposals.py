@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence, Set
 
 import numpy as np
@@ -24,6 +25,7 @@ def select(
     draw: Callable[[int], Iterable[Tokens]],
     generator: np.random.Generator,
     avoid: Set[str],
+    incumbent: float = -math.inf,
 ) -> list[Tokens]:
     """The first `count` suitable proposals of a strategy, filled up with uniform ones.
 
@@ -37,6 +39,7 @@ def select(
         draw: Gives candidates of the strategy; called with how many are still missing.
         generator: Randomness of the uniform sampling.
         avoid: Keys of networks that should not be proposed again.
+        incumbent: Best reward so far; a network that could not beat it even at 100 % accuracy is not suitable.
 
     Raises:
         NasError: No admissible tokens among `MAX_UNIFORM` uniform samples.
@@ -45,7 +48,7 @@ def select(
     known: dict[str, Tokens] = {}
 
     def consider(tokens: Tokens) -> None:
-        if len(chosen) < count and problem.admissible(tokens):
+        if len(chosen) < count and problem.admissible(tokens) and problem.reward(tokens, 1.0) > incumbent:
             key = problem.network(tokens)
             (known if key in avoid else chosen).setdefault(key, tokens)
 

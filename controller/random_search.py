@@ -36,11 +36,12 @@ class RandomSearch(Controller[RandomConfig]):
     def __init__(self, problem: Problem, config: RandomConfig, seed: int) -> None:
         super().__init__(problem, config, seed)
         self._told: set[str] = set()
+        self._incumbent = -float("inf")
 
     def ask(self, batch: int, count: int) -> list[Tokens]:
         """See `Controller.ask`."""
         generator = np.random.default_rng(derive_seed(self.seed, "ask", batch))
-        return select(self.problem, count, lambda _: (), generator, self._told)
+        return select(self.problem, count, lambda _: (), generator, self._told, self._incumbent)
 
     def tell(self, outcomes: Sequence[Outcome]) -> Signals:
         """See `Controller.tell`; remembers only which networks were tried."""
@@ -48,4 +49,5 @@ class RandomSearch(Controller[RandomConfig]):
         keys = [self.problem.network(tokens) for tokens in batch]
         share = repeats(self._told, keys)
         self._told.update(keys)
+        self._incumbent = max(self._incumbent, *(outcome.reward for outcome in outcomes))
         return {"repeats": share, "probabilities": frequencies(self.problem.decisions, batch)}

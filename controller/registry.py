@@ -4,5 +4,6 @@ CONTROLLERS = {
     "reinforce": "controller.reinforce:Reinforce",
     "ppo": "controller.ppo:PPO",
     "evolution": "controller.evolution:Evolution",
+    "guided": "controller.guided:Guided",
     "random": "controller.random_search:RandomSearch",
 }

@@ -82,17 +82,19 @@ class Reinforce(Controller[ReinforceConfig]):
         self.baseline = Baseline(config.baseline_decay)
         self._optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate)
         self._told: set[str] = set()
+        self._incumbent = -float("inf")
 
     def ask(self, batch: int, count: int) -> list[Tokens]:
         """See `Controller.ask`."""
         avoid = self._told if self.config.avoid_told else set()
-        return propose(self.problem, self.policy, count, derive_seed(self.seed, "ask", batch), avoid)
+        return propose(self.problem, self.policy, count, derive_seed(self.seed, "ask", batch), avoid, self._incumbent)
 
     def tell(self, outcomes: Sequence[Outcome]) -> Signals:
         """See `Controller.tell`; a failed trial counts with its low reward."""
         keys = [self.problem.network(outcome.tokens) for outcome in outcomes]
         share = repeats(self._told, keys)
         self._told.update(keys)
+        self._incumbent = max(self._incumbent, *(outcome.reward for outcome in outcomes))
         tokens = torch.tensor([outcome.tokens for outcome in outcomes])
         baseline, advantage = self.baseline.advantage([outcome.reward for outcome in outcomes], self.config.standardize)
         scored = self.policy(tokens)
@@ -102,8 +104,8 @@ class Reinforce(Controller[ReinforceConfig]):
             "repeats": share,
             "entropy": round(float(scored.entropy.detach().mean()), 6),
             "baseline": baseline,
-            "advantage_mean": round(float(advantage.mean()), 6),
-            "advantage_std": round(float(advantage.std(correction=0)), 6),
+            "advantage_mean": round(advantage.mean().item(), 6),
+            "advantage_std": round(advantage.std(correction=0).item(), 6),
             "loss": round(float(loss.detach()), 6),
             "gradient_norm": round(norm, 6),
             "probabilities": scored.marginals(self.problem.decisions),
@@ -157,7 +159,7 @@ class Baseline:
         return baseline, torch.from_numpy(advantage)
 
 
-def propose(problem: Problem, policy: Policy, count: int, seed: int, avoid: set[str]) -> list[Tokens]:
+def propose(problem: Problem, policy: Policy, count: int, seed: int, avoid: set[str], incumbent: float) -> list[Tokens]:
     """`count` proposals sampled from the policy; see `proposals.select`."""
     sampler = torch.Generator().manual_seed(seed)
 
@@ -166,14 +168,14 @@ def propose(problem: Problem, policy: Policy, count: int, seed: int, avoid: set[
             scored: Scored = policy(count=missing, generator=sampler)
             return scored.sequences()
 
-    return select(problem, count, draw, np.random.default_rng(seed), avoid)
+    return select(problem, count, draw, np.random.default_rng(seed), avoid, incumbent)
 
 
-def step(optimizer: torch.optim.Optimizer, loss: Tensor, clip: float | None = None) -> float:
-    """One optimizer step on `loss`; the norm of its gradient, before clipping at `clip`."""
+def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
+    """One optimizer step on `loss`; the norm of its gradient."""
     optimizer.zero_grad()
     loss.backward()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip if clip is not None else float("inf")))
+    norm = float(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
     optimizer.step()
     return norm

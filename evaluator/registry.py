@@ -6,6 +6,8 @@ EVALUATORS = {
     "snip": "evaluator.training_free:Snip",
     "synflow": "evaluator.training_free:Synflow",
     "params": "evaluator.training_free:Params",
+    "accel-nasbench": "evaluator.tabular:AccelNasbench",
+    "table": "evaluator.tabular:Table",
 }
 
 DATASETS = {

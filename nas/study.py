@@ -8,6 +8,7 @@ which evaluations finish, or how often the run was killed.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,11 +75,16 @@ def make_problem(space: Space, objective: Objective, band: tuple[float, float] |
         ratio = count(space.decode(tokens)).macs / objective.target_macs
         return band[0] <= ratio <= band[1]
 
+    def features(tokens: Tokens) -> tuple[float, ...]:
+        cost = count(space.decode(tokens))
+        return math.log(cost.macs), math.log(cost.params)
+
     return Problem(
         decisions=space.decisions,
         reward=reward,
         network=lambda tokens: space.decode(tokens).key,
         admissible=admissible,
+        features=features,
     )
 
 

@@ -1,0 +1,201 @@
+"""Model-guided REINFORCE: the LSTM policy learns from a model of accuracy, the model from the evaluations.
+
+After each batch a Gaussian process of accuracy is refitted to all that was evaluated. The policy is then trained by
+REINFORCE against the reward of the model's optimistic accuracy (an upper confidence bound: GP-UCB, arXiv:0912.3995)
+with the exact cost of each network, which needs no learning. Its samples, refined by mutation, are the candidates
+of the next batch, which is chosen greedily: each choice is taken as known for the next (GP-BUCB, arXiv:1206.6402).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from controller.base import Controller, Outcome, Problem, Signals
+from controller.policy import Policy, Scored
+from controller.proposals import repeats, select
+from controller.reinforce import reinforce_loss, step
+from controller.surrogate import Surrogate
+from search_space.decision import Tokens, mutate_tokens
+from search_space.errors import InputError
+from search_space.seeding import derive_seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidedConfig:
+    """Settings of model-guided REINFORCE."""
+
+    hidden: int = 32
+    """LSTM units."""
+    init_range: float = 0.1
+    """Weights start uniform in +- this."""
+    learning_rate: float = 1e-2
+    """Adam's step of the policy."""
+    entropy_weight: float = 0.03
+    """Weight of the policy's entropy against standardised advantages."""
+    policy_steps: int = 4
+    """REINFORCE steps against the model after each batch."""
+    policy_batch: int = 32
+    """Samples of each of these steps."""
+    optimism: float = 2.0
+    """How many standard deviations above the model's mean an accuracy is hoped to be."""
+    initial: int = 20
+    """Trials before the model is trusted; they are chosen for diversity alone."""
+    candidates: int = 64
+    """Samples of the policy among which a batch is chosen."""
+    refinements: int = 5
+    """Rounds in which the best candidates are mutated."""
+    parents: int = 20
+    """How many of them, each four times."""
+    memory: int = 1000
+    """Observations that the model keeps: the best half and the latest half; its cost grows with their cube."""
+    batch: int = 4
+    """Proposals in a batch, unless the search says otherwise."""
+
+    def __post_init__(self) -> None:
+        least = {"hidden": 1, "policy_steps": 0, "policy_batch": 2, "initial": 1, "candidates": 1}
+        least |= {"refinements": 0, "memory": 2, "batch": 1, "entropy_weight": 0, "optimism": 0}
+        broken = [f"{k} must be at least {v}, got {getattr(self, k)}" for k, v in least.items() if getattr(self, k) < v]
+        for name in ("init_range", "learning_rate"):
+            if getattr(self, name) <= 0:
+                broken.append(f"{name} must be above 0, got {getattr(self, name)}")
+        if broken:
+            raise InputError("; ".join(broken))
+
+
+class Guided(Controller[GuidedConfig]):
+    """The LSTM policy, trained by REINFORCE on a model of accuracy times the exact cost."""
+
+    Config = GuidedConfig
+    presets: ClassVar = {"default": GuidedConfig()}
+
+    def __init__(self, problem: Problem, config: GuidedConfig, seed: int) -> None:
+        super().__init__(problem, config, seed)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "policy"))
+        self.policy = Policy(problem.decisions, config.hidden, config.init_range, generator)
+        self.surrogate = Surrogate(
+            problem.decisions, problem.features, np.random.default_rng(derive_seed(seed, "features"))
+        )
+        self._optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate)
+        self._outcomes: list[Outcome] = []
+        self._told: set[str] = set()
+        self._batches = 0
+
+    def ask(self, batch: int, count: int) -> list[Tokens]:
+        """See `Controller.ask`."""
+        seed = derive_seed(self.seed, "ask", batch)
+        generator = np.random.default_rng(seed)
+        pool = self._pool(torch.Generator().manual_seed(seed), generator)
+        mean, covariance = self.surrogate.predict(pool) if pool else (np.zeros(0), np.zeros((0, 0)))
+        order = self._diverse(pool, mean, covariance, count)
+        ranked = iter([[pool[i] for i in order]])
+        return select(self.problem, count, lambda _: next(ranked, ()), generator, self._told, self._incumbent)
+
+    @property
+    def _incumbent(self) -> float:
+        return max((outcome.reward for outcome in self._outcomes), default=-np.inf)
+
+    @property
+    def _exploring(self) -> bool:
+        return len(self._outcomes) < self.config.initial
+
+    def _pool(self, sampler: torch.Generator, generator: np.random.Generator) -> list[Tokens]:
+        """Distinct, new, admissible candidates: samples of the policy and, once there is a model, mutants."""
+        with torch.no_grad():
+            scored: Scored = self.policy(count=self.config.candidates, generator=sampler)
+        pool: dict[str, Tokens] = {}
+        self._admit(pool, scored.sequences())
+        for _ in range(0 if self._exploring else self.config.refinements):
+            tokens = list(pool.values()) + self._elite()
+            value = self._optimistic(tokens)
+            parents = [tokens[i] for i in np.argsort(-value)[: self.config.parents]]
+            can_mutate = any(len(decision.choices) > 1 for decision in self.problem.decisions)
+            mutants = [mutate_tokens(self.problem.decisions, p, generator) for p in parents * 4 if can_mutate]
+            self._admit(pool, mutants)
+        return list(pool.values())
+
+    def _elite(self) -> list[Tokens]:
+        """The best networks evaluated, as parents."""
+        return [outcome.tokens for outcome in sorted(self._outcomes, key=lambda o: -o.reward)[:8]]
+
+    def _admit(self, pool: dict[str, Tokens], candidates: Sequence[Tokens]) -> None:
+        incumbent = self._incumbent
+        for tokens in candidates:
+            key = self.problem.network(tokens)
+            if key in pool or key in self._told or not self.problem.admissible(tokens):
+                continue
+            if self.problem.reward(tokens, 1.0) > incumbent:
+                pool[key] = tokens
+
+    def _optimistic(self, tokens: Sequence[Tokens]) -> NDArray[np.float64]:
+        """(M,) rewards at the upper confidence bound of accuracy."""
+        mean, covariance = self.surrogate.predict(tokens)
+        return self._rewards(tokens, mean, np.diag(covariance))
+
+    def _rewards(
+        self, tokens: Sequence[Tokens], mean: NDArray[np.float64], variance: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        accuracy = np.clip(mean + self.config.optimism * np.sqrt(np.maximum(variance, 0)), 0, 1)
+        return np.array([self.problem.reward(t, float(a)) for t, a in zip(tokens, accuracy, strict=True)])
+
+    def _diverse(
+        self, pool: Sequence[Tokens], mean: NDArray[np.float64], covariance: NDArray[np.float64], count: int
+    ) -> list[int]:
+        """Indices of a batch, best first: the highest bound, then the highest once the first is as good as known."""
+        order: list[int] = []
+        covariance = covariance.copy()
+        for _ in range(min(count, len(pool))):
+            variance = np.diag(covariance).copy()
+            value = variance if self._exploring else self._rewards(pool, mean, variance)
+            value[order] = -np.inf
+            chosen = int(np.argmax(value))
+            order.append(chosen)
+            column = covariance[:, chosen]
+            covariance -= np.outer(column, column) / (column[chosen] + 1e-9)
+        return order
+
+    def tell(self, outcomes: Sequence[Outcome]) -> Signals:
+        """See `Controller.tell`; a failed trial counts as the lowest accuracy seen."""
+        keys = [self.problem.network(outcome.tokens) for outcome in outcomes]
+        share = repeats(self._told, keys)
+        self._told.update(keys)
+        self._outcomes.extend(outcomes)
+        self._batches += 1
+        known = self._remembered()
+        worst = min((o.accuracy for o in known if o.accuracy is not None), default=0.0)
+        accuracy = [worst if o.accuracy is None else o.accuracy for o in known]
+        kernel = self.surrogate.fit([o.tokens for o in known], accuracy)
+        return {"repeats": share, "kernel": kernel, **self._train_policy()}
+
+    def _remembered(self) -> list[Outcome]:
+        limit = self.config.memory
+        if len(self._outcomes) <= limit:
+            return self._outcomes
+        latest, older = self._outcomes[-(limit // 2) :], self._outcomes[: -(limit // 2)]
+        return sorted(older, key=lambda o: -o.reward)[: limit - len(latest)] + latest
+
+    def _train_policy(self) -> Signals:
+        """REINFORCE against the model; each sample's baseline is the mean of the batch."""
+        sampler = torch.Generator().manual_seed(derive_seed(self.seed, "model", self._batches))
+        signals: Signals = {}
+        for _ in range(self.config.policy_steps):
+            scored: Scored = self.policy(count=self.config.policy_batch, generator=sampler)
+            sequences = scored.sequences()
+            value = self._optimistic(sequences)
+            value[[not self.problem.admissible(t) for t in sequences]] = value.min()
+            advantage = torch.from_numpy((value - value.mean()) / (value.std() + 1e-9))
+            loss = reinforce_loss(scored.log_probs, scored.entropy, advantage, self.config.entropy_weight)
+            norm = step(self._optimizer, loss)
+            signals = {
+                "entropy": round(scored.entropy.mean().item(), 6),
+                "model_reward": round(float(value.mean()), 6),
+                "loss": round(loss.item(), 6),
+                "gradient_norm": round(norm, 6),
+                "probabilities": scored.marginals(self.problem.decisions),
+            }
+        return signals

@@ -1,0 +1,153 @@
+"""A Gaussian process of accuracy over token sequences: what was evaluated says what to expect of the rest.
+
+The kernel has three parts (Rasmussen and Williams 2006, chapters 2 and 5): a linear one over the choices, so each
+choice has an effect of its own; a linear one over the features that are known before training; and a product of
+exponentials of the number of differing choices and of the distance in features, for all that is not additive.
+
+Shapes: N observations, M queries, D decisions, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_space.decision import Decision, Tokens, sample_tokens
+
+Array = NDArray[np.float64]
+
+_START = np.log([0.5, 0.5, 0.5, 30.0, 1.0, 0.01])
+"""Centre of the log-normal prior of the kernel's settings, which keeps few, clustered observations from overfitting."""
+_PRIOR_STD = np.array([1.0, 1.0, 1.0, 1.0, 0.3, 1.5])
+_SCALE_SAMPLES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """Token sequences as numbers."""
+
+    tokens: NDArray[np.int64]
+    """(N, D)"""
+    one_hot: Array
+    """(N, sum of choices) centred one-hot codes over sqrt(D)."""
+    features: Array
+    """(N, F) standardised."""
+
+
+class Surrogate:
+    """Predicts accuracy from tokens, with uncertainty."""
+
+    def __init__(
+        self,
+        decisions: Sequence[Decision],
+        features: Callable[[Tokens], tuple[float, ...]] | None,
+        generator: np.random.Generator,
+    ) -> None:
+        """Start without observations.
+
+        Args:
+            decisions: The space's decisions.
+            features: What is known of a network before it is trained; None for nothing.
+            generator: Randomness of the sample that scales the features.
+        """
+        self._decisions = tuple(decisions)
+        self._features = features
+        self._memo: dict[Tokens, tuple[float, ...]] = {}
+        self._log = _START.copy()
+        sample = [sample_tokens(decisions, generator) for _ in range(_SCALE_SAMPLES)]
+        raw = self._raw_features(sample)
+        self._center, self._spread = raw.mean(0), raw.std(0) + 1e-9
+        self._fitted: _Inputs | None = None
+
+    def fit(self, tokens: Sequence[Tokens], accuracy: Sequence[float]) -> dict[str, float]:
+        """Condition on observations; the kernel's settings climb their posterior from where they were.
+
+        Args:
+            tokens: N sequences.
+            accuracy: Their accuracies, in [0, 1].
+
+        Returns:
+            The settings, by name.
+        """
+        y = np.asarray(accuracy)
+        self._mean, self._std = float(y.mean()), float(y.std()) or 1e-3
+        target = (y - self._mean) / self._std
+        self._fitted = self._encode(tokens)
+        parts = _parts(self._fitted, self._fitted)
+        self._climb(parts, target)
+        gram = _kernel(parts, self._log) + np.exp(self._log[5]) * np.eye(len(y))
+        self._factor = np.linalg.cholesky(gram)
+        half = np.linalg.solve(self._factor, target)
+        self._variance = self._std**2 * float(half @ half) / len(y)
+        self._weights = np.linalg.solve(self._factor.T, half)
+        names = ("choices", "features", "interactions", "reach_choices", "reach_features", "noise")
+        return {name: round(float(np.exp(value)), 6) for name, value in zip(names, self._log, strict=True)}
+
+    def _climb(self, parts: tuple[Array, Array, Array, Array], target: Array) -> None:
+        """One sweep of coordinate steps on the posterior of the kernel's settings."""
+        best = _log_posterior(parts, self._log, target)
+        for i in range(len(self._log)):
+            for step in (0.7, -0.7):
+                trial = self._log.copy()
+                trial[i] += step
+                value = _log_posterior(parts, trial, target)
+                if value > best:
+                    best, self._log = value, trial
+                    break
+
+    def predict(self, tokens: Sequence[Tokens]) -> tuple[Array, Array]:
+        """Mean (M,) of the accuracy of each query, and covariance (M, M) between them, without noise."""
+        query = self._encode(tokens)
+        prior = _kernel(_parts(query, query), self._log)
+        if self._fitted is None:
+            return np.zeros(len(tokens)), prior
+        cross = _kernel(_parts(self._fitted, query), self._log)
+        half = np.linalg.solve(self._factor, cross)
+        return self._mean + self._std * (cross.T @ self._weights), self._variance * (prior - half.T @ half)
+
+    def _encode(self, tokens: Sequence[Tokens]) -> _Inputs:
+        values = np.asarray(tokens, dtype=np.int64)
+        codes = [
+            np.eye(len(decision.choices))[values[:, i]] - 1 / len(decision.choices)
+            for i, decision in enumerate(self._decisions)
+        ]
+        features = (self._raw_features(tokens) - self._center) / self._spread
+        return _Inputs(values, np.concatenate(codes, 1) / np.sqrt(len(codes)), features)
+
+    def _raw_features(self, tokens: Sequence[Tokens]) -> Array:
+        if self._features is None:
+            return np.zeros((len(tokens), 1))
+        for key in tokens:
+            if key not in self._memo:
+                self._memo[key] = self._features(key)
+        return np.array([self._memo[key] for key in tokens])
+
+
+def _parts(a: _Inputs, b: _Inputs) -> tuple[Array, Array, Array, Array]:
+    """Of each pair: inner products of choices and of features, differing choices, squared distance of features."""
+    differing = np.zeros((len(a.tokens), len(b.tokens)))
+    for column in range(a.tokens.shape[1]):
+        differing += a.tokens[:, column, None] != b.tokens[None, :, column]
+    inner = a.features @ b.features.T
+    squares = (a.features**2).sum(1)[:, None] + (b.features**2).sum(1)[None] - 2 * inner
+    return a.one_hot @ b.one_hot.T, inner / a.features.shape[1], differing, squares
+
+
+def _kernel(parts: tuple[Array, Array, Array, Array], log: Array) -> Array:
+    choices, features, interactions, reach_choices, reach_features, _ = np.exp(log)
+    linear, inner, differing, squares = parts
+    product = np.exp(-differing / reach_choices - squares / (2 * reach_features**2))
+    kernel: Array = choices * linear + features * inner + interactions * product
+    return kernel
+
+
+def _log_posterior(parts: tuple[Array, Array, Array, Array], log: Array, target: Array) -> float:
+    """Log marginal likelihood, at the best overall scale of the kernel, plus log prior, both without constants."""
+    count = len(target)
+    factor = np.linalg.cholesky(_kernel(parts, log) + np.exp(log[5]) * np.eye(count))
+    half = np.linalg.solve(factor, target)
+    likelihood = -0.5 * count * np.log(half @ half / count) - np.log(np.diag(factor)).sum()
+    return float(likelihood - 0.5 * np.square((log - _START) / _PRIOR_STD).sum())
