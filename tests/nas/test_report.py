@@ -96,7 +96,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_hostile_names_and_reasons_stay_text(tmp_path: Path) -> None:
     run = tmp_path / HOSTILE.replace("/", "")
-    make_run(run, trials=8, evaluator={"fail_every": 2, "fail_with": HOSTILE})
+    make_run(run, trials=8, evaluator={"fail_every": 2, "fail_with": f"</script>{HOSTILE}"})
     page = page_of(run)
     assert ("img", {"src": "x", "onerror": "alert(1)"}) not in page.tags
     assert [tag for tag, _ in page.tags].count("script") == 3  # the data, plotly, our own

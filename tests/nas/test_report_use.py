@@ -155,7 +155,10 @@ def test_axe_finds_nothing(browser: Browser, pages: dict[str, Shown], kind: str,
     browser.driver.set_script_timeout(60)
     result = browser.driver.execute_async_script(script, tags)
     assert "error" not in result, result
-    assert len(result["passes"]) > 15
+    # A rule that stumbles is counted as incomplete: contrast was really looked at, with a verdict on most texts.
+    judged = {rule["id"]: len(rule["nodes"]) for rule in result["passes"]}
+    assert judged["color-contrast"] > 40
+    assert len(judged) > 15
     found = [(v["id"], [node["html"][:200] for node in v["nodes"]][:4]) for v in result["violations"]]
     assert found == []
 
