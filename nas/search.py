@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.registry import CONTROLLERS
-from nas import cli, config, evaluator_options, promotion, report, retrain, run_dir, summary, tensorboard
+from nas import cli, config, evaluator_options, promotion, report, retrain, run_dir, summary, tensorboard, trust
 from nas.amounts import parse_milliseconds
 from nas.async_study import AsyncStudy
 from nas.config import SearchConfig
@@ -83,12 +83,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
     run.add_argument("--dry-run", action="store_true", help="show the settings, the space and the time it would take")
     run.add_argument("--tensorboard", action="store_true", help="write scalars to tensorboard/ in the run directory")
+    run.add_argument(
+        "--trust", default=trust.DEFAULT_BUDGET, metavar="SHARE", help="of the training time, to measure its worth"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress, only the result")
     return parser
 
 
 def _search(args: argparse.Namespace) -> int:
     path: Path = args.run_dir or run_dir.default_path()
+    share = trust.parse_share(args.trust, "--trust")
     if args.resume and args.run_dir is None:
         raise InputError("--resume: name the run with --run-dir")
     recorded = run_dir.recorded_config(path) if args.resume else None
@@ -130,8 +134,10 @@ def _search(args: argparse.Namespace) -> int:
         )
         with tensorboard.ScalarWriter(path, study) if args.tensorboard else nullcontext() as scalars:
             code = _run(path, settings, study, engine, scalars, quiet=args.quiet)
-        if code == cli.DONE and (caveat := evaluator_class.caveat(evaluator_config)):
-            cli.say(caveat)
+        if code == cli.DONE:
+            if caveat := evaluator_class.caveat(evaluator_config):
+                cli.say(caveat)
+            trust.after_search(path, settings, engine, share)
     return retrain.retrain(args.retrain, settings, path, quiet=args.quiet) if args.retrain and not code else code
 
 
