@@ -1,0 +1,186 @@
+"""One controller searching a tabular benchmark once: the study's own loop, with a journal that forgets."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controller.base import Controller, Outcome, Signals
+from evaluator.base import Evaluator
+from evaluator.objective import Objective
+from nas import config
+from nas.config import Component
+from nas.engines.local import LocalEngine
+from nas.journal import Event, Journal
+from nas.study import Study, make_problem
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.decision import Tokens
+from search_space.space import SearchSpace
+
+DEFAULT_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """What is searched, as values that travel to worker processes."""
+
+    space: str
+    evaluator: Component
+    objective: Objective
+    noise: float
+    """Standard deviation of an evaluation's accuracy, in [0, 1]."""
+    trials: int
+    batch: int | None
+    """Proposals between two updates; None for each controller's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one search found."""
+
+    controller: str
+    seed: int
+    best: tuple[float, ...]
+    """True (noise-free) reward of the incumbent after each trial; the incumbent is the best by what was measured."""
+    tokens: Tokens
+    """The incumbent at the end."""
+    beats_reference_at: int | None
+    """First trial with a higher true reward than the reference network at no more MACs; None for never."""
+    seconds_per_trial: float
+    """Time in the controller, ask and tell together, over the trials."""
+
+
+class Bench:
+    """The parts of a benchmark, made once a process."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        config.use_one_thread()
+        self.benchmark = benchmark
+        self.space = SearchSpace.load(benchmark.space)
+        settings = dict(benchmark.evaluator.settings)
+        self.exact = self._evaluator(settings)
+        self.measured = self._evaluator(settings | {"noise": benchmark.noise}) if benchmark.noise else self.exact
+        self.problem = make_problem(self.space, benchmark.objective, None)
+
+    def _evaluator(self, settings: dict[str, Any]) -> Evaluator[Any]:
+        cls, made = config.make("evaluator", dataclasses.replace(self.benchmark.evaluator, settings=settings))
+        evaluator: Evaluator[Any] = cls(made)
+        return evaluator
+
+    def reward(self, architecture: Architecture) -> float:
+        """The true reward of a network; -inf where the benchmark does not know it."""
+        accuracy = self.exact.evaluate(architecture, 0).accuracy
+        return -math.inf if accuracy is None else self.benchmark.objective.reward(accuracy, count(architecture).macs)
+
+    def run(self, name: str, seed: int, reference: tuple[float, int]) -> Run:
+        """One search.
+
+        Args:
+            name: A controller, ``NAME`` or ``NAME/PRESET``.
+            seed: The run's seed.
+            reference: Reward and MACs of the network to beat.
+        """
+        cls, settings = config.make("controller", parse_controller(name))
+        controller = _Timed(cls(self.problem, settings, seed))
+        study = Study(
+            space=self.space,
+            objective=self.benchmark.objective,
+            controller=controller,
+            journal=_Forgetful(),
+            num_trials=self.benchmark.trials,
+            batch_size=int(self.benchmark.batch or getattr(settings, "batch", DEFAULT_BATCH)),
+            seed=seed,
+        )
+        best: list[float] = []
+        incumbent, measured, true, beats = None, -math.inf, -math.inf, None
+        for trial in study.run(LocalEngine(self.measured)):
+            if trial.ok and trial.reward is not None and trial.reward > measured:
+                incumbent, measured = trial, trial.reward
+                true = self.reward(study.architecture(trial))
+                if beats is None and true > reference[0] and trial.macs <= reference[1]:
+                    beats = trial.number + 1
+            best.append(true)
+        return Run(
+            controller=name,
+            seed=seed,
+            best=tuple(best),
+            tokens=incumbent.tokens if incumbent else (),
+            beats_reference_at=beats,
+            seconds_per_trial=controller.seconds / max(1, len(best)),
+        )
+
+    def climb(self, tokens: Tokens) -> float:
+        """The best true reward that changing one or two decisions at a time can reach from `tokens`."""
+        best = self.reward(self.space.decode(tokens))
+        while True:
+            rewards = {other: self.reward(self.space.decode(other)) for other in self._neighbours(tokens)}
+            top = max(rewards, key=lambda other: rewards[other])
+            if rewards[top] <= best:
+                return best
+            tokens, best = top, rewards[top]
+
+    def _neighbours(self, tokens: Tokens) -> set[Tokens]:
+        decisions = self.space.decisions
+        changes = [(i, token) for i, decision in enumerate(decisions) for token in range(len(decision.choices))]
+        found = set()
+        for pair in itertools.combinations_with_replacement(changes, 2):
+            other = list(tokens)
+            for i, token in pair:
+                other[i] = token
+            found.add(tuple(other))
+        return found - {tokens}
+
+
+def parse_controller(name: str) -> Component:
+    """``NAME`` or ``NAME/PRESET`` as a component.
+
+    Raises:
+        InputError: Unknown name or preset.
+    """
+    spec, _, preset = name.partition("/")
+    component: Component = config.merge({"controller": {"name": spec, "preset": preset or "default"}}, [])["controller"]
+    return component
+
+
+class _Forgetful(Journal):
+    """A journal of a run that nobody resumes."""
+
+    def __init__(self) -> None:
+        self.path = Path("benchmark")
+
+    def append(self, event: Event) -> None:
+        """Nothing is kept."""
+
+    def events(self) -> Iterator[Event]:
+        """Nothing was kept."""
+        return iter(())
+
+
+class _Timed(Controller[Any]):
+    """A controller with a stopwatch."""
+
+    def __init__(self, inner: Controller[Any]) -> None:
+        super().__init__(inner.problem, inner.config, inner.seed)
+        self.inner = inner
+        self.seconds = 0.0
+
+    def ask(self, batch: int, count: int) -> list[Tokens]:
+        """See `Controller.ask`."""
+        started = time.perf_counter()
+        proposals = self.inner.ask(batch, count)
+        self.seconds += time.perf_counter() - started
+        return proposals
+
+    def tell(self, outcomes: Sequence[Outcome]) -> Signals:
+        """See `Controller.tell`."""
+        started = time.perf_counter()
+        signals = self.inner.tell(outcomes)
+        self.seconds += time.perf_counter() - started
+        return signals
