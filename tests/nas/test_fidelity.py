@@ -23,7 +23,7 @@ def published(number: int) -> list[Published]:
     networks = [space.sample(generator) for _ in range(number)]
     costs = [count(network) for network in networks]
     return [
-        Published(architecture=network, accuracy=cost.params / 1e8, macs=cost.macs)
+        Published(architecture=network, accuracy=cost.params / 1e8, macs=cost.macs, throughput={})
         for network, cost in zip(networks, costs, strict=True)
     ]
 
@@ -119,3 +119,9 @@ def test_parameters_rank_the_published_networks_and_macs_do_not_within_a_band(
 
 def test_b0_itself_can_be_scored() -> None:
     assert make("params", None).evaluate(Architecture.load("efficientnet-b0"), 0).accuracy == 0.5
+
+
+def test_every_evaluator_that_measures_is_measured_unless_some_are_named() -> None:
+    specs = fidelity._every_preset()
+    assert {"proxy", "proxy/small", "gradient-norm", "params"} <= set(specs)
+    assert not {"table", "accel-nasbench"} & set(specs)
