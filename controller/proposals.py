@@ -41,16 +41,26 @@ def select(
         avoid: Keys of networks that should not be proposed again.
         incumbent: Best reward so far; a network that could not beat it even at 100 % accuracy is not suitable.
 
+    Returns:
+        The proposals; none at all where nothing that is admissible could beat the incumbent, and the search is over.
+
     Raises:
         NasError: No admissible tokens among `MAX_UNIFORM` uniform samples.
     """
     chosen: dict[str, Tokens] = {}
     known: dict[str, Tokens] = {}
 
+    hopeless = False
+
     def consider(tokens: Tokens) -> None:
-        if len(chosen) < count and problem.admissible(tokens) and problem.reward(tokens, 1.0) > incumbent:
-            key = problem.network(tokens)
-            (known if key in avoid else chosen).setdefault(key, tokens)
+        nonlocal hopeless
+        if len(chosen) == count or not problem.admissible(tokens):
+            return
+        if problem.reward(tokens, 1.0) <= incumbent:
+            hopeless = True
+            return
+        key = problem.network(tokens)
+        (known if key in avoid else chosen).setdefault(key, tokens)
 
     for _ in range(MAX_ROUNDS):
         if len(chosen) == count:
@@ -62,6 +72,8 @@ def select(
             break
         consider(sample_tokens(problem.decisions, generator))
     pool = list(chosen.values()) + [tokens for key, tokens in known.items() if key not in chosen]
+    if not pool and hopeless:
+        return []
     if not pool:
         raise NasError(f"none of {MAX_UNIFORM:,} uniform samples is admissible: widen the limits on MACs")
     return [pool[i % len(pool)] for i in range(count)]
