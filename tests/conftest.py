@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,10 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+# Before torch is loaded, here and in subprocesses: the networks of tests are tiny, and threads that wait for each other
+# on busy cores cost minutes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
