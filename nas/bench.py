@@ -11,7 +11,7 @@ from pathlib import Path
 
 from controller.registry import CONTROLLERS
 from evaluator.objective import Objective
-from nas import bench_table, cli, config
+from nas import bench_table, cli, config, fidelity
 from nas.amounts import parse_amount
 from nas.bench_run import Bench, Benchmark, Run, parse_controller
 from nas.files import write_atomic
@@ -25,6 +25,10 @@ Search a tabular benchmark with each controller and many seeds, and compare what
   nas-bench --benchmark accel-nasbench:PATH
   nas-bench --benchmark accel-nasbench:PATH --controllers guided,reinforce/paper --objective hard --noise 0.27
   nas-bench --benchmark table:scores.csv --space my-space.yaml --target-flops 100M
+
+Or ask what cheap evaluations are worth, against published ImageNet trainings.
+
+  nas-bench --fidelity accel-nasbench:PATH --networks 200 --evaluator gradient-norm --evaluator params
 """
 REFERENCE = "efficientnet-b0"
 _bench: Bench | None = None
@@ -37,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-bench", DESCRIPTION)
-    parser.add_argument("--benchmark", required=True, metavar="EVALUATOR", help="accel-nasbench:PATH or table:FILE")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--benchmark", metavar="EVALUATOR", help="search accel-nasbench:PATH or table:FILE")
+    what.add_argument("--fidelity", metavar="accel-nasbench:PATH", help="rank published networks by cheap evaluations")
     parser.add_argument("--space", default="accel-nasbench", metavar="SPACE", help="what to search")
     parser.add_argument("--target-flops", default="400M", metavar="AMOUNT", help="T of the objective")
     parser.add_argument("--objective", choices=("soft", "hard", "absolute"), default="soft", help="how FLOPs count")
@@ -48,10 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--noise", type=float, default=0.0, metavar="POINTS", help="sd of accuracy, percentage points")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write bench.csv and bench.html there")
+    fidelity.add_arguments(parser)
     return parser
 
 
 def _main(args: argparse.Namespace) -> int:
+    if args.fidelity:
+        return fidelity.run(args)
     for name in ("seeds", "trials", "jobs", "batch"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name} must be at least 1, got {getattr(args, name)}")

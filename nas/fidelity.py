@@ -64,15 +64,15 @@ class Sample:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this benchmark to ``nas-bench``; `run` reads them."""
-    group = parser.add_argument_group("what cheap evaluations are worth")
-    group.add_argument("--fidelity", metavar="accel-nasbench:PATH", help="published networks to rank")
+    """Add the flags that go with ``nas-bench --fidelity``; `run` reads them."""
+    group = parser.add_argument_group("what cheap evaluations are worth (--fidelity)")
     group.add_argument("--networks", type=int, default=40, metavar="N", help="from everywhere, and from the band")
     group.add_argument("--band", default="380M-450M", metavar="LOW-HIGH", help="a band of MACs, as published")
     group.add_argument(
         "--evaluator", action="append", metavar="NAME[/PRESET]", help="what to measure (default: all that can run here)"
     )
     group.add_argument("--data", metavar="DATA", help="images of the evaluators that train, e.g. folder:photos")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="which networks are drawn")
 
 
 def run(args: argparse.Namespace) -> int:

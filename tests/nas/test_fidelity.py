@@ -1,4 +1,3 @@
-import argparse
 import dataclasses
 from pathlib import Path
 
@@ -6,7 +5,8 @@ import numpy as np
 import pytest
 
 from evaluator.accel_nasbench import Published
-from nas import cli, fidelity
+from nas import fidelity
+from nas.bench import main
 from nas.fidelity import Sample, choose, make, measure, seed_noise
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -92,16 +92,9 @@ def test_what_to_measure_is_checked() -> None:
         make("proxy", "photos")
 
 
-def arguments(*given: str) -> argparse.Namespace:
-    parser = cli.Parser("nas-bench")
-    fidelity.add_arguments(parser)
-    parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args(given)
-
-
-def test_the_source_is_checked() -> None:
-    with pytest.raises(InputError, match="--fidelity: expected accel-nasbench:PATH, got 'nasbench'"):
-        fidelity.run(arguments("--fidelity", "nasbench"))
+def test_the_source_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--fidelity", "nasbench"]) == 2
+    assert "--fidelity: expected accel-nasbench:PATH, got 'nasbench'" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the published Accel-NASBench data")
@@ -109,7 +102,7 @@ def test_parameters_rank_the_published_networks_and_macs_do_not_within_a_band(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     flags = ["--fidelity", f"accel-nasbench:{DATA}", "--networks", "200", "--evaluator", "params"]
-    assert fidelity.run(arguments(*flags)) == 0
+    assert main(flags) == 0
     macs, params = capsys.readouterr().out.splitlines()[-2:]
     taus = [[float(part.split()[-1]) for part in row.split("[")[:2]] for row in (macs, params)]
     # Over all 5,138 networks, and the 1,068 of the band.
