@@ -128,7 +128,8 @@ LITTLE_EPOCHS = 10
 LITTLE_PIXELS = 64
 CAVEAT = (
     "What this ranking is worth: little; seconds of training on small images rank networks no better than counting "
-    "parameters does. For a real answer, on a GPU: nas-search --evaluator-preset small --data folder:DIR"
+    "parameters does. For a real answer, on a GPU: "
+    "nas-search --target-flops 400M --evaluator-preset small --data folder:DIR"
 )
 
 

@@ -45,6 +45,8 @@ Goes on where an earlier report stopped. Exit codes: 0 done, 1 nothing to report
 REFERENCE = "efficientnet-b0"
 REPORT = "trust.txt"
 DEFAULT_BUDGET = "20%"
+ENOUGH = 3.0
+"""Share that reaches every part of the report for some two dozen networks."""
 LEAST = 3
 """Networks with an accuracy below which there is no ranking to speak of."""
 NEAR = 0.05
@@ -135,8 +137,9 @@ def report(record: RunRecord, settings: SearchConfig, engine: Engine, budget: fl
         raise NasError(f"{record.path}: {len(trials)} networks with an accuracy; a trust report needs {LEAST}")
     rewards = [scored(trial, settings) for trial in trials]
     each = float(np.mean([trial.evaluation.seconds for trial in trials if trial.evaluation]))
-    plan = make_plan(rewards, budget * len(trials))
-    more = f"nas-trust {record.path} --budget {2 if budget < 1 else 2 * budget + 1:.0%}"
+    winner = [trial.key for trial in trials].index(record.best.key) if record.best else 0
+    plan = make_plan(rewards, budget * len(trials), winner)
+    more = f"nas-trust {record.path} --budget {ENOUGH if budget < ENOUGH else 2 * budget:.0%}"
     if not plan.proposals():
         cli.say(f"Trust: not measured, {budget:.0%} of {len(trials)} trainings is too little; {more}")
         return cli.DONE

@@ -51,14 +51,16 @@ def cost(proposals: Sequence[Tokens]) -> float:
     return sum(LONGER if length == LONG else 1 for _, length, _ in proposals)
 
 
-def make_plan(rewards: Sequence[float], units: float) -> Plan:
+def make_plan(rewards: Sequence[float], units: float, winner: int) -> Plan:
     """Spend at most `units`.
 
     Args:
         rewards: Of the search's networks, in the order of their places.
         units: The budget, in trainings of the search.
+        winner: Index of the search's best network: not that of the highest reward where some were trained on.
     """
     order = [1 + i for i in sorted(range(len(rewards)), key=lambda i: -rewards[i])]
+    best_first = [1 + winner, *(place for place in order if place != 1 + winner)]
     left = units
 
     def take(least: int, share: float, most: int, unit: float = 1) -> int:
@@ -73,7 +75,7 @@ def make_plan(rewards: Sequence[float], units: float) -> Plan:
     control = take(4, 0.15, len(order))
     finals = take(6, 0.3, 4 * MOST_SEEDS, LONGER)
     seeds = min(MOST_SEEDS, max(3, finals // 4)) if finals else 0
-    finalists = [*order[: min(3, finals // seeds - 1)], REFERENCE] if finals else []
+    finalists = [*best_first[: min(3, finals // seeds - 1)], REFERENCE] if finals else []
     first_random = 1 + len(rewards)
     return Plan(
         noise=tuple(spread(order, noise + (min(int(left), 10 - noise, len(order) - noise) if noise else 0))),
