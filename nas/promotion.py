@@ -110,8 +110,8 @@ def keeping(evaluator_config: Any, folder: Path) -> Any:
 
 
 def prune(folder: Path, study: Study, top: int) -> None:
-    """Delete the states of networks that are neither among the best nor about to be trained on."""
-    wanted = {trial.key for trial in [*study.ranking()[:top], *study.unlearned()]}
+    """Delete the states of networks that are neither among the best nor in the last batch, to be trained on."""
+    wanted = {trial.key for trial in [*study.ranking()[:top], *study.trials[-study.batch_size :]]}
     for path in folder.glob("*.pt"):
         if path.name.partition("-")[0] not in wanted:
             path.unlink()

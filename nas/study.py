@@ -156,10 +156,6 @@ class Study:
             best.setdefault(trial.key, trial)
         return list(best.values())
 
-    def unlearned(self) -> list[Trial]:
-        """Trials of batches that the controller has not learned from."""
-        return [self.trials[number] for batch in self._batches[len(self.signals) :] for number in batch]
-
     def architecture(self, trial: Trial) -> Architecture:
         """The network of a trial."""
         return self.space.decode(trial.tokens)
