@@ -91,8 +91,8 @@ class Guided(Controller[GuidedConfig]):
         seed = derive_seed(self.seed, "ask", batch)
         generator = np.random.default_rng(seed)
         pool = self._pool(torch.Generator().manual_seed(seed), generator)
-        mean, covariance = self.surrogate.predict(pool) if pool else (np.zeros(0), np.zeros((0, 0)))
-        order = self._diverse(pool, mean, covariance, count)
+        mean, covariance = self.surrogate.predict_jointly(pool) if pool else (np.zeros(0), np.zeros((0, 0)))
+        order = self._diverse(pool, mean, covariance, self._optimism(generator, count))
         ranked = iter([[pool[i] for i in order]])
         return select(self.problem, count, lambda _: next(ranked, ()), generator, self._told, self._incumbent)
 
@@ -134,29 +134,45 @@ class Guided(Controller[GuidedConfig]):
 
     def _optimistic(self, tokens: Sequence[Tokens]) -> NDArray[np.float64]:
         """(M,) rewards at the upper confidence bound of accuracy."""
-        mean, covariance = self.surrogate.predict(tokens)
-        return self._rewards(tokens, mean, np.diag(covariance))
+        mean, variance = self.surrogate.predict(tokens)
+        return self._rewards(tokens, mean, variance, self.config.optimism)
+
+    def _optimism(self, generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+        """How optimistic to be for each member of a batch: exponential around the configured value.
+
+        Some members exploit and some explore (Hutter et al. 2012, parallel algorithm configuration, section 3), so a
+        model that is too sure of itself is found out.
+        """
+        return generator.exponential(self.config.optimism, count)
 
     def _rewards(
-        self, tokens: Sequence[Tokens], mean: NDArray[np.float64], variance: NDArray[np.float64]
+        self,
+        tokens: Sequence[Tokens],
+        mean: NDArray[np.float64],
+        variance: NDArray[np.float64],
+        optimism: float,
     ) -> NDArray[np.float64]:
-        accuracy = np.clip(mean + self.config.optimism * np.sqrt(np.maximum(variance, 0)), 0, 1)
+        accuracy = np.clip(mean + optimism * np.sqrt(np.maximum(variance, 0)), 0, 1)
         return np.array([self.problem.reward(t, float(a)) for t, a in zip(tokens, accuracy, strict=True)])
 
     def _diverse(
-        self, pool: Sequence[Tokens], mean: NDArray[np.float64], covariance: NDArray[np.float64], count: int
+        self,
+        pool: Sequence[Tokens],
+        mean: NDArray[np.float64],
+        covariance: NDArray[np.float64],
+        optimism: NDArray[np.float64],
     ) -> list[int]:
         """Indices of a batch, best first: the highest bound, then the highest once the first is as good as known."""
         order: list[int] = []
         covariance = covariance.copy()
-        for _ in range(min(count, len(pool))):
+        for hope in optimism[: len(pool)]:
             variance = np.diag(covariance).copy()
-            value = variance if self._exploring else self._rewards(pool, mean, variance)
+            value = variance if self._exploring else self._rewards(pool, mean, variance, float(hope))
             value[order] = -np.inf
             chosen = int(np.argmax(value))
             order.append(chosen)
             column = covariance[:, chosen]
-            covariance -= np.outer(column, column) / (column[chosen] + 1e-9)
+            covariance -= np.outer(column, column) / (column[chosen] + 1e-12)
         return order
 
     def tell(self, outcomes: Sequence[Outcome]) -> Signals:

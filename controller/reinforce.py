@@ -31,9 +31,9 @@ class ReinforceConfig:
     """LSTM units; the paper's value."""
     init_range: float = 0.1
     """Weights start uniform in +- this; the paper's value."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     """Adam's step; the paper's is 3.5e-4, made for 8,000 and more trials."""
-    entropy_weight: float = 1e-3
+    entropy_weight: float = 0.02
     """Weight of the entropy bonus in the loss; the paper's is 1e-5."""
     baseline_decay: float = 0.9
     """Decay of the moving average of the mean rewards of the batches; the paper's is 0.95."""

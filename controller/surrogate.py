@@ -29,10 +29,10 @@ _SCALE_SAMPLES = 256
 class _Inputs:
     """Token sequences as numbers."""
 
-    tokens: NDArray[np.int64]
-    """(N, D)"""
-    one_hot: Array
-    """(N, sum of choices) centred one-hot codes over sqrt(D)."""
+    hot: Array
+    """(N, sum of choices) one-hot codes."""
+    centred: Array
+    """The same, each decision's centred, over sqrt(D)."""
     features: Array
     """(N, F) standardised."""
 
@@ -99,23 +99,38 @@ class Surrogate:
                     break
 
     def predict(self, tokens: Sequence[Tokens]) -> tuple[Array, Array]:
+        """Mean (M,) and variance (M,) of the accuracy of each query, without noise."""
+        query = self._encode(tokens)
+        choices, features, interactions = np.exp(self._log[:3])
+        prior = choices * (query.centred**2).sum(1) + features * (query.features**2).mean(1) + interactions
+        if self._fitted is None:
+            return np.zeros(len(tokens)), prior
+        mean, half = self._condition(query)
+        return mean, self._variance * np.maximum(prior - (half**2).sum(0), 0)
+
+    def predict_jointly(self, tokens: Sequence[Tokens]) -> tuple[Array, Array]:
         """Mean (M,) of the accuracy of each query, and covariance (M, M) between them, without noise."""
         query = self._encode(tokens)
         prior = _kernel(_parts(query, query), self._log)
         if self._fitted is None:
             return np.zeros(len(tokens)), prior
+        mean, half = self._condition(query)
+        return mean, self._variance * (prior - half.T @ half)
+
+    def _condition(self, query: _Inputs) -> tuple[Array, Array]:
+        """Mean (M,), and what the observations explain: factor^-1 times their kernel with the queries (N, M)."""
+        assert self._fitted is not None
         cross = _kernel(_parts(self._fitted, query), self._log)
-        half = np.linalg.solve(self._factor, cross)
-        return self._mean + self._std * (cross.T @ self._weights), self._variance * (prior - half.T @ half)
+        half = np.asarray(np.linalg.solve(self._factor, cross), dtype=np.float64)
+        return np.asarray(self._mean + self._std * (cross.T @ self._weights)), half
 
     def _encode(self, tokens: Sequence[Tokens]) -> _Inputs:
         values = np.asarray(tokens, dtype=np.int64)
-        codes = [
-            np.eye(len(decision.choices))[values[:, i]] - 1 / len(decision.choices)
-            for i, decision in enumerate(self._decisions)
-        ]
+        sizes = [len(decision.choices) for decision in self._decisions]
+        hot = np.concatenate([np.eye(size)[values[:, i]] for i, size in enumerate(sizes)], 1)
+        centre = np.concatenate([np.full(size, 1 / size) for size in sizes])
         features = (self._raw_features(tokens) - self._center) / self._spread
-        return _Inputs(values, np.concatenate(codes, 1) / np.sqrt(len(codes)), features)
+        return _Inputs(hot, (hot - centre) / np.sqrt(len(sizes)), features)
 
     def _raw_features(self, tokens: Sequence[Tokens]) -> Array:
         if self._features is None:
@@ -128,12 +143,10 @@ class Surrogate:
 
 def _parts(a: _Inputs, b: _Inputs) -> tuple[Array, Array, Array, Array]:
     """Of each pair: inner products of choices and of features, differing choices, squared distance of features."""
-    differing = np.zeros((len(a.tokens), len(b.tokens)))
-    for column in range(a.tokens.shape[1]):
-        differing += a.tokens[:, column, None] != b.tokens[None, :, column]
+    differing = a.hot.sum(1, keepdims=True) - a.hot @ b.hot.T
     inner = a.features @ b.features.T
     squares = (a.features**2).sum(1)[:, None] + (b.features**2).sum(1)[None] - 2 * inner
-    return a.one_hot @ b.one_hot.T, inner / a.features.shape[1], differing, squares
+    return a.centred @ b.centred.T, inner / a.features.shape[1], differing, squares
 
 
 def _kernel(parts: tuple[Array, Array, Array, Array], log: Array) -> Array:
@@ -149,5 +162,5 @@ def _log_posterior(parts: tuple[Array, Array, Array, Array], log: Array, target:
     count = len(target)
     factor = np.linalg.cholesky(_kernel(parts, log) + np.exp(log[5]) * np.eye(count))
     half = np.linalg.solve(factor, target)
-    likelihood = -0.5 * count * np.log(half @ half / count) - np.log(np.diag(factor)).sum()
+    likelihood = -0.5 * count * np.log(max(float(half @ half) / count, 1e-12)) - np.log(np.diag(factor)).sum()
     return float(likelihood - 0.5 * np.square((log - _START) / _PRIOR_STD).sum())

@@ -87,15 +87,16 @@ class Bench:
             seed: The run's seed.
             reference: Reward and MACs of the network to beat.
         """
+        benchmark = self.benchmark
         cls, settings = config.make("controller", parse_controller(name))
         controller = _Timed(cls(self.problem, settings, seed))
         study = Study(
             space=self.space,
-            objective=self.benchmark.objective,
+            objective=benchmark.objective,
             controller=controller,
             journal=_Forgetful(),
-            num_trials=self.benchmark.trials,
-            batch_size=int(self.benchmark.batch or getattr(settings, "batch", DEFAULT_BATCH)),
+            num_trials=benchmark.trials,
+            batch_size=getattr(settings, "batch", DEFAULT_BATCH) if benchmark.batch is None else benchmark.batch,
             seed=seed,
         )
         best: list[float] = []
