@@ -56,9 +56,9 @@ class Browser:
         self.wait("document.documentElement.dataset.ready")
 
     def draw_all(self) -> None:
-        """Scroll through the page, as charts are drawn when they come into sight."""
-        self.js("for (const chart of charts) chart.node.scrollIntoView({behavior: 'instant'})")
+        """Draw all charts, which otherwise are drawn when they come near the screen."""
         self.js("for (const chart of charts) if (!chart.node.dataset.drawn) chart.draw()")
+        self.wait("charts.every((chart) => chart.node.dataset.drawn)")
 
     def js(self, script: str, *arguments: Any) -> Any:
         """The value of an expression, or of statements that return one."""

@@ -82,9 +82,9 @@ const sized = new ResizeObserver((entries) => {
 function addChart(node, figure, describe) {
   const chart = {
     node,
-    draw() {
+    async draw() {
       const { data: traces, layout } = figure();
-      Plotly.react(node, traces, themed(layout, node), { displayModeBar: false, responsive: false });
+      await Plotly.react(node, traces, themed(layout, node), { displayModeBar: false, responsive: false });
       if (!node.dataset.drawn && describe) listen(node, describe);
       node.dataset.drawn = "yes";
     },

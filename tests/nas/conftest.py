@@ -63,3 +63,11 @@ def _show(root: Path, kind: str, names: list[str]) -> Shown:
     page = root / f"{kind}.html"
     page.write_text(report.render(records), encoding="utf-8")
     return Shown(page, records)
+
+
+@pytest.fixture(scope="session")
+def long_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a run of 8,000 trials."""
+    path = tmp_path_factory.mktemp("long") / "run"
+    make_run(path, trials=8_000, batch=20)
+    return path
