@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from controller.base import Outcome, Problem
+from controller.guided import Guided, GuidedConfig
+from search_space.decision import Decision, Tokens
+from search_space.errors import InputError
+
+DECISIONS = tuple(Decision(name=f"d{i}", choices=("a", "b", "c")) for i in range(8))
+
+
+def accuracy(tokens: Tokens) -> float:
+    return 0.3 + 0.05 * sum(tokens) / 2 + (0.1 if tokens[2] == 1 and tokens[5] == 2 else 0)
+
+
+def problem(**changes: Any) -> Problem:
+    made = Problem(
+        decisions=DECISIONS,
+        reward=lambda tokens, accuracy: accuracy,
+        network=str,
+        admissible=lambda tokens: True,
+        features=lambda tokens: (float(sum(tokens)),),
+    )
+    return dataclasses.replace(made, **changes)
+
+
+def search(controller: Guided, batches: int, size: int = 4) -> list[Outcome]:
+    told = []
+    for batch in range(batches):
+        asked = controller.ask(batch, size)
+        outcomes = [
+            Outcome(tokens=t, reward=controller.problem.reward(t, accuracy(t)), accuracy=accuracy(t)) for t in asked
+        ]
+        controller.tell(outcomes)
+        told += outcomes
+    return told
+
+
+def test_it_finds_the_optimum_of_thousands_in_dozens_of_trials() -> None:
+    told = search(Guided(problem(), GuidedConfig(), 0), 20)
+    best = max(accuracy(tokens) for tokens in [(2, 2, 1, 2, 2, 2, 2, 2), (2,) * 8])
+    assert max(outcome.reward for outcome in told) == pytest.approx(best)
+    assert len({outcome.tokens for outcome in told}) == len(told)
+
+
+def test_what_cannot_beat_the_incumbent_at_full_accuracy_is_not_proposed() -> None:
+    # The second half of the choices costs so much that no accuracy makes up for it.
+    dear = problem(reward=lambda tokens, accuracy: accuracy * (0.2 if sum(tokens) > 10 else 1.0))
+    controller = Guided(dear, GuidedConfig(), 0)
+    search(controller, 3)
+    for batch in range(3, 8):
+        assert all(sum(tokens) <= 10 for tokens in controller.ask(batch, 4))
+
+
+def test_a_failed_trial_counts_as_the_lowest_accuracy_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = Guided(problem(), GuidedConfig(policy_steps=0), 0)
+    seen: list[list[float]] = []
+    monkeypatch.setattr(controller.surrogate, "fit", lambda tokens, values: seen.append(list(values)) or {})
+    a, b, c = (0,) * 8, (1,) * 8, (2,) * 8
+    controller.tell(
+        [
+            Outcome(tokens=a, reward=0.4, accuracy=0.4),
+            Outcome(tokens=b, reward=0.0, accuracy=None),
+            Outcome(tokens=c, reward=0.6, accuracy=0.6),
+        ]
+    )
+    assert seen == [[0.4, 0.4, 0.6]]
+
+
+def test_the_model_remembers_the_best_and_the_latest() -> None:
+    controller = Guided(problem(), GuidedConfig(memory=4), 0)
+    tokens = [(i % 3, i // 3, *[0] * 6) for i in range(8)]
+    rewards = [0.9, 0.1, 0.8, 0.2, 0.3, 0.4, 0.5, 0.6]
+    controller._outcomes = [Outcome(tokens=t, reward=r, accuracy=r) for t, r in zip(tokens, rewards, strict=True)]
+    assert [outcome.reward for outcome in controller._remembered()] == [0.9, 0.8, 0.5, 0.6]
+
+
+def test_a_batch_is_diverse() -> None:
+    # Two equal candidates: once the first is taken as known, the second has nothing left to hope for.
+    controller = Guided(problem(), GuidedConfig(), 0)
+    controller._outcomes = [Outcome(tokens=(0,) * 8, reward=0.1, accuracy=0.1)] * 20
+    covariance = 0.01 * np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    pool = [(0,) * 8, (1,) * 8, (2,) * 8]
+    assert controller._diverse(pool, np.array([0.5, 0.5, 0.45]), covariance, np.full(2, 2.0)) == [0, 2]
+
+
+def test_the_policy_learns_from_the_model() -> None:
+    controller = Guided(problem(), GuidedConfig(policy_steps=30), 0)
+    search(controller, 8)
+    row = controller.tell([Outcome(tokens=(2,) * 8, reward=0.7, accuracy=0.7)])["probabilities"]
+    assert np.mean([decision[2] for decision in row]) > 0.5
+
+
+def test_bad_settings_are_named_together() -> None:
+    with pytest.raises(InputError, match=r"hidden must be at least 1, got 0; .*learning_rate must be above 0, got 0"):
+        GuidedConfig(hidden=0, learning_rate=0)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from controller import surrogate
+from controller.surrogate import Surrogate
+from search_space.decision import Decision, Tokens, sample_tokens
+
+DECISIONS = tuple(Decision(name=f"d{i}", choices=("a", "b", "c")) for i in range(6))
+
+
+def features(tokens: Tokens) -> tuple[float, ...]:
+    return float(sum(tokens)), float(tokens[0])
+
+
+def data(number: int, seed: int = 0) -> tuple[list[Tokens], list[float]]:
+    generator = np.random.default_rng(seed)
+    tokens = [sample_tokens(DECISIONS, generator) for _ in range(number)]
+    return tokens, [0.3 + 0.04 * t[0] - 0.03 * t[3] + 0.02 * (t[1] == 2) for t in tokens]
+
+
+def make(with_features: bool = True) -> Surrogate:
+    return Surrogate(DECISIONS, features if with_features else None, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("with_features", [True, False])
+def test_it_predicts_what_it_has_not_seen(with_features: bool) -> None:
+    model = make(with_features)
+    for _ in range(5):
+        model.fit(*data(80))
+    tokens, truth = data(60, seed=1)
+    mean, variance = model.predict(tokens)
+    assert 1 - np.mean((mean - truth) ** 2) / np.var(truth) > 0.9
+    assert (variance >= 0).all()
+
+
+def test_the_posterior_is_that_of_the_textbook() -> None:
+    # Rasmussen and Williams, equations 2.23 and 2.24, with an explicit inverse.
+    model = make()
+    tokens, accuracy = data(12)
+    model.fit(tokens, accuracy)
+    query, _ = data(5, seed=2)
+    observed, asked = model._encode(tokens), model._encode(query)
+    kernel = [
+        surrogate._kernel(surrogate._parts(a, b), model._log)
+        for a, b in ((observed, observed), (observed, asked), (asked, asked))
+    ]
+    inverse = np.linalg.inv(kernel[0] + np.exp(model._log[5]) * np.eye(12))
+    y = np.array(accuracy)
+    target = (y - y.mean()) / y.std()
+    scale = y.std() ** 2 * target @ inverse @ target / 12
+    mean, covariance = model.predict_jointly(query)
+    assert mean == pytest.approx(y.mean() + y.std() * kernel[1].T @ inverse @ target, abs=1e-9)
+    assert covariance == pytest.approx(scale * (kernel[2] - kernel[1].T @ inverse @ kernel[1]), abs=1e-9)
+    assert model.predict(query)[1] == pytest.approx(np.diag(covariance), abs=1e-9)
+
+
+def test_the_kernel_of_one_pair_by_hand() -> None:
+    model = make()
+    a, b = model._encode([(0, 0, 0, 0, 0, 0)]), model._encode([(0, 0, 0, 0, 1, 2)])
+    linear, inner, differing, squares = surrogate._parts(a, b)
+    # Equal choices: (2/3)^2 + 2 (1/3)^2 = 2/3; different ones: -1/3; over six decisions.
+    assert linear[0, 0] == pytest.approx((4 * 2 / 3 - 2 / 3) / 6)
+    assert differing[0, 0] == 2
+    assert squares[0, 0] == pytest.approx(float(np.square(a.features - b.features).sum()))
+    assert inner[0, 0] == pytest.approx(float((a.features * b.features).mean()))
+
+
+def test_fitting_never_lowers_the_posterior_of_its_settings() -> None:
+    model = make()
+    tokens, accuracy = data(40)
+    y = np.array(accuracy)
+    target = (y - y.mean()) / y.std()
+    parts = surrogate._parts(model._encode(tokens), model._encode(tokens))
+    values = [surrogate._log_posterior(parts, model._log, target)]
+    for _ in range(3):
+        model.fit(tokens, accuracy)
+        values.append(surrogate._log_posterior(parts, model._log, target))
+    assert values == sorted(values)
+    assert values[-1] > values[0]
+
+
+def test_one_observation_and_equal_observations_are_enough() -> None:
+    for tokens, accuracy in (([(0,) * 6], [0.5]), ([(0,) * 6, (1,) * 6], [0.5, 0.5])):
+        model = make()
+        model.fit(tokens, accuracy)
+        mean, variance = model.predict([(2,) * 6])
+        assert mean == pytest.approx([0.5])
+        assert np.isfinite(variance).all()
