@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from nas.journal import read
+from tests.nas.engines.processes import command, descendants
 
 ROOT = Path(__file__).parents[3]
 TRIALS, BATCH, WORKER_KILLS, DRIVER_KILLS = 100, 10, 20, 5
@@ -54,16 +55,10 @@ def finished(run: Path) -> list[dict[str, Any]]:
     return [event for event in read(path) if event["event"] == "finished"] if path.exists() else []
 
 
-def tuning_workers() -> list[int]:
-    """Processes that evaluate trials now."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(b"ray::") and b"train" in path.read_bytes().split(b"\0")[0]:
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
+def busy_workers(host: int) -> list[int]:
+    """The cluster's processes that evaluate trials now; no other cluster's."""
+    titles = {pid: command(pid).split(b"\0")[0] for pid in descendants(host)}
+    return [pid for pid, title in titles.items() if title.startswith(b"ray::") and b"train" in title]
 
 
 def kill_one_of(pids: list[int], moments: random.Random) -> bool:
@@ -92,7 +87,7 @@ def test_a_search_under_fire_equals_a_quiet_one(tmp_path: Path, cluster: subproc
         time.sleep(moments.uniform(0.2, 1.0))
         done = len(finished(run))
         if worker_kills < WORKER_KILLS and worker_kills <= done * WORKER_KILLS / TRIALS * 1.5:
-            worker_kills += kill_one_of(tuning_workers(), moments)
+            worker_kills += kill_one_of(busy_workers(cluster.pid), moments)
         if not removed and done >= TRIALS // 2:
             cluster.stdin.write("remove\n")
             cluster.stdin.flush()

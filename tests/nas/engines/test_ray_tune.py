@@ -16,6 +16,7 @@ import pytest
 from nas.engines.base import Engine, Job
 from nas.journal import read
 from search_space.architecture import Architecture
+from tests.nas.engines.processes import command, descendants
 from tests.nas.engines.victims import DIES, DIES_ONCE, EXITS, FINE, HANGS, RAISES
 
 ROOT = Path(__file__).parents[3]
@@ -71,7 +72,7 @@ def test_what_kills_every_worker_is_recorded_as_failed(engine: Engine, seed: int
 
 @pytest.mark.slow
 def test_a_hang_is_killed_from_outside(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.engines.ray_tune.GRACE_SECS", 0.5)
+    monkeypatch.setattr("nas.engines.tune_trials.GRACE_SECS", 0.5)
     results = dict(engine.run(jobs(FINE, HANGS, FINE + 1, RAISES)))
     assert [results[n].status for n in range(4)] == ["ok", "timeout", "ok", "failed"]
     assert results[1].reason == "did not stop by itself after 1 s; its worker was killed"
@@ -83,16 +84,9 @@ def test_idle_workers_that_die_cost_nothing(engine: Engine, folder: Path) -> Non
     list(engine.run(jobs(*range(FINE, FINE + 4))))
     for path in folder.glob("made-*"):
         pid = int(path.name.split("-")[1])
-        if b"ray::" in _read(Path(f"/proc/{pid}/cmdline")):
+        if b"ray::" in command(pid):
             os.kill(pid, signal.SIGKILL)
     assert sorted(trial for trial, _ in engine.run(jobs(*range(FINE, FINE + 4)))) == list(range(4))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 @pytest.mark.slow
@@ -154,9 +148,9 @@ def test_neither_the_engine_nor_the_number_of_workers_changes_a_real_search(tmp_
     flags += ["--set", "evaluator.max_images=200"]
     for name, engine in engines.items():
         code = "from nas.search import main; raise SystemExit(main())"
-        command = [sys.executable, "-c", code, "--target-flops", "400M", "--quiet", "--run-dir", str(tmp_path / name)]
+        words = [sys.executable, "-c", code, "--target-flops", "400M", "--quiet", "--run-dir", str(tmp_path / name)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        subprocess.run([*command, *flags, *engine], cwd=ROOT, env=environment, check=True, capture_output=True)
+        subprocess.run([*words, *flags, *engine], cwd=ROOT, env=environment, check=True, capture_output=True)
     journals = [events(tmp_path / name) for name in engines]
     assert all(journal == journals[0] for journal in journals)
 
@@ -185,7 +179,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_no_process(tmp_path: Path) -> Non
         time.sleep(0.1)
     time.sleep(4)
     family = descendants(process.pid)
-    assert any(b"ray::" in _read(Path(f"/proc/{pid}/cmdline")) for pid in family)
+    assert any(b"ray::" in command(pid) for pid in family)
     assert listening_beyond_loopback(family) == []
     process.send_signal(signal.SIGINT)
     started = time.monotonic()
@@ -195,18 +189,6 @@ def test_ctrl_c_ends_within_seconds_and_leaves_no_process(tmp_path: Path) -> Non
     assert "Proposed but not finished, to be run again: trials 0, 1, 2" in output
     assert f"nas-search --run-dir {run} --resume" in output
     assert [pid for pid in family if Path(f"/proc/{pid}").exists()] == []
-
-
-def descendants(root: int) -> list[int]:
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        fields = _read(path).rpartition(b")")[2].split()
-        if fields:
-            parents[int(path.parent.name)] = int(fields[1])
-    family = {root}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    return sorted(family - {root})
 
 
 def listening_beyond_loopback(pids: list[int]) -> list[str]:

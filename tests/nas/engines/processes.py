@@ -1,0 +1,31 @@
+"""What runs on this machine, and under whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def descendants(root: int) -> list[int]:
+    """All processes that `root` started, and those that they started."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        fields = read(path).rpartition(b")")[2].split()
+        if fields:
+            parents[int(path.parent.name)] = int(fields[1])
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sorted(family - {root})
+
+
+def command(pid: int) -> bytes:
+    """A process's command line; empty if it has ended."""
+    return read(Path(f"/proc/{pid}/cmdline"))
+
+
+def read(path: Path) -> bytes:
+    """A file's content; empty if it is gone."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
