@@ -122,7 +122,7 @@ def _worth(finding: Finding) -> str:
             return "little: its ranking is noise, a seed moves a reward about as far as networks differ"
         return "something only if longer training agrees: seeds are not what makes its ranking"
     if finding.is_noise:
-        return "nothing: its ranking is noise, longer training need not agree with it at all"
+        return "nothing that could be shown: as far as measured its ranking is noise to longer training"
     assert finding.params is not None
     if finding.ranking.tau < finding.params.tau:
         return "less than counting parameters, which ranks as longer training does more often than its own rewards do"

@@ -6,6 +6,7 @@ import pytest
 
 from nas.journal import read, seal
 from nas.run_dir import JOURNAL
+from nas.search import main as search
 from nas.trust import REFERENCE, main, parse_share, scaled_reference
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -46,7 +47,7 @@ def test_shuffled_rewards_are_said_to_be_noise(tmp_path: Path, capsys: pytest.Ca
     assert main([str(tmp_path / "run"), "--budget", "25%"]) == 0
     assert "its ranking is noise" in told(capsys)[-1]
     assert main([str(tmp_path / "run"), "--budget", "400%"]) == 0
-    assert "This answer is worth nothing: its ranking is noise" in told(capsys)[-1]
+    assert "as far as measured its ranking is noise to longer training" in told(capsys)[-1]
 
 
 def test_an_evaluator_that_is_noise_is_said_to_be_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,3 +113,22 @@ def test_the_reference_is_scaled_to_the_target() -> None:
     assert scaled_reference(400_000_000) == Architecture.load(REFERENCE)
     for target in (100_000_000, 200_000_000, 1_000_000_000):
         assert count(scaled_reference(target)).macs == pytest.approx(target, rel=0.08)
+
+
+def test_every_search_ends_with_what_it_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--target-flops", "400M", "--controller", "random", "--evaluator", STEADY, "--trials", "24", "--quiet"]
+    assert search([*flags, "--run-dir", str(tmp_path / "a")]) == 0
+    assert told(capsys)[-1].startswith("This answer is worth something only if longer training agrees")
+    assert search([*flags, "--trust", "0%", "--run-dir", str(tmp_path / "b")]) == 0
+    assert told(capsys)[-1].startswith("Trust: not measured, 0% of 24 trainings is too little")
+    assert search([*flags, "--trust", "much", "--run-dir", str(tmp_path / "c")]) == 2
+    assert "--trust: expected a percentage" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_search_that_trained_some_on_can_be_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["epochs=1", "max_images=200", "width=0.25", "resolution=8", "device=cpu"]
+    flags = [flag for setting in small for flag in ("--set", f"evaluator.{setting}")]
+    flags += ["--target-flops", "400M", "--controller", "random", "--promote", "2", "--quiet", "--trust", "100%"]
+    assert search([*flags, "--batch", "4", "--trials", "5", "--run-dir", str(tmp_path / "run")]) == 0
+    assert "Noise floor" in "\n".join(told(capsys))
