@@ -42,8 +42,8 @@ class GuidedConfig:
     """REINFORCE steps against the model after each batch."""
     policy_batch: int = 32
     """Samples of each of these steps."""
-    optimism: float = 2.0
-    """How many standard deviations above the model's mean an accuracy is hoped to be."""
+    optimism: float = 3.0
+    """How many standard deviations above the model's mean an accuracy is hoped to be; the mean over a batch."""
     initial: int = 20
     """Trials before the model is trusted; they are chosen for diversity alone."""
     candidates: int = 64

@@ -115,7 +115,7 @@ def fit_cached(rows: NDArray[np.float64], target: NDArray[np.float64], folders: 
 def _read(path: Path) -> BoostedTrees | None:
     """The model in a file; None if there is none, or it is not whole."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return BoostedTrees(**{field.name: arrays[field.name] for field in fields(BoostedTrees)})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
