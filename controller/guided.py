@@ -44,6 +44,8 @@ class GuidedConfig:
     """Samples of each of these steps."""
     optimism: float = 3.0
     """How many standard deviations above the model's mean an accuracy is hoped to be; the mean over a batch."""
+    patience: int = 20
+    """Trials without a better network after which optimism has doubled; it goes on growing until there is one."""
     initial: int = 20
     """Trials before the model is trusted; they are chosen for diversity alone."""
     candidates: int = 64
@@ -58,7 +60,7 @@ class GuidedConfig:
     """Proposals in a batch, unless the search says otherwise."""
 
     def __post_init__(self) -> None:
-        least = {"hidden": 1, "policy_steps": 0, "policy_batch": 2, "initial": 1, "candidates": 1}
+        least = {"hidden": 1, "policy_steps": 0, "policy_batch": 2, "initial": 1, "patience": 1, "candidates": 1}
         least |= {"refinements": 0, "memory": 2, "batch": 1, "entropy_weight": 0, "optimism": 0}
         broken = [f"{k} must be at least {v}, got {getattr(self, k)}" for k, v in least.items() if getattr(self, k) < v]
         for name in ("init_range", "learning_rate"):
@@ -85,6 +87,7 @@ class Guided(Controller[GuidedConfig]):
         self._outcomes: list[Outcome] = []
         self._told: set[str] = set()
         self._batches = 0
+        self._stalled = 0
 
     def ask(self, batch: int, count: int) -> list[Tokens]:
         """See `Controller.ask`."""
@@ -138,12 +141,12 @@ class Guided(Controller[GuidedConfig]):
         return self._rewards(tokens, mean, variance, self.config.optimism)
 
     def _optimism(self, generator: np.random.Generator, count: int) -> NDArray[np.float64]:
-        """How optimistic to be for each member of a batch: exponential around the configured value.
+        """How optimistic to be for each member of a batch: exponential, and more so while nothing better is found.
 
         Some members exploit and some explore (Hutter et al. 2012, parallel algorithm configuration, section 3), so a
         model that is too sure of itself is found out.
         """
-        return generator.exponential(self.config.optimism, count)
+        return generator.exponential(self.config.optimism * (1 + self._stalled / self.config.patience), count)
 
     def _rewards(
         self,
@@ -180,13 +183,15 @@ class Guided(Controller[GuidedConfig]):
         keys = [self.problem.network(outcome.tokens) for outcome in outcomes]
         share = repeats(self._told, keys)
         self._told.update(keys)
+        better = any(outcome.reward > self._incumbent for outcome in outcomes)
+        self._stalled = 0 if better else self._stalled + len(outcomes)
         self._outcomes.extend(outcomes)
         self._batches += 1
         known = self._remembered()
         worst = min((o.accuracy for o in known if o.accuracy is not None), default=0.0)
         accuracy = [worst if o.accuracy is None else o.accuracy for o in known]
         kernel = self.surrogate.fit([o.tokens for o in known], accuracy)
-        return {"repeats": share, "kernel": kernel, **self._train_policy()}
+        return {"repeats": share, "stalled": self._stalled, "kernel": kernel, **self._train_policy()}
 
     def _remembered(self) -> list[Outcome]:
         limit = self.config.memory

@@ -48,7 +48,8 @@ class Run:
     controller: str
     seed: int
     best: tuple[float, ...]
-    """True (noise-free) reward of the incumbent after each trial; the incumbent is the best by what was measured."""
+    """True (noise-free) reward of the incumbent after each trial; the incumbent is the best by what was measured.
+    0 before there is one."""
     tokens: Tokens
     """The incumbent at the end."""
     beats_reference_at: int | None
@@ -75,9 +76,9 @@ class Bench:
         return evaluator
 
     def reward(self, architecture: Architecture) -> float:
-        """The true reward of a network; -inf where the benchmark does not know it."""
-        accuracy = self.exact.evaluate(architecture, 0).accuracy
-        return -math.inf if accuracy is None else self.benchmark.objective.reward(accuracy, count(architecture).macs)
+        """The true reward of a network; that of accuracy 0 where the benchmark does not know it."""
+        accuracy = self.exact.evaluate(architecture, 0).accuracy or 0.0
+        return self.benchmark.objective.reward(accuracy, count(architecture).macs)
 
     def run(self, name: str, seed: int, reference: tuple[float, int]) -> Run:
         """One search.
@@ -100,7 +101,7 @@ class Bench:
             seed=seed,
         )
         best: list[float] = []
-        incumbent, measured, true, beats = None, -math.inf, -math.inf, None
+        incumbent, measured, true, beats = None, -math.inf, 0.0, None
         for trial in study.run(LocalEngine(self.measured)):
             if trial.ok and trial.reward is not None and trial.reward > measured:
                 incumbent, measured = trial, trial.reward
