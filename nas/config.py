@@ -72,6 +72,8 @@ class SearchConfig(RunConfig):
     """Evaluator that chooses from more proposals what is worth evaluating, in its default settings; null for none."""
     screen_ratio: int = 5
     """How many proposals there are for each that is evaluated, where there is a screen."""
+    feature: str | None = None
+    """Evaluator whose score a model-guided controller knows of every network, by a linear model; null for none."""
     promote: int | None = None
     """How many times longer the best quarter of every batch is trained on, from where it was left; null for none."""
     top: int = 5
@@ -85,6 +87,8 @@ class SearchConfig(RunConfig):
             raise InputError(f"band must be two rising numbers from 0, got {list(self.band)}")
         if self.screen is not None:
             named.load_object("evaluator", self.screen, EVALUATORS)
+        if self.feature is not None:
+            named.load_object("evaluator", self.feature, EVALUATORS)
         if self.promote is not None and self.promote < 2:
             raise InputError(f"promote must be at least 2, got {self.promote}")
         if self.asynchronous and (self.screen or self.promote):

@@ -9,7 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from controller.registry import CONTROLLERS
-from nas import cli, config, evaluator_options, promotion, report, retrain, run_dir, summary, tensorboard, trust
+from nas import (
+    cli,
+    config,
+    evaluator_options,
+    features,
+    promotion,
+    report,
+    retrain,
+    run_dir,
+    summary,
+    tensorboard,
+    trust,
+    warm_start,
+)
 from nas.amounts import parse_milliseconds
 from nas.async_study import AsyncStudy
 from nas.config import SearchConfig
@@ -71,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--screen", metavar="NAME", help="propose more, and evaluate what this cheap evaluator favours")
     how.add_argument("--screen-ratio", type=int, metavar="N", help="proposals for each evaluated one (default: 5)")
+    how.add_argument("--feature", metavar="NAME", help="tell guided's model this cheap evaluator's score")
     how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
+    how.add_argument(
+        "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
+    )
     how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same search (default: 0)")
     evaluator_options.add_arguments(parser)
     options.add_arguments(parser)
@@ -95,6 +112,8 @@ def _search(args: argparse.Namespace) -> int:
     share = trust.parse_share(args.trust, "--trust")
     if args.resume and args.run_dir is None:
         raise InputError("--resume: name the run with --run-dir")
+    if args.resume and args.warm_start:
+        raise InputError("--warm-start: a run that goes on has learned from other files or none when it began")
     recorded = run_dir.recorded_config(path) if args.resume else None
     if not args.resume:
         run_dir.check_free(path)
@@ -103,12 +122,15 @@ def _search(args: argparse.Namespace) -> int:
     settings = _resolve(args, recorded, path)
     retrain.check(args.retrain, settings)
     space = load_space(settings)
+    earlier = warm_start.read(args.warm_start, space, settings.objective)
     config.use_one_thread()
     evaluator_class, evaluator_config = config.make("evaluator", settings.evaluator)
     if args.dry_run:
         return summary.plan(settings, space, evaluator_class(evaluator_config))
     controller_class, controller_config = config.make("controller", settings.controller)
     problem = make_problem(space, settings.objective, settings.band)
+    if settings.feature:
+        problem = features.with_score(problem, space, settings.feature, settings.seed)
     controller = controller_class(problem, controller_config, settings.seed)
     if settings.screen:
         controller = screened(controller, settings.screen, settings.screen_ratio, space)
@@ -122,6 +144,8 @@ def _search(args: argparse.Namespace) -> int:
         closing(options.make_engine(args, evaluator_class, evaluator_config, path)) as engine,
         run_dir.open_journal(path, settings) as journal,
     ):
+        if earlier:
+            journal.append(warm_start.to_event(earlier))
         study = study_class(
             space=space,
             objective=settings.objective,
@@ -168,6 +192,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "asynchronous": args.asynchronous,
         "screen": args.screen,
         "screen_ratio": args.screen_ratio,
+        "feature": args.feature,
         "promote": args.promote,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
