@@ -272,6 +272,8 @@ class Study:
                     # An asynchronous run names the trials; others learn from the batch they proposed.
                     self.controller.tell(self._outcomes(event.get("trials") or self._batches[event["batch"]]))
                 self.signals.append(event["signals"])
+            case "told":
+                self.controller.tell([Outcome(**row | {"tokens": tuple(row["tokens"])}) for row in event["outcomes"]])
             case "reference":
                 self.references[event["name"]] = Evaluation.from_json(event["evaluation"])
 
