@@ -78,8 +78,7 @@ class Surrogate:
         self._fitted = self._encode(tokens)
         parts = _parts(self._fitted, self._fitted)
         self._climb(parts, target)
-        gram = _kernel(parts, self._log) + np.exp(self._log[5]) * np.eye(len(y))
-        self._factor = np.linalg.cholesky(gram)
+        self._factor = _factor(_kernel(parts, self._log), self._log[5])
         half = np.linalg.solve(self._factor, target)
         self._variance = self._std**2 * float(half @ half) / len(y)
         self._weights = np.linalg.solve(self._factor.T, half)
@@ -157,10 +156,17 @@ def _kernel(parts: tuple[Array, Array, Array, Array], log: Array) -> Array:
     return kernel
 
 
+def _factor(kernel: Array, log_noise: float) -> Array:
+    """The Cholesky factor of the kernel with noise; at least as much noise as rounding needs."""
+    noise = max(float(np.exp(log_noise)), 1e-9 * float(kernel.trace()))
+    factor: Array = np.linalg.cholesky(kernel + noise * np.eye(len(kernel)))
+    return factor
+
+
 def _log_posterior(parts: tuple[Array, Array, Array, Array], log: Array, target: Array) -> float:
     """Log marginal likelihood, at the best overall scale of the kernel, plus log prior, both without constants."""
     count = len(target)
-    factor = np.linalg.cholesky(_kernel(parts, log) + np.exp(log[5]) * np.eye(count))
+    factor = _factor(_kernel(parts, log), log[5])
     half = np.linalg.solve(factor, target)
     likelihood = -0.5 * count * np.log(max(float(half @ half) / count, 1e-12)) - np.log(np.diag(factor)).sum()
     return float(likelihood - 0.5 * np.square((log - _START) / _PRIOR_STD).sum())

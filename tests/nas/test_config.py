@@ -86,7 +86,7 @@ def test_wrong_settings_name_the_field(layer: dict[str, Any], message: str) -> N
 
 def test_a_component_of_ones_own_is_resolved_by_its_import_path() -> None:
     settings = config.resolve([TARGET, {"evaluator": {"name": "tests.toys:ToyEvaluator", "sleep": 0.5}}])
-    assert settings.evaluator.settings == {"sleep": 0.5, "fail_every": 0}
+    assert settings.evaluator.settings["sleep"] == 0.5
     cls, made = config.make("evaluator", settings.evaluator)
     assert cls(made).config.sleep == 0.5
 

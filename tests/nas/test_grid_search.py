@@ -52,7 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_coefficients_a_family_and_its_trials(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {
-        *("config.yaml", "journal.jsonl", "coefficients.yaml", "trials.csv", "family"),
+        *("config.yaml", "journal.jsonl", "coefficients.yaml", "trials.csv", "family", "report.html"),
     }
     coefficients = read(finished / "coefficients.yaml")
     members = [Architecture.load(finished / "family" / f"efficientnet-b0-{phi}.yaml") for phi in range(8)]
