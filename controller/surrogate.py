@@ -159,8 +159,7 @@ def _kernel(parts: tuple[Array, Array, Array, Array], log: Array) -> Array:
 def _factor(kernel: Array, log_noise: float) -> Array:
     """The Cholesky factor of the kernel with noise; at least as much noise as rounding needs."""
     noise = max(float(np.exp(log_noise)), 1e-9 * float(kernel.trace()))
-    factor: Array = np.linalg.cholesky(kernel + noise * np.eye(len(kernel)))
-    return factor
+    return np.asarray(np.linalg.cholesky(kernel + noise * np.eye(len(kernel))), np.float64)
 
 
 def _log_posterior(parts: tuple[Array, Array, Array, Array], log: Array, target: Array) -> float:

@@ -149,4 +149,5 @@ def test_the_toy_problem_is_learned(name: str) -> None:
         rewards = [score(tokens) for tokens in asked]
         means.append(np.mean(rewards))
         controller.tell([Outcome(tokens=t, reward=r, accuracy=r) for t, r in zip(asked, rewards, strict=True)])
-    assert np.mean(means[-5:]) > np.mean(means[:5]) + 0.1
+    uniform = 0.3
+    assert np.mean(means[-5:]) > uniform + 0.1
