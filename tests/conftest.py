@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,9 @@ ROOT = Path(__file__).parents[1]
 # Before torch is loaded, here and in subprocesses: the networks of tests are tiny, and threads that wait for each other
 # on busy cores cost minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell in the background ignores Ctrl-C, and all that it starts inherits that; tests send Ctrl-C to commands.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
