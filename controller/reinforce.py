@@ -97,19 +97,23 @@ class Reinforce(Controller[ReinforceConfig]):
         self._incumbent = max(self._incumbent, *(outcome.reward for outcome in outcomes))
         tokens = torch.tensor([outcome.tokens for outcome in outcomes])
         baseline, advantage = self.baseline.advantage([outcome.reward for outcome in outcomes], self.config.standardize)
-        scored = self.policy(tokens)
-        loss = reinforce_loss(scored.log_probs, scored.entropy, advantage, self.config.entropy_weight)
-        norm = step(self._optimizer, loss)
+        scored, signals = self._update(tokens, advantage)
         return {
             "repeats": share,
-            "entropy": round(float(scored.entropy.detach().mean()), 6),
+            "entropy": round(scored.entropy.mean().item(), 6),
             "baseline": baseline,
             "advantage_mean": round(advantage.mean().item(), 6),
             "advantage_std": round(advantage.std(correction=0).item(), 6),
-            "loss": round(float(loss.detach()), 6),
-            "gradient_norm": round(norm, 6),
+            **signals,
             "probabilities": scored.marginals(self.problem.decisions),
         }
+
+    def _update(self, tokens: Tensor, advantage: Tensor) -> tuple[Scored, Signals]:
+        """Learn from a batch (B, D) and its advantages (B,); what the policy said of it before, and what changed."""
+        scored: Scored = self.policy(tokens)
+        loss = reinforce_loss(scored.log_probs, scored.entropy, advantage, self.config.entropy_weight)
+        norm = step(self._optimizer, loss)
+        return scored, {"loss": round(loss.item(), 6), "gradient_norm": round(norm, 6)}
 
 
 def reinforce_loss(log_probs: Tensor, entropy: Tensor, advantage: Tensor, entropy_weight: float) -> Tensor:
