@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 
 def main(nodes: int, cpus: int) -> None:
+    from ray._private.utils import get_ray_address_file
     from ray.cluster_utils import Cluster  # a Ray of its own: the tests' process must not have one
 
+    # With a folder of its own for the session, Ray still writes the address here and does not make the folder.
+    Path(get_ray_address_file(None)).parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nas-chaos-", ignore_cleanup_errors=True) as folder:
         quiet: dict[str, Any] = {"include_dashboard": False, "_system_config": {"health_check_failure_threshold": 3}}
         head = {"num_cpus": 0, "temp_dir": folder, **quiet}
