@@ -11,7 +11,7 @@ from torch import Tensor
 from controller.base import Signals
 from controller.policy import Scored
 from controller.reinforce import Reinforce, ReinforceConfig, step
-from search_space.errors import InputError
+from search_space.errors import check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +28,10 @@ class PPOConfig(ReinforceConfig):
     def __post_init__(self) -> None:
         # By name: with slots a dataclass is another class than the one that super() means.
         ReinforceConfig.__post_init__(self)
-        rules = [
+        check_fields(
             (0 < self.clip < 1, "clip", self.clip, "above 0 and below 1"),
             (self.epochs >= 1, "epochs", self.epochs, "at least 1"),
-        ]
-        broken = [f"{field} must be {allowed}, got {value}" for holds, field, value, allowed in rules if not holds]
-        if broken:
-            raise InputError("; ".join(broken))
+        )
 
 
 class PPO(Reinforce):

@@ -19,7 +19,7 @@ from controller.base import Controller, Outcome, Problem, Signals
 from controller.policy import Policy, Scored
 from controller.proposals import repeats, select
 from search_space.decision import Tokens
-from search_space.errors import InputError
+from search_space.errors import check_fields
 from search_space.seeding import derive_seed
 
 
@@ -46,17 +46,14 @@ class ReinforceConfig:
     """Proposals in a batch, unless the search says otherwise; one update a batch. The paper's is 20."""
 
     def __post_init__(self) -> None:
-        rules = [
+        check_fields(
             (self.hidden >= 1, "hidden", self.hidden, "at least 1"),
             (self.init_range > 0, "init_range", self.init_range, "above 0"),
             (self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0"),
             (self.entropy_weight >= 0, "entropy_weight", self.entropy_weight, "0 or more"),
             (0 <= self.baseline_decay < 1, "baseline_decay", self.baseline_decay, "from 0 to below 1"),
             (self.batch >= 1, "batch", self.batch, "at least 1"),
-        ]
-        broken = [f"{field} must be {allowed}, got {value}" for holds, field, value, allowed in rules if not holds]
-        if broken:
-            raise InputError("; ".join(broken))
+        )
 
 
 class Reinforce(Controller[ReinforceConfig]):

@@ -20,10 +20,10 @@ import torch
 from evaluator.base import Evaluation, Evaluator
 from evaluator.continuation import Continuation
 from evaluator.data import CACHE_DIR, Dataset, Images, load_dataset, split
-from evaluator.training import Recipe, check, fit
+from evaluator.training import Recipe, fit
 from search_space.architecture import Architecture
 from search_space.builder import build_model
-from search_space.errors import InputError
+from search_space.errors import InputError, check_fields
 from search_space.scaling import scale
 from search_space.seeding import derive_seed
 
@@ -71,7 +71,7 @@ class ProxyConfig(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         base = self.base_resolution
-        check(
+        check_fields(
             (self.resolution is None or 8 <= self.resolution <= 1024, "resolution", self.resolution, "8 to 1024"),
             (base is None or base >= 1, "base_resolution", base, "at least 1"),
             (0 < self.width <= 4, "width", self.width, "above 0 and at most 4"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from evaluator.training import Recipe, check, one_cycle
+from evaluator.training import Recipe, one_cycle
+from search_space.errors import check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class FullRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(
+        check_fields(
             (self.accumulate >= 1, "accumulate", self.accumulate, "at least 1"),
             (self.batch_size >= 2 * self.accumulate, "accumulate", self.accumulate, "at most half of batch_size"),
             (self.optimizer in ("adamw", "rmsprop"), "optimizer", self.optimizer, "adamw or rmsprop"),

@@ -20,7 +20,7 @@ from torch.nn import functional
 from evaluator.base import Evaluation, Status
 from evaluator.continuation import Continuation
 from evaluator.data import Images
-from search_space.errors import InputError
+from search_space.errors import check_fields
 from search_space.layers import MBConvLayer, ResidualLayer, SeparableLayer
 from search_space.seeding import derive_seed
 
@@ -52,20 +52,13 @@ class Recipe:
     """Share of the target spread over all classes; EfficientNet section 5.2."""
 
     def __post_init__(self) -> None:
-        check(
+        check_fields(
             (self.epochs >= 1, "epochs", self.epochs, "at least 1"),
             (self.batch_size >= 2, "batch_size", self.batch_size, "at least 2: BatchNorm needs two images"),
             (self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0"),
             (self.weight_decay >= 0, "weight_decay", self.weight_decay, "at least 0"),
             (0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "from 0 to below 1"),
         )
-
-
-def check(*rules: tuple[bool, str, object, str]) -> None:
-    """Raise one InputError for all rules that do not hold: (holds, field, value, what is allowed)."""
-    broken = [f"{field} must be {allowed}, got {value!r}" for holds, field, value, allowed in rules if not holds]
-    if broken:
-        raise InputError("; ".join(broken))
 
 
 class _Diverged(Exception):

@@ -25,10 +25,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluator.base import Evaluation, Evaluator
-from evaluator.training import CLASSIFIER_SCALE, check
+from evaluator.training import CLASSIFIER_SCALE
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count
+from search_space.errors import check_fields
 from search_space.seeding import derive_seed
 
 WARNING = "A score exploited is a score broken: a training-free score is a filter or a feature, not a judge."
@@ -58,7 +59,7 @@ class TrainingFreeConfig:
     """CPU threads of a score. Part of the result: sums are taken in another order with another number."""
 
     def __post_init__(self) -> None:
-        check(
+        check_fields(
             (8 <= self.resolution <= 1024, "resolution", self.resolution, "8 to 1024"),
             (self.batch_size >= 2, "batch_size", self.batch_size, "at least 2: BatchNorm needs two images"),
             (self.classes >= 2, "classes", self.classes, "at least 2"),

@@ -18,7 +18,7 @@ from nas.halving import HalvingConfig
 from search_space import named, schema
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
-from search_space.errors import InputError
+from search_space.errors import InputError, check_fields
 
 FALLBACK = "efficientnet-b0"
 # Two epochs tell little, but they are asked of many networks; the last rung trains three times as long.
@@ -62,7 +62,7 @@ class GridConfig(RunConfig):
     """What measures a network's accuracy."""
 
     def __post_init__(self) -> None:
-        rules = (
+        check_fields(
             (
                 math.isfinite(self.phi) and 0 < self.phi <= 10,
                 "phi",
@@ -78,9 +78,6 @@ class GridConfig(RunConfig):
             (0 <= self.family <= 100, "family", self.family, "0 to 100"),
             (self.seed >= 0, "seed", self.seed, "at least 0"),
         )
-        broken = [f"{field} must be {allowed}, got {value}" for holds, field, value, allowed in rules if not holds]
-        if broken:
-            raise InputError("; ".join(broken))
         macs = count(self.baseline).macs
         if self.target_flops is not None and self.target_flops <= macs:
             raise InputError(

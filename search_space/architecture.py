@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from search_space import named, schema, strict_yaml
-from search_space.errors import InputError
+from search_space.errors import InputError, check_fields
 
 FORMAT = "nas-architecture/1"
 METADATA_KEYS = ("name", "metrics", "provenance")
@@ -53,7 +53,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "se", _as_float(self.se))
-        _check(
+        check_fields(
             (_is_int(self.channels, 1, 100_000), "channels", self.channels, "a whole number from 1 to 100000"),
             (self.op in ("conv", "mbconv"), "op", self.op, "conv or mbconv"),
             (_is_int(self.expand, 1, 64), "expand", self.expand, "a whole number from 1 to 64"),
@@ -115,7 +115,7 @@ class Architecture:
         object.__setattr__(self, "stages", tuple(self.stages))
         object.__setattr__(self, "dropout", _as_float(self.dropout))
         stages_ok = 1 <= len(self.stages) <= 100 and all(isinstance(stage, Stage) for stage in self.stages)
-        _check(
+        check_fields(
             (_is_int(self.resolution, 1, 10_000), "resolution", self.resolution, "a whole number from 1 to 10000"),
             (_is_int(self.classes, 1, 1_000_000), "classes", self.classes, "a whole number from 1 to 1000000"),
             (_is_int(self.stem, 1, 100_000), "stem", self.stem, "a whole number from 1 to 100000"),
@@ -228,10 +228,3 @@ def _is_int(value: object, low: int, high: int) -> bool:
 
 def _as_float(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _check(*rules: tuple[bool, str, object, str]) -> None:
-    """Raise one InputError for all rules that do not hold: (holds, field, value, what is allowed)."""
-    broken = [f"{field} must be {allowed}, got {value!r}" for holds, field, value, allowed in rules if not holds]
-    if broken:
-        raise InputError("; ".join(broken))

@@ -9,3 +9,14 @@ class NasError(Exception):
 
 class InputError(NasError, ValueError):
     """A user's mistake: one line that names the source, the field, the value and what is allowed."""
+
+
+def check_fields(*rules: tuple[bool, str, object, str]) -> None:
+    """Hold a config's fields to its rules: (whether the rule holds, field, value, what is allowed).
+
+    Raises:
+        InputError: Rules that do not hold, all of them in one line.
+    """
+    broken = [f"{field} must be {allowed}, got {value!r}" for holds, field, value, allowed in rules if not holds]
+    if broken:
+        raise InputError("; ".join(broken))
