@@ -22,8 +22,8 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
         super().__init__(prog, max_help_position=30, width=100)
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        # A default of None or False says nothing to a reader.
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        # A default of None, False or an empty list says nothing to a reader.
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):

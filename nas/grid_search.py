@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.objective import Objective
-from nas import cli, config, evaluator_options, grid_config, grid_screen, report, run_dir
+from nas import cli, config, evaluator_options, grid_config, grid_screen, report, run_dir, run_options
 from nas.engines import options
 from nas.engines.base import Engine, Job
 from nas.files import write_atomic
@@ -19,7 +19,6 @@ from nas.halving import CandidateSpace, HalvingConfig, SuccessiveHalving
 from nas.journal import Journal
 from nas.study import Study, make_problem
 from search_space.cost import count
-from search_space.errors import InputError
 from search_space.seeding import derive_seed
 
 DESCRIPTION = """\
@@ -61,26 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         "--finalists", type=int, metavar="N", help="networks in the last rung, beside the paper's (default: 2)"
     )
     how.add_argument("--repeats", type=int, metavar="N", help="seeds of each finalist (default: 5)")
-    how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same answer (default: 0)")
-    evaluator_options.add_arguments(parser)
-    options.add_arguments(parser)
-    run = parser.add_argument_group("the run")
-    run.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/<date>-<time>)")
-    run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
-    run.add_argument("--config", metavar="FILE", help="settings as YAML; flags override it")
-    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting: evaluator.width=1")
-    run.add_argument("--dry-run", action="store_true", help="show the networks and the time it would take")
-    run.add_argument("--quiet", action="store_true", help="no plan and no progress, only the result")
+    run_options.add_arguments(parser)
     return parser
 
 
 def _grid(args: argparse.Namespace) -> int:
-    path: Path = args.run_dir or run_dir.default_path()
-    if args.resume and args.run_dir is None:
-        raise InputError("--resume: name the run with --run-dir")
-    recorded = run_dir.recorded_config(path) if args.resume else None
-    if not args.resume:
-        run_dir.check_free(path)
+    path, recorded = run_options.locate(args)
     settings = _resolve(args, recorded, path)
     grid = enumerate_grid(settings.baseline, settings.bounds)
     paper = paper_candidate(grid, settings)
@@ -111,9 +96,7 @@ def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Pa
     layers += [config.parse_setting(text) for text in args.set]
     settings = grid_config.resolve(layers)
     if recorded:
-        changed = config.differences(grid_config.resolve([recorded]), settings)
-        if changed:
-            raise InputError(f"--resume: {path} was begun with other settings: {'; '.join(changed)}")
+        run_options.check_unchanged(path, grid_config.resolve([recorded]), settings)
     return settings
 
 

@@ -18,6 +18,7 @@ from nas import (
     report,
     retrain,
     run_dir,
+    run_options,
     summary,
     tensorboard,
     trust,
@@ -89,34 +90,20 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
     )
-    how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same search (default: 0)")
-    evaluator_options.add_arguments(parser)
-    options.add_arguments(parser)
-    run = parser.add_argument_group("the run")
-    run.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/<date>-<time>)")
-    run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
-    run.add_argument("--config", metavar="FILE", help="settings as YAML; flags override it")
-    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting: evaluator.epochs=5")
+    run = run_options.add_arguments(parser)
     run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
-    run.add_argument("--dry-run", action="store_true", help="show the settings, the space and the time it would take")
     run.add_argument("--tensorboard", action="store_true", help="write scalars to tensorboard/ in the run directory")
     run.add_argument(
         "--trust", default=trust.DEFAULT_BUDGET, metavar="SHARE", help="of the training time, to measure its worth"
     )
-    run.add_argument("--quiet", action="store_true", help="no progress, only the result")
     return parser
 
 
 def _search(args: argparse.Namespace) -> int:
-    path: Path = args.run_dir or run_dir.default_path()
+    path, recorded = run_options.locate(args)
     share = trust.parse_share(args.trust, "--trust")
-    if args.resume and args.run_dir is None:
-        raise InputError("--resume: name the run with --run-dir")
     if args.resume and args.warm_start:
         raise InputError("--warm-start: a run that goes on has learned from other files or none when it began")
-    recorded = run_dir.recorded_config(path) if args.resume else None
-    if not args.resume:
-        run_dir.check_free(path)
     if args.tensorboard:
         tensorboard.check_installed()
     settings = _resolve(args, recorded, path)
@@ -174,9 +161,7 @@ def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Pa
     settings = config.resolve(layers)
     if recorded:
         before = config.resolve([recorded])
-        changed = config.differences(before, settings)
-        if changed:
-            raise InputError(f"--resume: {path} was begun with other settings: {'; '.join(changed)}")
+        run_options.check_unchanged(path, before, settings)
         if settings.trials < before.trials:
             raise InputError(f"--trials {settings.trials}: {path} was begun with {before.trials}; a run can only grow")
     return settings
