@@ -1,4 +1,4 @@
-"""Scalars of a search for TensorBoard: accuracy, reward and cost a trial, the controller's signals a batch."""
+"""Scalars for TensorBoard: of a search by trial and batch, of a training by epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from nas.study import Study, Trial
 from search_space.errors import InputError
 
 FOLDER = "tensorboard"
-"""Where the scalars are, in the run's directory."""
+"""Where the scalars are, in the directory of a run or a training."""
+INSTALL = "pip install 'nas-b0[tensorboard]'"
+
+
+def is_installed() -> bool:
+    """Whether there is TensorBoard, which is an extra."""
+    return importlib.util.find_spec("tensorboard") is not None
 
 
 def check_installed() -> None:
@@ -20,12 +26,21 @@ def check_installed() -> None:
     Raises:
         InputError: TensorBoard is not installed.
     """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise InputError("--tensorboard: not installed; pip install nas-b0[tensorboard]")
+    if not is_installed():
+        raise InputError(f"--tensorboard: not installed; {INSTALL}")
+
+
+def _open(folder: Path, purge_step: int | None = None) -> Any:
+    """A file of events in `folder`; from `purge_step` on, what earlier files there say no longer counts."""
+    from torch.utils.tensorboard import SummaryWriter  # fails where the extra is missing
+
+    return SummaryWriter(str(folder), purge_step=purge_step)
 
 
 class ScalarWriter:
-    """Writes what a study finds as it finds it. Use as a context manager.
+    """Writes what a study finds as it finds it: accuracy, reward and cost a trial, the controller's signals a batch.
+
+    Use as a context manager.
 
     A resumed run adds to what is there: a trial is written by the process in which it finished.
     """
@@ -37,11 +52,9 @@ class ScalarWriter:
             path: The run's directory.
             study: The search.
         """
-        from torch.utils.tensorboard import SummaryWriter
-
         self._study = study
         self._batches = len(study.signals)
-        self._writer: Any = SummaryWriter(str(path / FOLDER))
+        self._writer = _open(path / FOLDER)
 
     def update(self, trial: Trial) -> None:
         """Write a trial that has just finished, and the batches that were learned from since the last one."""
@@ -69,3 +82,24 @@ class ScalarWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._write_signals()
         self._writer.close()
+
+
+class Curves:
+    """Writes a training's numbers by epoch, where TensorBoard is installed."""
+
+    def __init__(self, folder: Path, epochs_done: int) -> None:
+        """Write into `folder`; what a killed training wrote after its checkpoint is dropped."""
+        self.missing = "" if is_installed() else f"no TensorBoard curves: {INSTALL}"
+        self._writer = None if self.missing else _open(folder, epochs_done + 1)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One epoch's numbers."""
+        if self._writer is not None:
+            for name in ("loss", "learning_rate", "validation_accuracy", "validation_loss", "images_per_sec"):
+                self._writer.add_scalar(name, row[name], row["epoch"])
+            self._writer.flush()
+
+    def close(self) -> None:
+        """No more numbers come."""
+        if self._writer is not None:
+            self._writer.close()

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from evaluator.recipe import RECIPES, FullRecipe
+from nas import tensorboard
 from nas.files import write_atomic
 from search_space import schema, strict_yaml
 from search_space.architecture import Architecture
@@ -60,7 +61,7 @@ class TrainFolder:
         self.path = path
         self.weights = path / "network.safetensors"
         self.metrics = path / "metrics.json"
-        self.tensorboard = path / "tensorboard"
+        self.tensorboard = path / tensorboard.FOLDER
         self._checkpoint = path / "checkpoint.pt"
         self._config = path / "config.yaml"
         self._network = path / "network.yaml"

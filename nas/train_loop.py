@@ -17,8 +17,9 @@ from evaluator.data import Dataset, Images, load_dataset, split
 from evaluator.full_training import ALONE, FullTrainer, Team
 from evaluator.weights import load_weights, to_bytes
 from nas import config as configs
+from nas.tensorboard import Curves
 from nas.train_files import TrainConfig, TrainFolder
-from nas.train_progress import Curves, TrainProgress
+from nas.train_progress import TrainProgress
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
 from search_space.cost import count

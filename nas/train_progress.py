@@ -1,10 +1,8 @@
-"""What a person sees while a network is trained: a live line on a terminal, a line an epoch elsewhere, and curves."""
+"""What a person sees while a network is trained: a live line on a terminal, a line an epoch elsewhere."""
 
 from __future__ import annotations
 
-import importlib
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -66,30 +64,3 @@ class TrainProgress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._live.stop()
-
-
-class Curves:
-    """TensorBoard scalars, where TensorBoard is installed."""
-
-    def __init__(self, folder: Path, epochs_done: int) -> None:
-        """Write into `folder`; what a killed training wrote after its checkpoint is dropped."""
-        self._writer: Any = None
-        self.missing = ""
-        try:
-            module = importlib.import_module("torch.utils.tensorboard")
-        except ImportError:
-            self.missing = "no TensorBoard curves: pip install 'nas-b0[tensorboard]'"
-            return
-        self._writer = module.SummaryWriter(str(folder), purge_step=epochs_done + 1)
-
-    def add(self, row: dict[str, Any]) -> None:
-        """One epoch's numbers."""
-        if self._writer is not None:
-            for name in ("loss", "learning_rate", "validation_accuracy", "validation_loss", "images_per_sec"):
-                self._writer.add_scalar(name, row[name], row["epoch"])
-            self._writer.flush()
-
-    def close(self) -> None:
-        """No more numbers come."""
-        if self._writer is not None:
-            self._writer.close()
