@@ -13,6 +13,7 @@ import logging
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nas.engines.tune_trials import (
     Closing,
     Desk,
     Feed,
+    Silence,
     WarmWorkers,
     from_config,
     last_line,
@@ -49,9 +51,13 @@ class _Worker(tune.Trainable):
         assert make_evaluator is not None  # given by tune.with_parameters
         self._evaluator = make_evaluator()
         self._job = from_config(config)
+        self._folder = self.logdir
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        with suppress(OSError):
+            Path(self._folder).rmdir()  # Tune makes one a trial; nothing is written into it
         self._job = from_config(new_config)
+        self._folder = self.logdir
         return True
 
     def step(self) -> dict[str, Any]:
@@ -166,7 +172,7 @@ class RayEngine(Engine):
                 name="trials",
                 storage_path=folder,
                 verbose=0,
-                callbacks=[Clock(self._desk), *callbacks],
+                callbacks=[Silence(), Clock(self._desk), *callbacks],
                 stop=Closing(self._desk),
                 failure_config=tune.FailureConfig(max_failures=0),
             ),

@@ -18,6 +18,7 @@ import queue
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import ray
 from ray import tune
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -133,6 +135,7 @@ class WarmWorkers(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """A job has become a trial."""
+        forget_finished(tune_controller)
         self.desk.starting.append(trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
@@ -208,6 +211,19 @@ class Clock(Callback):
             self.desk.deadlines[trial.trial_id] = (time.monotonic() + seconds, trial.temporary_state.ray_actor)
 
 
+class Silence(TrialProgressCallback):
+    """In the place of Tune's own callback, which remembers every trial to print nothing about it."""
+
+    def on_trial_result(self, *args: Any, **info: Any) -> None:
+        """Nothing is printed."""
+
+    def on_trial_error(self, *args: Any, **info: Any) -> None:
+        """Nothing is printed."""
+
+    def on_trial_complete(self, *args: Any, **info: Any) -> None:
+        """Nothing is printed."""
+
+
 class Closing(tune.Stopper):
     """Ends the experiment when the engine closes."""
 
@@ -238,6 +254,27 @@ def from_config(config: dict[str, Any]) -> Job:
 def trial_name(trial: Trial) -> str:
     """A trial's name in Tune, and that of its folder."""
     return f"trial-{trial.config['trial']}-{trial.trial_id}"
+
+
+def forget_finished(tune_controller: Any) -> None:
+    """Take finished trials off Tune's books.
+
+    Tune keeps every trial it ever had, about 50 KB each, to save and restore them; the journal does that here. Its
+    lists have no public way out, so some are reached by private names; where another Ray has none of such a name,
+    those trials only take memory.
+    """
+    trials = tune_controller.get_trials()
+    finished = {trial for trial in trials if trial.is_finished()}
+    trials[:] = [trial for trial in trials if trial not in finished]
+    tune_controller.get_live_trials().difference_update(finished)
+    for name in ("_stopped_trials", "_failed_trials", "_trials_to_cache"):
+        getattr(tune_controller, name, set()).difference_update(finished)
+    states = getattr(tune_controller, "_trial_metadata", {})
+    for trial in finished:
+        states.pop(trial.trial_id, None)
+        if trial.local_path:
+            with suppress(OSError):  # a callback's files or an error's text are in it
+                Path(trial.local_path).rmdir()
 
 
 def _error_text(trial: Trial) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -53,6 +54,18 @@ def test_a_warm_trial_costs_little(engine: Engine) -> None:
     started = time.monotonic()
     assert len(list(engine.run(jobs(*range(FINE, FINE + 20))))) == 20
     assert (time.monotonic() - started) / 20 < 0.3
+
+
+@pytest.mark.slow
+def test_finished_trials_leave_nothing_behind(engine: Any) -> None:
+    from ray.tune.experiment import Trial
+
+    for seed in (FINE, DIES, FINE):
+        assert len(list(engine.run(jobs(*range(FINE, FINE + 20), seed)))) == 21
+    gc.collect()
+    assert sum(type(value) is Trial for value in gc.get_objects()) < 10
+    folders = list(Path(engine._cluster._folder).glob("session_2*/artifacts/*/trials/*/trial-*"))
+    assert 1 < len(folders) < 20  # those of trials in hand, and the errors of those that failed
 
 
 @pytest.mark.slow
