@@ -43,9 +43,14 @@ def timm() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Reference data beside the repository, or a skip."""
-    folder = ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no reference data: {folder} is absent")
+def accel_nasbench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the published Accel-NASBench data, or a skip.
+
+    What is fitted to the data is kept beside it: in this folder, for the session, and not beside the original.
+    """
+    original = ROOT.parent / "shared" / "data" / "accel-nasbench" / "anb_dataset_jsons.tar.gz"
+    if not original.is_file():
+        pytest.skip(f"no published data: {original} is absent")
+    folder = tmp_path_factory.mktemp("accel-nasbench")
+    (folder / original.name).symlink_to(original)
     return folder

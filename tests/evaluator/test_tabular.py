@@ -16,7 +16,6 @@ from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.space import SearchSpace
 
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "accel-nasbench"
 B0 = Architecture.load("efficientnet-b0")
 
 
@@ -151,10 +150,8 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_published_data_is_predicted_as_well_as_its_authors_say() -> None:
-    if not SHARED.exists():
-        pytest.skip(f"the published data is not at {SHARED}")
-    described = AccelNasbench(AccelNasbenchConfig(path=str(SHARED))).describe()
+def test_the_published_data_is_predicted_as_well_as_its_authors_say(accel_nasbench: Path) -> None:
+    described = AccelNasbench(AccelNasbenchConfig(path=str(accel_nasbench))).describe()
     assert described["networks"] == 5125
     assert described["held_out_r2"] > 0.982
     assert described["held_out_kendall_tau"] > 0.915

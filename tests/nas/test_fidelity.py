@@ -14,8 +14,6 @@ from search_space.errors import InputError
 from search_space.space import SearchSpace
 from tests.toys import ToyConfig, ToyEvaluator
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "accel-nasbench"
-
 
 def published(number: int) -> list[Published]:
     """Networks whose accuracy is proportional to their number of parameters."""
@@ -97,11 +95,10 @@ def test_the_source_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--fidelity: expected accel-nasbench:PATH, got 'nasbench'" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs the published Accel-NASBench data")
 def test_parameters_rank_the_published_networks_and_macs_do_not_within_a_band(
-    capsys: pytest.CaptureFixture[str],
+    accel_nasbench: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["--fidelity", f"accel-nasbench:{DATA}", "--networks", "200", "--evaluator", "params"]
+    flags = ["--fidelity", f"accel-nasbench:{accel_nasbench}", "--networks", "200", "--evaluator", "params"]
     assert main(flags) == 0
     macs, params = capsys.readouterr().out.splitlines()[-2:]
     taus = [[float(part.split()[-1]) for part in row.split("[")[:2]] for row in (macs, params)]

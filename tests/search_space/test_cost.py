@@ -79,7 +79,7 @@ def test_equal_networks_cost_the_same() -> None:
     assert count(other) == count(architecture)
 
 
-def accel_nasbench(archive: Path) -> list[tuple[Architecture, float, float]]:
+def read_published(archive: Path) -> list[tuple[Architecture, float, float]]:
     """(network, stored MACs in millions, stored parameters in millions)."""
     rows = []
     with tarfile.open(archive) as files:
@@ -106,8 +106,8 @@ def accel_nasbench(archive: Path) -> list[tuple[Architecture, float, float]]:
     return rows
 
 
-def test_five_thousand_published_networks(shared_data: Path) -> None:
-    rows = accel_nasbench(shared_data / "accel-nasbench" / "anb_dataset_jsons.tar.gz")
+def test_five_thousand_published_networks(accel_nasbench: Path) -> None:
+    rows = read_published(accel_nasbench / "anb_dataset_jsons.tar.gz")
     assert len(rows) == 5138
     space = SearchSpace.load("accel-nasbench")
     for architecture, macs, params in rows:
