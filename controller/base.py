@@ -38,6 +38,12 @@ class Problem:
     """Whether the tokens may be proposed, e.g. whether their MACs lie inside the search's band."""
     features: Callable[[Tokens], tuple[float, ...]] | None = None
     """What is known of a network before it is trained, e.g. log MACs; finite numbers, as many for every network."""
+    open_ended: bool = False
+    """Whether a trial may get more than `reward` says at its accuracy, e.g. for a low measured latency."""
+
+    def can_beat(self, tokens: Tokens, incumbent: float) -> bool:
+        """Whether these tokens' network could get more than a reward, at best at 100 % accuracy."""
+        return self.open_ended or self.reward(tokens, 1.0) > incumbent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def select(
         nonlocal hopeless
         if len(chosen) == count or not problem.admissible(tokens):
             return
-        if problem.reward(tokens, 1.0) <= incumbent:
+        if not problem.can_beat(tokens, incumbent):
             hopeless = True
             return
         key = problem.network(tokens)

@@ -77,6 +77,11 @@ class Objective:
             return accuracy + sum(self._penalty(ratio) for ratio in ratios)
         return accuracy * math.prod(self._factor(ratio) for ratio in ratios)
 
+    @property
+    def rewards_low_latency(self) -> bool:
+        """Whether a latency below its target raises a reward above that of the accuracy and MACs alone."""
+        return self.target_latency_ms is not None and self.kind != "absolute" and self.alpha != 0
+
     def accuracy_for(self, reward: float, macs: int) -> float:
         """The accuracy at which a network of this cost has this reward: a line of equal reward in a plot."""
         if self.kind == "absolute":

@@ -85,6 +85,7 @@ def make_problem(space: Space, objective: Objective, band: tuple[float, float] |
         network=lambda tokens: space.decode(tokens).key,
         admissible=admissible,
         features=features,
+        open_ended=objective.rewards_low_latency,
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,11 @@ def test_what_cannot_beat_the_incumbent_is_not_proposed() -> None:
     )
     assert {t[0] for t in select(problem, 2, lambda missing: [(1, 0), (2, 0)], generator(), set(), 0.6)} == {2}
     assert select(problem, 2, lambda missing: [(1, 0)], generator(), set(), 1.0) == []
+
+
+def test_nothing_is_ruled_out_where_rewards_have_no_upper_bound() -> None:
+    problem = dataclasses.replace(make(), open_ended=True)
+    assert select(problem, 2, lambda missing: [(1, 0), (2, 0)], generator(), set(), 1.5) == [(1, 0), (2, 0)]
 
 
 def test_repeats_count_told_networks_and_doubles() -> None:

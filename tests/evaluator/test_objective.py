@@ -98,6 +98,24 @@ def test_latency_is_a_second_factor_of_the_same_form():
     assert absolute.reward(0.8, T // 2, 30.0) == pytest.approx(0.8 - 0.2 * 0.5 - 0.5 * 0.5, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("fields", "raised"),
+    [
+        ({}, True),
+        ({"kind": "hard"}, False),
+        ({"kind": "hard", "alpha": -0.1}, True),
+        ({"kind": "absolute"}, False),
+        ({"alpha": 0}, False),
+    ],
+)
+def test_whether_a_low_latency_raises_the_reward(fields, raised):
+    assert not Objective(target_macs=T, **fields).rewards_low_latency
+    objective = Objective(target_macs=T, target_latency_ms=20.0, **fields)
+    assert objective.rewards_low_latency == raised
+    best = max(objective.reward(0.8, T // 2, latency) for latency in (0.1, 10.0, 20.0, 30.0))
+    assert (best > objective.reward(0.8, T // 2)) == raised
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
 def test_a_latency_target_that_is_none(value):
     with pytest.raises(InputError, match="target_latency_ms must be above 0"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,14 @@ def test_the_band_confines_what_may_be_proposed(space: SearchSpace) -> None:
     assert make_problem(space, OBJECTIVE, None).admissible(b0)
     assert problem.network(b0) == Architecture.load("efficientnet-b0").key
     assert problem.reward(b0, 0.5) == pytest.approx(0.5 * (385_814_752 / 400_000_000) ** -0.07)
+
+
+def test_full_accuracy_bounds_the_reward_unless_a_low_latency_adds_to_it(space: SearchSpace) -> None:
+    b0 = space.encode(Architecture.load("efficientnet-b0"))
+    assert not make_problem(space, OBJECTIVE, None).can_beat(b0, 1.01)
+    timed = dataclasses.replace(OBJECTIVE, target_latency_ms=20.0)
+    assert timed.reward(0.9, 385_814_752, 2.0) > 1.01
+    assert make_problem(space, timed, None).can_beat(b0, 1.01)
 
 
 def test_a_controller_with_nothing_left_to_propose_ends_the_study(tmp_path: Path, space: SearchSpace) -> None:
