@@ -68,3 +68,10 @@ def format_amount(amount: int) -> str:
         if float(text) < 1000:
             return text + unit
     return f"{amount / _UNITS['T']:.0f}T"
+
+
+def format_clock(seconds: int) -> str:
+    """``3:20`` for minutes and seconds, ``5:12:00`` from an hour on."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

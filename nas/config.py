@@ -85,10 +85,9 @@ class SearchConfig(RunConfig):
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.band is not None and not 0 <= self.band[0] < self.band[1]:
             raise InputError(f"band must be two rising numbers from 0, got {list(self.band)}")
-        if self.screen is not None:
-            named.load_object("evaluator", self.screen, EVALUATORS)
-        if self.feature is not None:
-            named.load_object("evaluator", self.feature, EVALUATORS)
+        for evaluator in (self.screen, self.feature):
+            if evaluator is not None:
+                named.load_object("evaluator", evaluator, EVALUATORS)
         if self.promote is not None and self.promote < 2:
             raise InputError(f"promote must be at least 2, got {self.promote}")
         if self.asynchronous and (self.screen or self.promote):

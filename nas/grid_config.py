@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from evaluator.objective import Objective
 from nas import config
 from nas.amounts import format_amount, parse_amount
 from nas.config import Component, RunConfig
-from nas.grid import Bounds, Constraint
-from nas.halving import HalvingConfig
+from nas.grid import Bounds, Constraint, Grid
+from nas.halving import CandidateSpace, HalvingConfig
 from search_space import named, schema
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
@@ -98,6 +99,17 @@ class GridConfig(RunConfig):
             constraint=self.constraint,
             band=self.band,
         )
+
+    @property
+    def objective(self) -> Objective:
+        """Costs are equal, or unequal by the paper's leave: accuracy alone decides."""
+        target = round(self.bounds.target * count(self.baseline).macs)
+        return Objective(target_macs=target, alpha=0.0, beta=0.0)
+
+    def space(self, grid: Grid) -> CandidateSpace:
+        """The grid's networks, each to be trained in every rung and repeat."""
+        networks = [candidate.architecture for candidate in grid.candidates]
+        return CandidateSpace(f"scalings of {self.name}", networks, self.rungs, self.repeats)
 
     def halving(self, seeded: Sequence[int]) -> HalvingConfig:
         """How the trainings are spent, with these candidates kept in."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluator.objective import Objective
 from nas import cli, config, evaluator_options, grid_config, grid_screen, report, run_dir, run_options
 from nas.engines import options
 from nas.engines.base import Engine, Job
@@ -15,10 +14,10 @@ from nas.files import write_atomic
 from nas.grid import Grid, enumerate_grid
 from nas.grid_config import GridConfig
 from nas.grid_result import conclude, export, paper_candidate, trials_csv
-from nas.halving import CandidateSpace, HalvingConfig, SuccessiveHalving
+from nas.halving import HalvingConfig, SuccessiveHalving
 from nas.journal import Journal
+from nas.run_dir import BASELINE
 from nas.study import Study, make_problem
-from search_space.cost import count
 from search_space.seeding import derive_seed
 
 DESCRIPTION = """\
@@ -31,7 +30,6 @@ Find how to scale a network: depth alpha^phi, width beta^phi, resolution gamma^p
 The run directory holds coefficients.yaml, family/*.yaml, trials.csv, config.yaml and journal.jsonl.
 Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
 """
-REFERENCE = "baseline"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,11 +109,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _study(settings: GridConfig, grid: Grid, halving: HalvingConfig, journal: Journal, num_trials: int) -> Study:
-    networks = [candidate.architecture for candidate in grid.candidates]
-    space = CandidateSpace(f"scalings of {settings.name}", networks, settings.rungs, settings.repeats)
-    # Costs are equal, or unequal by the paper's leave: accuracy alone decides.
-    target = round(settings.bounds.target * count(settings.baseline).macs)
-    objective = Objective(target_macs=target, alpha=0.0, beta=0.0)
+    space, objective = settings.space(grid), settings.objective
     return Study(
         space=space,
         objective=objective,
@@ -148,7 +142,7 @@ def _run(
 ) -> int:
     """Time the baseline, train what is left, and print the result."""
     try:
-        baseline = study.evaluate_reference(REFERENCE, settings.baseline, engine)
+        baseline = study.evaluate_reference(BASELINE, settings.baseline, engine)
         with grid_screen.GridProgress(study, grid, settings, trainings, quiet=quiet) as progress:
             if not quiet:
                 grid_screen.show_time(baseline, progress.all_work() - progress.done_work())

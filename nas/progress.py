@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.amounts import format_amount
+from nas.amounts import format_amount, format_clock
 from nas.study import Study, Trial
 
 LAST = 5
@@ -52,7 +52,7 @@ class SearchProgress:
         passed = round(time.monotonic() - self._started)
         counts = f"{self.done}/{self.study.num_trials}"
         colour = ProgressBar(total=self.study.num_trials, completed=self.done, width=24)
-        bar.add_row(Text(self.title, "bold"), colour, counts, f"{_clock(passed)} passed", self._time_left())
+        bar.add_row(Text(self.title, "bold"), colour, counts, f"{format_clock(passed)} passed", self._time_left())
         width = max(20, min(72, self.console.width - 10))
         rewards = Text.assemble(("rewards  ", "dim"), sparkline(self.study.trials, width))
         return Group(bar, Text(self.found(), "bold"), rewards, self._last_trials())
@@ -110,7 +110,7 @@ class SearchProgress:
         if done <= self._done_before:
             return "time left unknown"
         pace = (time.monotonic() - self._started) / (done - self._done_before)
-        return f"{_clock(round(pace * max(0.0, self.all_work() - done)))} left"
+        return f"{format_clock(round(pace * max(0.0, self.all_work() - done)))} left"
 
     def __enter__(self) -> SearchProgress:
         if self._on_terminal:
@@ -135,9 +135,3 @@ def sparkline(trials: list[Trial], width: int) -> Text:
             level = (trial.reward - low) / (high - low) if high > low else 1.0
             line.append(SPARKS[round(level * (len(SPARKS) - 1))], "green" if trial.reward == high else "cyan")
     return line
-
-
-def _clock(seconds: int) -> str:
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -10,15 +10,12 @@ from nas import report_charts as charts
 from nas import report_grid
 from nas.amounts import format_amount
 from nas.report_networks import NetworkTable
+from nas.run_dir import BASELINE, JOURNAL, REFERENCE
 from nas.run_record import RunRecord
 from nas.study import Trial
 from search_space.architecture import Architecture
 from search_space.cost import count
 
-COMPARED = "efficientnet-b0"
-"""The known network that every best one stands beside, evaluated or not."""
-BASELINE = "baseline"
-"""What a grid's journal calls the network that is scaled."""
 SETTLED = 0.9
 """A decision counts as settled when one of its choices has at least this probability."""
 
@@ -48,7 +45,8 @@ def run_data(run: RunRecord, networks: NetworkTable) -> dict[str, Any]:
 
 
 def _compared(run: RunRecord) -> str:
-    return BASELINE if run.grid else COMPARED
+    """The known network that the best one stands beside, evaluated or not."""
+    return BASELINE if run.grid else REFERENCE
 
 
 def _iso_rewards(run: RunRecord) -> list[dict[str, Any]]:
@@ -61,12 +59,8 @@ def _iso_rewards(run: RunRecord) -> list[dict[str, Any]]:
 def _columns(run: RunRecord, networks: NetworkTable) -> tuple[dict[str, list[Any]], list[str]]:
     """The trials as columns, and the distinct reasons that their column ``reason`` counts into."""
     reasons = {"": 0}
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            *("macs", "params", "accuracy", "reward", "status", "reason", "seconds", "repeat_of", "network", "key"),
-        )
-    }
+    names = ("macs", "params", "accuracy", "reward", "status", "reason", "seconds", "repeat_of", "network", "key")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     for trial in run.trials:
         known = trial.evaluation
         row = (
@@ -207,7 +201,7 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
 def _facts_of_any_run(run: RunRecord) -> list[tuple[str, str]]:
     config = run.config
     trained = [t for t in run.finished if t.repeat_of is None]
-    failed = sum(not t.ok for t in run.finished)
+    failed = sum(not t.ok for t in trained)
     planned = "" if run.grid else f" of {config['trials']}"
     return [
         ("Evaluator", f"{config['evaluator']['name']} ({config['evaluator']['preset']})"),
@@ -221,7 +215,7 @@ def _facts_of_any_run(run: RunRecord) -> list[tuple[str, str]]:
 
 
 def _written(run: RunRecord) -> str:
-    return datetime.fromtimestamp((run.path / "journal.jsonl").stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp((run.path / JOURNAL).stat().st_mtime).strftime("%Y-%m-%d %H:%M")
 
 
 def duration(seconds: float) -> str:

@@ -11,21 +11,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from evaluator.base import Evaluation
 from nas import config as configs
 from nas.config import RunConfig, SearchConfig
 from nas.files import write_atomic
 from nas.journal import Journal, read
 from nas.study import Study, Trial
-from search_space.architecture import Architecture
 from search_space.errors import InputError
 
 JOURNAL = "journal.jsonl"
+REFERENCE = "efficientnet-b0"
+"""The known network that a search is set beside, and its name in the journal."""
+BASELINE = "baseline"
+"""What a grid's journal calls the network that is scaled."""
 COLUMNS = ("trial", "reward", "accuracy", "macs", "params", "status", "reason", "seconds", "repeat_of", "key")
 
 
 def default_path() -> Path:
-    """``runs/<date>-<time>``, which no earlier run has."""
+    """``runs/<date>-<time>``, which no run of an earlier second has."""
     return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
@@ -87,7 +89,6 @@ def architecture_yaml(path: Path, study: Study, trial: Trial, config: SearchConf
     """A trial's network with its metrics and where it comes from."""
     evaluation = trial.evaluation
     assert evaluation is not None
-    architecture: Architecture = study.architecture(trial)
     metrics = {"macs": trial.macs, "params": trial.params, "accuracy": evaluation.accuracy, "reward": trial.reward}
     if evaluation.latency_ms is not None:
         metrics["latency_ms"] = evaluation.latency_ms
@@ -101,7 +102,7 @@ def architecture_yaml(path: Path, study: Study, trial: Trial, config: SearchConf
         "data": str(config.evaluator.settings.get("data", "")),
         "versions": configs.versions(),
     }
-    return architecture.to_yaml(name=f"{path.name}-{trial.number}", metrics=metrics, provenance=provenance)
+    return study.architecture(trial).to_yaml(name=f"{path.name}-{trial.number}", metrics=metrics, provenance=provenance)
 
 
 def trials_csv(trials: list[Trial]) -> str:
@@ -110,8 +111,7 @@ def trials_csv(trials: list[Trial]) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
     for trial in trials:
-        if trial.evaluation is not None:
-            e: Evaluation = trial.evaluation
-            result = (trial.number, trial.reward, e.accuracy, trial.macs, trial.params, e.status, e.reason)
-            rows.writerow((*result, round(e.seconds, 3), trial.repeat_of, trial.key))
+        if (found := trial.evaluation) is not None:
+            result = (trial.number, trial.reward, found.accuracy, trial.macs, trial.params, found.status, found.reason)
+            rows.writerow((*result, round(found.seconds, 3), trial.repeat_of, trial.key))
     return text.getvalue()

@@ -13,16 +13,15 @@ from evaluator.base import Evaluation
 from evaluator.objective import Objective
 from nas.grid import Grid, enumerate_grid
 from nas.grid_config import GridConfig
-from nas.halving import FIDELITY, CandidateSpace
+from nas.halving import FIDELITY
 from nas.journal import Event, read
 from nas.promotion import PromotingSpace
 from nas.run_dir import JOURNAL
 from nas.study import Trial
-from search_space import named, schema
-from search_space.cost import count
+from search_space import schema
 from search_space.decision import Space
 from search_space.errors import InputError
-from search_space.space import SearchSpace
+from search_space.space import find_space
 
 State = Literal["finished", "running", "stopped", "damaged", "empty"]
 
@@ -164,21 +163,13 @@ def _take_grid(run: RunRecord) -> None:
     evaluator = {"name": run.config["evaluator"]["name"], "preset": run.config["evaluator"]["preset"]}
     settings = schema.from_mapping(GridConfig, {**run.config, "evaluator": evaluator}, "config")
     grid = enumerate_grid(settings.baseline, settings.bounds)
-    networks = [candidate.architecture for candidate in grid.candidates]
-    run.grid = settings, grid
-    run.space = CandidateSpace(f"scalings of {settings.name}", networks, settings.rungs, settings.repeats)
-    target = round(settings.bounds.target * count(settings.baseline).macs)
-    run.objective = Objective(target_macs=target, alpha=0.0, beta=0.0)  # accuracy alone decides
+    run.grid, run.space, run.objective = (settings, grid), settings.space(grid), settings.objective
 
 
 def _space(run: RunRecord) -> Space | None:
     """The run's space, or None with a notice where it can no longer be read."""
-    name = run.config["space"]
     try:
-        if ":" in name and not Path(name).exists():
-            space: Space = named.import_object(name, "space")
-        else:
-            space = SearchSpace.load(name)
+        space = find_space(run.config["space"])
     except InputError as error:
         run.notices.append(f"The networks cannot be drawn, since the search space cannot be read: {error}")
         return None

@@ -8,6 +8,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
+from controller.base import Controller
 from controller.registry import CONTROLLERS
 from nas import (
     cli,
@@ -31,13 +32,14 @@ from nas.engines import options
 from nas.engines.base import Engine
 from nas.progress import SearchProgress
 from nas.promotion import Promoting, PromotingSpace
+from nas.run_dir import REFERENCE
 from nas.screening import screened
 from nas.study import Study, make_problem
 from search_space import named
 from search_space.architecture import Architecture
 from search_space.decision import Space
 from search_space.errors import InputError
-from search_space.space import SearchSpace
+from search_space.space import SearchSpace, find_space
 
 DESCRIPTION = """\
 Search for the best convnet within a budget of multiply-adds (the papers' FLOPs).
@@ -49,7 +51,6 @@ Search for the best convnet within a budget of multiply-adds (the papers' FLOPs)
 The run directory holds best.yaml, top/*.yaml, trials.csv, config.yaml, journal.jsonl and report.html.
 Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
 """
-REFERENCE = "efficientnet-b0"
 WEIGHTS = "weights"
 
 
@@ -114,13 +115,7 @@ def _search(args: argparse.Namespace) -> int:
     evaluator_class, evaluator_config = config.make("evaluator", settings.evaluator)
     if args.dry_run:
         return summary.plan(settings, space, evaluator_class(evaluator_config))
-    controller_class, controller_config = config.make("controller", settings.controller)
-    problem = make_problem(space, settings.objective, settings.band)
-    if settings.feature:
-        problem = features.with_score(problem, space, settings.feature, settings.seed)
-    controller = controller_class(problem, controller_config, settings.seed)
-    if settings.screen:
-        controller = screened(controller, settings.screen, settings.screen_ratio, space)
+    controller = _make_controller(settings, space)
     how: dict[str, Any] = {}
     if settings.promote:
         evaluator_config = promotion.keeping(evaluator_config, path / WEIGHTS)
@@ -169,6 +164,7 @@ def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Pa
 
 def _flags(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given, as nested settings."""
+    latency = args.target_latency
     flags = {
         "target_flops": args.target_flops,
         "space": args.space,
@@ -186,9 +182,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
             "kind": args.objective,
             "alpha": args.exponent,
             "beta": args.exponent,
-            "target_latency_ms": parse_milliseconds(args.target_latency, "--target-latency")
-            if args.target_latency
-            else None,
+            "target_latency_ms": None if latency is None else parse_milliseconds(latency, "--target-latency"),
             "latency_device": args.latency_device,
         },
     }
@@ -196,17 +190,24 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_space(settings: SearchConfig) -> Space:
-    """A space by name, file or import path, that can hold a network of the target.
+    """The search's space; one of ours must have networks of the target.
 
     Raises:
         InputError: No such space, or the target is outside its range.
     """
-    if ":" in settings.space and not Path(settings.space).exists():
-        own: Space = named.import_object(settings.space, "space")
-        return own
-    space = SearchSpace.load(settings.space)
-    space.check_target(settings.target_flops)
+    space = find_space(settings.space)
+    if isinstance(space, SearchSpace):
+        space.check_target(settings.target_flops)
     return space
+
+
+def _make_controller(settings: SearchConfig, space: Space) -> Controller[Any]:
+    cls, controller_config = config.make("controller", settings.controller)
+    problem = make_problem(space, settings.objective, settings.band)
+    if settings.feature:
+        problem = features.with_score(problem, space, settings.feature, settings.seed)
+    controller: Controller[Any] = cls(problem, controller_config, settings.seed)
+    return screened(controller, settings.screen, settings.screen_ratio, space) if settings.screen else controller
 
 
 def _run(

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from nas.amounts import format_clock
+
 
 class TrainProgress:
     """Shows epochs, loss, images a second and time left. Use as a context manager."""
@@ -55,8 +57,8 @@ class TrainProgress:
 
     def _speed(self, position: float) -> str:
         pace = (time.monotonic() - self._begun) / max(1e-9, position - self._first)
-        minutes, seconds = divmod(round(pace * (self.epochs - position)), 60)
-        return f"{self._rate:.0f} images/s  {minutes}:{seconds:02d} left"
+        left = format_clock(round(pace * (self.epochs - position)))
+        return f"{self._rate:.0f} images/s  {left} left"
 
     def __enter__(self) -> TrainProgress:
         self._live.start()

@@ -22,7 +22,7 @@ from nas.engines.base import Engine
 from nas.files import write_atomic
 from nas.halving import CandidateSpace
 from nas.journal import Journal
-from nas.run_dir import JOURNAL
+from nas.run_dir import JOURNAL, REFERENCE
 from nas.run_record import RunRecord
 from nas.study import Study, Trial, make_problem
 from nas.trust_finding import conclude, lines
@@ -42,7 +42,6 @@ Say what a finished search's answer is worth, by training some of its networks a
 
 Goes on where an earlier report stopped. Exit codes: 0 done, 1 nothing to report, 2 wrong input, 130 interrupted.
 """
-REFERENCE = "efficientnet-b0"
 REPORT = "trust.txt"
 DEFAULT_BUDGET = "20%"
 ENOUGH = 3.0

@@ -10,6 +10,7 @@ from typing import Any
 from controller.base import Outcome
 from evaluator.objective import Objective
 from nas import journal
+from nas.run_dir import JOURNAL
 from search_space.architecture import read_document
 from search_space.cost import count
 from search_space.decision import Space, Tokens
@@ -39,7 +40,7 @@ def to_event(outcomes: Sequence[Outcome]) -> journal.Event:
 
 
 def _read_one(path: Path, space: Space, objective: Objective) -> list[Outcome]:
-    path = path / "journal.jsonl" if path.is_dir() else path
+    path = path / JOURNAL if path.is_dir() else path
     results = _journal(path, space) if path.suffix == ".jsonl" else [_document(path, space)]
     if not results:
         raise InputError(f"--warm-start {path}: no finished trial in it")

@@ -19,7 +19,7 @@ import numpy as np
 from search_space import census, named
 from search_space.architecture import Architecture, Layer
 from search_space.cost import count
-from search_space.decision import Decision, Tokens, canonical, mutate_tokens, sample_tokens
+from search_space.decision import Decision, Space, Tokens, canonical, mutate_tokens, sample_tokens
 from search_space.errors import InputError, NasError
 from search_space.space_format import SpaceParts, read_space
 
@@ -217,3 +217,15 @@ class SearchSpace:
 
 
 _SCALARS = tuple(field.name for field in dataclasses.fields(Architecture) if field.name != "stages")
+
+
+def find_space(name: str) -> Space:
+    """A space by name, YAML file or ``package.module:OBJECT``.
+
+    Raises:
+        InputError: There is none of the name, or the file does not describe one.
+    """
+    if ":" in name and not Path(name).exists():
+        own: Space = named.import_object(name, "space")
+        return own
+    return SearchSpace.load(name)

@@ -9,7 +9,8 @@ from unittest import mock
 
 from nas import config, run_dir
 from nas.engines.local import LocalEngine
-from nas.search import REFERENCE, load_space
+from nas.run_dir import REFERENCE
+from nas.search import load_space
 from nas.study import Study, make_problem
 from search_space.architecture import Architecture
 

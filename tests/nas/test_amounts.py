@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.amounts import format_amount, parse_amount, parse_band, parse_milliseconds
+from nas.amounts import format_amount, format_clock, parse_amount, parse_band, parse_milliseconds
 from search_space.errors import InputError
 
 
@@ -128,3 +128,8 @@ def test_times_as_people_write_them(text: str, value: float) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(InputError, match="--target-latency: expected a time above 0 such as 20ms"):
         parse_milliseconds(text, "--target-latency")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (200, "3:20"), (3599, "59:59"), (18_725, "5:12:05")])
+def test_clocks(seconds: int, text: str) -> None:
+    assert format_clock(seconds) == text

@@ -2,12 +2,21 @@ from pathlib import Path
 
 import pytest
 
+from controller.random_search import RandomSearch
 from nas import report_data
 from nas.amounts import format_amount
 from nas.report_networks import NetworkTable
 from nas.run_record import load
 from search_space.cost import count
+from search_space.decision import Tokens
 from tests.runs import make_run
+
+
+class Stubborn(RandomSearch):
+    """Proposes one network again and again."""
+
+    def ask(self, batch: int, count: int) -> list[Tokens]:
+        return super().ask(0, 1) * count
 
 
 def test_columns_hold_every_trial_of_the_journal(tmp_path: Path) -> None:
@@ -56,6 +65,22 @@ def test_tiles_show_the_best_beside_b0(tmp_path: Path) -> None:
     assert tiles["Multiply-adds"] == (format_amount(count(study.architecture(best)).macs), "B0 385.8M")
     assert tiles["Parameters"] == (format_amount(best.params), "B0 5.289M")
     assert tiles["Reward"][0] == f"{best.reward:.4f}"
+
+
+def test_latency_counts_for_the_known_network_as_for_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaluator.latency.LatencyMeter.measure", lambda self, architecture: 10.0)
+    study = make_run(tmp_path, trials=4, objective={"kind": "soft", "target_latency_ms": 20.0})
+    known = study.references["efficientnet-b0"].accuracy
+    assert known is not None
+    factor = (385_814_752 / 400_000_000 * 10 / 20) ** -0.07
+    (b0,) = report_data.run_data(load(tmp_path), NetworkTable())["references"]
+    assert b0["reward"] == pytest.approx(known * factor)
+
+
+def test_a_repeat_of_a_failed_network_is_no_second_failure(tmp_path: Path) -> None:
+    study = make_run(tmp_path, trials=4, evaluator={"fail_every": 1}, controller="tests.nas.test_report_data:Stubborn")
+    assert [trial.repeat_of for trial in study.trials] == [None, 0, 0, 0]
+    assert dict(report_data.run_texts(load(tmp_path))["facts"])["Trials"] == "4 of 4: 1 trained, 1 failed"
 
 
 def test_facts_say_what_was_asked(tmp_path: Path) -> None:

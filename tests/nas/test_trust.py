@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from nas.journal import read, seal
-from nas.run_dir import JOURNAL
+from nas.run_dir import JOURNAL, REFERENCE
 from nas.search import main as search
-from nas.trust import REFERENCE, main, parse_share, scaled_reference
+from nas.trust import main, parse_share, scaled_reference
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.errors import InputError

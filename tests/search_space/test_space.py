@@ -13,7 +13,7 @@ from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import canonical, sample_tokens
 from search_space.errors import InputError, NasError
-from search_space.space import SearchSpace
+from search_space.space import SearchSpace, find_space
 
 SPACES = {name: SearchSpace.load(name) for name in ("efficientnet", "mnasnet", "accel-nasbench")}
 NETWORKS = {name: Architecture.load(name) for name in ("efficientnet-b0", "mnasnet-a1", "mnasnet-b1")}
@@ -195,6 +195,15 @@ def test_load(tmp_path: Path) -> None:
     assert (space.name, space.decisions, space.size, space.networks()) == ("own", (), 1, 1)
     assert space.sample(np.random.default_rng(0)) == B0 == space.decode(())
     assert space.macs_range() == (count(B0).macs, count(B0).macs)
+
+
+def test_a_space_by_name_or_of_ones_own() -> None:
+    assert find_space("mnasnet").decisions == MNASNET.decisions
+    assert find_space("tests.search_space.test_space:EFFICIENTNET").name == EFFICIENTNET.name
+    with pytest.raises(InputError, match="search_space has no 'NONE'"):
+        find_space("search_space:NONE")
+    with pytest.raises(InputError, match="unknown search space 'nowhere'"):
+        find_space("nowhere")
 
 
 def test_decode_is_fast() -> None:
