@@ -18,7 +18,6 @@ import queue
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +32,14 @@ from ray.tune.search import Searcher
 
 from evaluator.base import Evaluation
 from nas.engines.base import Job
+from nas.engines.tune_internals import forget_finished, survive_memory_kills
 from search_space import schema
 from search_space.architecture import Architecture
 
 _logger = logging.getLogger(__name__)
 GRACE_SECS = 10.0
 """An evaluation that overruns its time by a tenth and this many seconds no longer minds its own clock: it is killed."""
+_LOW_MEMORY = "running low on memory"  # what Ray says when it kills a worker for it
 _COLD_SECS = 10.0  # how long a trial waits for a new worker before it takes one that is idle
 
 
@@ -84,12 +85,14 @@ class Desk:
     def fail(self, attempt: Attempt, error: str) -> None:
         """Try again, elsewhere, what a worker's death cut short; give up after so many deaths."""
         attempt.failures += 1
+        # Ray's word on memory is the first line of many.
+        memory = next((line for line in error.splitlines() if "OutOfMemoryError" in line or _LOW_MEMORY in line), None)
+        why = memory or last_line(error)
         if attempt.failures <= self.max_failures:
-            _logger.info("trial %d: a worker died, trying again: %s", attempt.job.trial, last_line(error))
+            _logger.info("trial %d: a worker died, trying again: %s", attempt.job.trial, why)
             self.todo.put(attempt)
             return
-        memory = "OutOfMemoryError" in error or "running low on memory" in error
-        reason = f"its worker died {attempt.failures} times: {last_line(error)}"
+        reason = f"its worker died {attempt.failures} times: {why}"
         self.finish(attempt, Evaluation(status="infeasible" if memory else "failed", reason=reason))
 
 
@@ -135,6 +138,7 @@ class WarmWorkers(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """A job has become a trial."""
+        survive_memory_kills(tune_controller)
         forget_finished(tune_controller)
         self.desk.starting.append(trial)
 
@@ -254,27 +258,6 @@ def from_config(config: dict[str, Any]) -> Job:
 def trial_name(trial: Trial) -> str:
     """A trial's name in Tune, and that of its folder."""
     return f"trial-{trial.config['trial']}-{trial.trial_id}"
-
-
-def forget_finished(tune_controller: Any) -> None:
-    """Take finished trials off Tune's books.
-
-    Tune keeps every trial it ever had, about 50 KB each, to save and restore them; the journal does that here. Its
-    lists have no public way out, so some are reached by private names; where another Ray has none of such a name,
-    those trials only take memory.
-    """
-    trials = tune_controller.get_trials()
-    finished = {trial for trial in trials if trial.is_finished()}
-    trials[:] = [trial for trial in trials if trial not in finished]
-    tune_controller.get_live_trials().difference_update(finished)
-    for name in ("_stopped_trials", "_failed_trials", "_trials_to_cache"):
-        getattr(tune_controller, name, set()).difference_update(finished)
-    states = getattr(tune_controller, "_trial_metadata", {})
-    for trial in finished:
-        states.pop(trial.trial_id, None)
-        if trial.local_path:
-            with suppress(OSError):  # a callback's files or an error's text are in it
-                Path(trial.local_path).rmdir()
 
 
 def _error_text(trial: Trial) -> str:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,8 +50,9 @@ def test_a_worker_that_dies_is_replaced_so_many_times(trials: Any) -> None:
 @pytest.mark.parametrize("text", ["ray.exceptions.OutOfMemoryError: killed", "The node was running low on memory."])
 def test_a_candidate_whose_workers_are_killed_for_memory_is_infeasible(trials: Any, text: str) -> None:
     desk = trials.Desk(2, None, 0)
-    desk.fail(trials.Attempt(1, JOB), text)
-    assert desk.results.get_nowait()[1].status == "infeasible"
+    desk.fail(trials.Attempt(1, JOB), f"Failure # 1\n{text}\nTop 10 memory users:\n...\n")
+    evaluation = desk.results.get_nowait()[1]
+    assert (evaluation.status, evaluation.reason) == ("infeasible", f"its worker died 1 times: {text}")
 
 
 def test_jobs_are_given_out_one_a_worker_and_end_with_the_engine(trials: Any) -> None:
@@ -91,26 +90,3 @@ def test_a_desk_can_be_copied_but_not_its_state(trials: Any) -> None:
 def test_the_last_line_says_most(trials: Any) -> None:
     assert trials.last_line("Traceback\n  ...\nValueError: no\n\n") == "ValueError: no"
     assert trials.last_line("") == ""
-
-
-class FakeTrial:
-    def __init__(self, folder: Path, *, finished: bool) -> None:
-        self.trial_id, self.local_path = folder.name, str(folder)
-        self.is_finished = lambda: finished
-        folder.mkdir()
-
-
-@pytest.mark.parametrize("another_ray", [False, True])
-def test_only_trials_in_hand_stay_in_tunes_books(trials: Any, tmp_path: Path, another_ray: bool) -> None:
-    live, done, failed = (FakeTrial(tmp_path / n, finished=n != "live") for n in ("live", "done", "failed"))
-    (tmp_path / "failed" / "error.txt").touch()
-    listed, alive, stopped, cached = [live, done, failed], {live, failed}, {done}, {live, done, failed}
-    states = {trial.trial_id: "state" for trial in listed}
-    books = {"get_trials": lambda: listed, "get_live_trials": lambda: alive}
-    if not another_ray:
-        books |= {"_stopped_trials": stopped, "_trials_to_cache": cached, "_trial_metadata": states}
-    trials.forget_finished(SimpleNamespace(**books))
-    assert (listed, alive) == ([live], {live})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["failed", "live"]
-    if not another_ray:
-        assert (stopped, cached, set(states)) == (set(), {live}, {"live"})

@@ -14,7 +14,7 @@ from evaluator.base import Evaluation, Evaluator
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 
-FINE, RAISES, DIES, DIES_ONCE, HANGS, EXITS = range(0, 600, 100)
+FINE, RAISES, DIES, DIES_ONCE, HANGS, EXITS, EATS = range(0, 700, 100)
 """What an evaluation does, by its seed; seeds between them do as the kind below them."""
 
 
@@ -51,5 +51,10 @@ class Victim(Evaluator[VictimConfig]):
             ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock: no thread of the worker can help
         if kind == EXITS:
             raise SystemExit(3)
+        if kind == EATS:
+            eaten = []
+            while len(eaten) < 40:
+                eaten.append(b"x" * 10**8)
+                time.sleep(0.02)
         accuracy = seed / 1000
         return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy, fidelity / 10), losses=(1.5,), seconds=0.25)
