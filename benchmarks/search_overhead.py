@@ -21,8 +21,9 @@ from nas.config import SearchConfig
 from nas.engines.base import Engine, Job
 from nas.engines.local import LocalEngine
 from nas.journal import Journal
+from nas.problem import make_problem
 from nas.search import load_space
-from nas.study import Study, make_problem
+from nas.study import Study
 from search_space.architecture import Architecture
 
 

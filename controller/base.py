@@ -4,6 +4,7 @@
 |---|---|---|
 | ``ask(batch, count)`` | any time, any batch index, as often as wanted | no: the same state gives the same proposals |
 | ``tell(outcomes)`` | once a batch, the whole batch, in trial order | yes |
+| ``beliefs()`` | any time | no |
 
 All randomness of batch `k` is derived from (seed, purpose, k), and all state comes from `tell`. So a run is resumed
 by telling its finished batches again, and the result does not depend on where or in what order evaluations ran.
@@ -38,6 +39,8 @@ class Problem:
     """Whether the tokens may be proposed, e.g. whether their MACs lie inside the search's band."""
     features: Callable[[Tokens], tuple[float, ...]] | None = None
     """What is known of a network before it is trained, e.g. log MACs; finite numbers, as many for every network."""
+    guess: Callable[[Tokens], float] | None = None
+    """A cheap score that rises with the accuracy to expect before anything was trained, on any scale."""
     open_ended: bool = False
     """Whether a trial may get more than `reward` says at its accuracy, e.g. for a low measured latency."""
 
@@ -87,3 +90,10 @@ class Controller(ABC, Generic[ConfigT]):
     @abstractmethod
     def tell(self, outcomes: Sequence[Outcome]) -> Signals:
         """Learn from one whole batch, in trial order, and report the learning signals."""
+
+    def beliefs(self) -> Signals:
+        """More signals, on what is believed after all that was told.
+
+        Asked for when a batch was evaluated, and not when a resumed run tells it again: it may be as slow as `ask`.
+        """
+        return {}

@@ -22,7 +22,7 @@ from controller.proposals import repeats, select
 from controller.reinforce import reinforce_loss, step
 from controller.surrogate import Surrogate
 from search_space.decision import Tokens, mutate_tokens
-from search_space.errors import InputError
+from search_space.errors import check_fields
 from search_space.seeding import derive_seed
 
 
@@ -34,20 +34,18 @@ class GuidedConfig:
     """LSTM units."""
     init_range: float = 0.1
     """Weights start uniform in +- this."""
-    learning_rate: float = 1e-2
+    learning_rate: float = 0.06
     """Adam's step of the policy."""
     entropy_weight: float = 0.03
     """Weight of the policy's entropy against standardised advantages."""
-    policy_steps: int = 4
-    """REINFORCE steps against the model after each batch."""
+    policy_steps: int = 25
+    """REINFORCE steps that a policy is trained against the model."""
     policy_batch: int = 32
     """Samples of each of these steps."""
     optimism: float = 3.0
     """How many standard deviations above the model's mean an accuracy is hoped to be; the mean over a batch."""
     patience: int = 20
     """Trials without a better network after which optimism has doubled; it goes on growing until there is one."""
-    initial: int = 20
-    """Trials before the model is trusted; they are chosen for diversity alone."""
     candidates: int = 64
     """Samples of the policy among which a batch is chosen."""
     refinements: int = 5
@@ -60,14 +58,11 @@ class GuidedConfig:
     """Proposals in a batch, unless the search says otherwise."""
 
     def __post_init__(self) -> None:
-        least = {"hidden": 1, "policy_steps": 0, "policy_batch": 2, "initial": 1, "patience": 1, "candidates": 1}
+        least = {"hidden": 1, "policy_steps": 0, "policy_batch": 2, "patience": 1, "candidates": 1}
         least |= {"refinements": 0, "memory": 2, "batch": 1, "entropy_weight": 0, "optimism": 0}
-        broken = [f"{k} must be at least {v}, got {getattr(self, k)}" for k, v in least.items() if getattr(self, k) < v]
-        for name in ("init_range", "learning_rate"):
-            if getattr(self, name) <= 0:
-                broken.append(f"{name} must be above 0, got {getattr(self, name)}")
-        if broken:
-            raise InputError("; ".join(broken))
+        rules = [(getattr(self, k) >= v, k, getattr(self, k), f"at least {v}") for k, v in least.items()]
+        rules += [(getattr(self, k) > 0, k, getattr(self, k), "above 0") for k in ("init_range", "learning_rate")]
+        check_fields(*rules)
 
 
 class Guided(Controller[GuidedConfig]):
@@ -78,19 +73,20 @@ class Guided(Controller[GuidedConfig]):
 
     def __init__(self, problem: Problem, config: GuidedConfig, seed: int) -> None:
         super().__init__(problem, config, seed)
-        generator = torch.Generator().manual_seed(derive_seed(seed, "policy"))
-        self.policy = Policy(problem.decisions, config.hidden, config.init_range, generator)
         self.surrogate = Surrogate(
-            problem.decisions, problem.features, np.random.default_rng(derive_seed(seed, "features"))
+            problem.decisions, problem.features, problem.guess, np.random.default_rng(derive_seed(seed, "features"))
         )
-        self._optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate)
+        self.policy = self._new_policy()
         self._outcomes: list[Outcome] = []
+        self._learned_from = 0
+        self._fitted_to = 0
+        self._beliefs: Signals = {}
         self._told: set[str] = set()
-        self._batches = 0
         self._stalled = 0
 
     def ask(self, batch: int, count: int) -> list[Tokens]:
         """See `Controller.ask`."""
+        self._learn()
         seed = derive_seed(self.seed, "ask", batch)
         generator = np.random.default_rng(seed)
         pool = self._pool(torch.Generator().manual_seed(seed), generator)
@@ -103,18 +99,16 @@ class Guided(Controller[GuidedConfig]):
     def _incumbent(self) -> float:
         return max((outcome.reward for outcome in self._outcomes), default=-np.inf)
 
-    @property
-    def _exploring(self) -> bool:
-        return len(self._outcomes) < self.config.initial
-
     def _pool(self, sampler: torch.Generator, generator: np.random.Generator) -> list[Tokens]:
-        """Distinct, new, admissible candidates: samples of the policy and, once there is a model, mutants."""
+        """Distinct, new, admissible candidates: samples of the policy, and mutants of the most promising."""
         with torch.no_grad():
             scored: Scored = self.policy(count=self.config.candidates, generator=sampler)
         pool: dict[str, Tokens] = {}
         self._admit(pool, scored.sequences())
-        for _ in range(0 if self._exploring else self.config.refinements):
+        for _ in range(self.config.refinements):
             tokens = list(pool.values()) + self._elite()
+            if not tokens:
+                break
             value = self._optimistic(tokens)
             parents = [tokens[i] for i in np.argsort(-value)[: self.config.parents]]
             can_mutate = any(len(decision.choices) > 1 for decision in self.problem.decisions)
@@ -132,7 +126,7 @@ class Guided(Controller[GuidedConfig]):
             key = self.problem.network(tokens)
             if key in pool or key in self._told or not self.problem.admissible(tokens):
                 continue
-            if self.problem.reward(tokens, 1.0) > incumbent:
+            if self.problem.can_beat(tokens, incumbent):
                 pool[key] = tokens
 
     def _optimistic(self, tokens: Sequence[Tokens]) -> NDArray[np.float64]:
@@ -169,8 +163,7 @@ class Guided(Controller[GuidedConfig]):
         order: list[int] = []
         covariance = covariance.copy()
         for hope in optimism[: len(pool)]:
-            variance = np.diag(covariance).copy()
-            value = variance if self._exploring else self._rewards(pool, mean, variance, float(hope))
+            value = self._rewards(pool, mean, np.diag(covariance), float(hope))
             value[order] = -np.inf
             chosen = int(np.argmax(value))
             order.append(chosen)
@@ -179,30 +172,66 @@ class Guided(Controller[GuidedConfig]):
         return order
 
     def tell(self, outcomes: Sequence[Outcome]) -> Signals:
-        """See `Controller.tell`; a failed trial counts as the lowest accuracy seen."""
+        """See `Controller.tell`."""
         keys = [self.problem.network(outcome.tokens) for outcome in outcomes]
         share = repeats(self._told, keys)
         self._told.update(keys)
         better = any(outcome.reward > self._incumbent for outcome in outcomes)
         self._stalled = 0 if better else self._stalled + len(outcomes)
         self._outcomes.extend(outcomes)
-        self._batches += 1
-        known = self._remembered()
-        worst = min((o.accuracy for o in known if o.accuracy is not None), default=0.0)
-        accuracy = [worst if o.accuracy is None else o.accuracy for o in known]
-        kernel = self.surrogate.fit([o.tokens for o in known], accuracy)
-        return {"repeats": share, "stalled": self._stalled, "kernel": kernel, **self._train_policy()}
+        return {"repeats": share, "stalled": self._stalled}
 
-    def _remembered(self) -> list[Outcome]:
+    def beliefs(self) -> Signals:
+        """See `Controller.beliefs`."""
+        self._learn()
+        return self._beliefs
+
+    def _learn(self) -> None:
+        """Let the model know all that was told.
+
+        Its settings and the policy are fitted afresh, from nothing but the outcomes, each time these have grown by a
+        tenth; so a resumed search has the same without going through all that were before.
+        """
+        told = len(self._outcomes)
+        if self._learned_from == told:
+            return
+        self._learned_from = told
+        checkpoint = self._checkpoint()
+        if checkpoint != self._fitted_to:
+            self._fitted_to = checkpoint
+            kernel = self.surrogate.fit(*self._known(checkpoint))
+            self._beliefs = {"kernel": kernel, **self._train_policy()}
+        self.surrogate.condition(*self._known(told))
+
+    def _checkpoint(self) -> int:
+        """How many outcomes the model's settings and the policy are fitted to."""
+        checkpoint = 1
+        while (following := checkpoint + max(4, checkpoint // 10)) <= len(self._outcomes):
+            checkpoint = following
+        return checkpoint
+
+    def _known(self, told: int) -> tuple[list[Tokens], list[float]]:
+        """What the model learns from the first outcomes; a failed trial counts as the lowest accuracy seen."""
+        known = self._remembered(self._outcomes[:told])
+        worst = min((o.accuracy for o in known if o.accuracy is not None), default=0.0)
+        return [o.tokens for o in known], [worst if o.accuracy is None else o.accuracy for o in known]
+
+    def _new_policy(self) -> Policy:
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "policy"))
+        return Policy(self.problem.decisions, self.config.hidden, self.config.init_range, generator)
+
+    def _remembered(self, outcomes: list[Outcome]) -> list[Outcome]:
         limit = self.config.memory
-        if len(self._outcomes) <= limit:
-            return self._outcomes
-        latest, older = self._outcomes[-(limit // 2) :], self._outcomes[: -(limit // 2)]
+        if len(outcomes) <= limit:
+            return outcomes
+        latest, older = outcomes[-(limit // 2) :], outcomes[: -(limit // 2)]
         return sorted(older, key=lambda o: -o.reward)[: limit - len(latest)] + latest
 
     def _train_policy(self) -> Signals:
         """REINFORCE against the model; each sample's baseline is the mean of the batch."""
-        sampler = torch.Generator().manual_seed(derive_seed(self.seed, "model", self._batches))
+        self.policy = self._new_policy()
+        optimizer = torch.optim.Adam(self.policy.parameters(), lr=self.config.learning_rate)
+        sampler = torch.Generator().manual_seed(derive_seed(self.seed, "model", self._fitted_to))
         signals: Signals = {}
         for _ in range(self.config.policy_steps):
             scored: Scored = self.policy(count=self.config.policy_batch, generator=sampler)
@@ -211,7 +240,7 @@ class Guided(Controller[GuidedConfig]):
             value[[not self.problem.admissible(t) for t in sequences]] = value.min()
             advantage = torch.from_numpy((value - value.mean()) / (value.std() + 1e-9))
             loss = reinforce_loss(scored.log_probs, scored.entropy, advantage, self.config.entropy_weight)
-            norm = step(self._optimizer, loss)
+            norm = step(optimizer, loss)
             signals = {
                 "entropy": round(scored.entropy.mean().item(), 6),
                 "model_reward": round(float(value.mean()), 6),

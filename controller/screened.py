@@ -56,6 +56,10 @@ class Screened(Controller[Any]):
         means = {f"{side}_reward": float(np.mean(values)) for side, values in sides.items() if values}
         return self.inner.tell(outcomes) | means
 
+    def beliefs(self) -> Signals:
+        """The inner strategy's."""
+        return self.inner.beliefs()
+
 
 def unscreened(count: int) -> int:
     """How many of a batch are drawn from what the screen turned down."""

@@ -2,7 +2,8 @@
 
 The kernel has three parts (Rasmussen and Williams 2006, chapters 2 and 5): a linear one over the choices, so each
 choice has an effect of its own; a linear one over the features that are known before training; and a product of
-exponentials of the number of differing choices and of the distance in features, for all that is not additive.
+exponentials of the number of differing choices and of the distance in features, for all that is not additive. Its
+mean is a guess at accuracy, as far as the observations bear it out.
 
 Shapes: N observations, M queries, D decisions, F features.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from search_space.decision import Decision, Tokens, sample_tokens
 
@@ -23,6 +25,13 @@ _START = np.log([0.5, 0.5, 0.5, 30.0, 1.0, 0.01])
 """Centre of the log-normal prior of the kernel's settings, which keeps few, clustered observations from overfitting."""
 _PRIOR_STD = np.array([1.0, 1.0, 1.0, 1.0, 0.3, 1.5])
 _SCALE_SAMPLES = 256
+_UNTRAINED = 0.5, 0.05
+"""Mean and standard deviation of accuracy as long as nothing was trained."""
+_TRUST = 0.6
+"""Standard deviations of accuracy that one of the guess is worth, before observations say otherwise."""
+_TRUST_WEIGHT = 10.0
+"""How many observations that is worth."""
+_SWEEPS = 4  # of coordinate steps on the posterior of the kernel's settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,8 @@ class _Inputs:
     """The same, each decision's centred, over sqrt(D)."""
     features: Array
     """(N, F) standardised."""
+    guess: Array
+    """(N,) standardised."""
 
 
 class Surrogate:
@@ -44,6 +55,7 @@ class Surrogate:
         self,
         decisions: Sequence[Decision],
         features: Callable[[Tokens], tuple[float, ...]] | None,
+        guess: Callable[[Tokens], float] | None,
         generator: np.random.Generator,
     ) -> None:
         """Start without observations.
@@ -51,19 +63,24 @@ class Surrogate:
         Args:
             decisions: The space's decisions.
             features: What is known of a network before it is trained; None for nothing.
-            generator: Randomness of the sample that scales the features.
+            guess: Rises with the accuracy that is expected before anything was trained; None for no expectation.
+            generator: Randomness of the sample that scales features and guess.
         """
         self._decisions = tuple(decisions)
         self._features = features
+        self._guess = guess
         self._memo: dict[Tokens, tuple[float, ...]] = {}
         self._log = _START.copy()
         sample = [sample_tokens(decisions, generator) for _ in range(_SCALE_SAMPLES)]
-        raw = self._raw_features(sample)
+        raw = self._known(sample)
         self._center, self._spread = raw.mean(0), raw.std(0) + 1e-9
+        self._mean, self._std = _UNTRAINED
+        self._variance = self._std**2
+        self._trust = _TRUST
         self._fitted: _Inputs | None = None
 
     def fit(self, tokens: Sequence[Tokens], accuracy: Sequence[float]) -> dict[str, float]:
-        """Condition on observations; the kernel's settings climb their posterior from where they were.
+        """Find the kernel's settings that explain observations best, and condition on these.
 
         Args:
             tokens: N sequences.
@@ -72,18 +89,34 @@ class Surrogate:
         Returns:
             The settings, by name.
         """
+        inputs = self._encode(tokens)
+        target = self._residual(inputs, accuracy)
+        parts = _parts(inputs, inputs)
+        self._log = _START.copy()
+        for _ in range(_SWEEPS):
+            self._climb(parts, target)
+        self.condition(tokens, accuracy)
+        names = ("choices", "features", "interactions", "reach_choices", "reach_features", "noise")
+        return {name: round(float(np.exp(value)), 6) for name, value in zip(names, self._log, strict=True)}
+
+    def condition(self, tokens: Sequence[Tokens], accuracy: Sequence[float]) -> None:
+        """Predict from these observations, with the settings that were found before."""
+        self._fitted = self._encode(tokens)
+        target = self._residual(self._fitted, accuracy)
+        self._factor = _factor(_kernel(_parts(self._fitted, self._fitted), self._log), self._log[5])
+        half = solve_triangular(self._factor, target, lower=True)
+        self._variance = self._std**2 * float(half @ half) / len(target)
+        self._weights = solve_triangular(self._factor, half, lower=True, trans="T")
+
+    def _residual(self, inputs: _Inputs, accuracy: Sequence[float]) -> Array:
+        """(N,) standardised accuracies without what the guess explains."""
         y = np.asarray(accuracy)
         self._mean, self._std = float(y.mean()), float(y.std()) or 1e-3
         target = (y - self._mean) / self._std
-        self._fitted = self._encode(tokens)
-        parts = _parts(self._fitted, self._fitted)
-        self._climb(parts, target)
-        self._factor = _factor(_kernel(parts, self._log), self._log[5])
-        half = np.linalg.solve(self._factor, target)
-        self._variance = self._std**2 * float(half @ half) / len(y)
-        self._weights = np.linalg.solve(self._factor.T, half)
-        names = ("choices", "features", "interactions", "reach_choices", "reach_features", "noise")
-        return {name: round(float(np.exp(value)), 6) for name, value in zip(names, self._log, strict=True)}
+        guess = inputs.guess
+        self._trust = float((guess @ target + _TRUST * _TRUST_WEIGHT) / (guess @ guess + _TRUST_WEIGHT))
+        residual: Array = target - self._trust * guess
+        return residual
 
     def _climb(self, parts: tuple[Array, Array, Array, Array], target: Array) -> None:
         """One sweep of coordinate steps on the posterior of the kernel's settings."""
@@ -102,8 +135,6 @@ class Surrogate:
         query = self._encode(tokens)
         choices, features, interactions = np.exp(self._log[:3])
         prior = choices * (query.centred**2).sum(1) + features * (query.features**2).mean(1) + interactions
-        if self._fitted is None:
-            return np.zeros(len(tokens)), prior
         mean, half = self._condition(query)
         return mean, self._variance * np.maximum(prior - (half**2).sum(0), 0)
 
@@ -111,32 +142,32 @@ class Surrogate:
         """Mean (M,) of the accuracy of each query, and covariance (M, M) between them, without noise."""
         query = self._encode(tokens)
         prior = _kernel(_parts(query, query), self._log)
-        if self._fitted is None:
-            return np.zeros(len(tokens)), prior
         mean, half = self._condition(query)
         return mean, self._variance * (prior - half.T @ half)
 
     def _condition(self, query: _Inputs) -> tuple[Array, Array]:
         """Mean (M,), and what the observations explain: factor^-1 times their kernel with the queries (N, M)."""
-        assert self._fitted is not None
+        expected = self._trust * query.guess
+        if self._fitted is None:
+            return np.asarray(self._mean + self._std * expected), np.zeros((0, len(expected)))
         cross = _kernel(_parts(self._fitted, query), self._log)
-        half = np.asarray(np.linalg.solve(self._factor, cross), dtype=np.float64)
-        return np.asarray(self._mean + self._std * (cross.T @ self._weights)), half
+        half = np.asarray(solve_triangular(self._factor, cross, lower=True), dtype=np.float64)
+        return np.asarray(self._mean + self._std * (expected + cross.T @ self._weights)), half
 
     def _encode(self, tokens: Sequence[Tokens]) -> _Inputs:
         values = np.asarray(tokens, dtype=np.int64)
         sizes = [len(decision.choices) for decision in self._decisions]
         hot = np.concatenate([np.eye(size)[values[:, i]] for i, size in enumerate(sizes)], 1)
         centre = np.concatenate([np.full(size, 1 / size) for size in sizes])
-        features = (self._raw_features(tokens) - self._center) / self._spread
-        return _Inputs(hot, (hot - centre) / np.sqrt(len(sizes)), features)
+        known = (self._known(tokens) - self._center) / self._spread
+        return _Inputs(hot, (hot - centre) / np.sqrt(len(sizes)), known[:, :-1], known[:, -1])
 
-    def _raw_features(self, tokens: Sequence[Tokens]) -> Array:
-        if self._features is None:
-            return np.zeros((len(tokens), 1))
+    def _known(self, tokens: Sequence[Tokens]) -> Array:
+        """(N, F + 1) features, and the guess; 0 for what there is none of."""
         for key in tokens:
             if key not in self._memo:
-                self._memo[key] = self._features(key)
+                features = self._features(key) if self._features else (0.0,)
+                self._memo[key] = (*features, self._guess(key) if self._guess else 0.0)
         return np.array([self._memo[key] for key in tokens])
 
 
@@ -166,6 +197,6 @@ def _log_posterior(parts: tuple[Array, Array, Array, Array], log: Array, target:
     """Log marginal likelihood, at the best overall scale of the kernel, plus log prior, both without constants."""
     count = len(target)
     factor = _factor(_kernel(parts, log), log[5])
-    half = np.linalg.solve(factor, target)
+    half = solve_triangular(factor, target, lower=True)
     likelihood = -0.5 * count * np.log(max(float(half @ half) / count, 1e-12)) - np.log(np.diag(factor)).sum()
     return float(likelihood - 0.5 * np.square((log - _START) / _PRIOR_STD).sum())

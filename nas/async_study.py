@@ -80,7 +80,7 @@ class AsyncStudy(Study):
 
     def _learn_from(self, numbers: list[int]) -> None:
         numbers = sorted(numbers)
-        signals = self.controller.tell(self._outcomes(numbers))
+        signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
         event: Event = {"event": "updated", "batch": len(self.signals), "trials": numbers, "signals": signals}
         self._record(event, learn=False)
 

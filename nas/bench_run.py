@@ -8,17 +8,20 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from controller.base import Controller, Outcome, Signals
+from controller.base import Controller, Outcome, Problem, Signals
 from evaluator.base import Evaluator
 from evaluator.objective import Objective
 from nas import config
 from nas.config import Component
 from nas.engines.local import LocalEngine
+from nas.features import with_score
 from nas.journal import Event, Journal
-from nas.study import Study, make_problem
+from nas.problem import make_problem
+from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Tokens
@@ -39,6 +42,8 @@ class Benchmark:
     trials: int
     batch: int | None
     """Proposals between two updates; None for each controller's own."""
+    feature: str | None
+    """Evaluator whose score a model-guided controller is told; None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +73,13 @@ class Bench:
         settings = dict(benchmark.evaluator.settings)
         self.exact = self._evaluator(settings)
         self.measured = self._evaluator(settings | {"noise": benchmark.noise}) if benchmark.noise else self.exact
-        self.problem = make_problem(self.space, benchmark.objective, None)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The controllers' view; the feature is fitted once, with seed 0, for all searches."""
+        problem = make_problem(self.space, self.benchmark.objective, None)
+        feature = self.benchmark.feature
+        return with_score(problem, self.space, feature, 0) if feature else problem
 
     def _evaluator(self, settings: dict[str, Any]) -> Evaluator[Any]:
         cls, made = config.make("evaluator", dataclasses.replace(self.benchmark.evaluator, settings=settings))
@@ -183,6 +194,6 @@ class _Timed(Controller[Any]):
     def tell(self, outcomes: Sequence[Outcome]) -> Signals:
         """See `Controller.tell`."""
         started = time.perf_counter()
-        signals = self.inner.tell(outcomes)
+        signals = self.inner.tell(outcomes) | self.inner.beliefs()
         self.seconds += time.perf_counter() - started
         return signals

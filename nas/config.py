@@ -17,7 +17,7 @@ from search_space.errors import InputError
 
 _REGISTRIES = {"controller": CONTROLLERS, "evaluator": EVALUATORS}
 _SHORT = {"controller": "name", "evaluator": "name", "objective": "kind"}  # what a bare word in place of a mapping is
-_DEFAULTS = {"controller": {"name": "reinforce"}, "evaluator": {"name": "proxy"}, "objective": {"kind": "soft"}}
+_DEFAULTS = {"controller": {"name": "guided"}, "evaluator": {"name": "proxy"}, "objective": {"kind": "soft"}}
 
 
 @dataclass(frozen=True, kw_only=True)

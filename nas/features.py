@@ -59,11 +59,10 @@ def with_score(problem: Problem, space: Space, evaluator: str, seed: int) -> Pro
     x = (rows - center) / scale
     effects = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ (wanted - wanted.mean()))
 
-    def features(tokens: Tokens) -> tuple[float, ...]:
-        expected = float((_row(problem, tokens) - center) / scale @ effects)
-        return (*(problem.features(tokens) if problem.features else ()), expected)
+    def guess(tokens: Tokens) -> float:
+        return float((_row(problem, tokens) - center) / scale @ effects)
 
-    return dataclasses.replace(problem, features=features)
+    return dataclasses.replace(problem, guess=guess)
 
 
 def _row(problem: Problem, tokens: Tokens) -> NDArray[np.float64]:

@@ -16,8 +16,9 @@ from nas.grid_config import GridConfig
 from nas.grid_result import conclude, export, paper_candidate, trials_csv
 from nas.halving import HalvingConfig, SuccessiveHalving
 from nas.journal import Journal
+from nas.problem import make_problem
 from nas.run_dir import BASELINE
-from nas.study import Study, make_problem
+from nas.study import Study
 from search_space.seeding import derive_seed
 
 DESCRIPTION = """\

@@ -83,6 +83,10 @@ class Promoting(Controller[Any]):
         told = [_on_one_scale(o, longer.get(o.tokens[:-1]), gain) for o in short]
         return self.inner.tell(told) | {"gain": gain[0]}
 
+    def beliefs(self) -> Signals:
+        """The inner strategy's, once it was told the batch."""
+        return {} if self._waiting else self.inner.beliefs()
+
 
 def _on_one_scale(short: Outcome, longer: Outcome | None, gain: Sequence[float]) -> Outcome:
     if longer is not None or short.accuracy is None:

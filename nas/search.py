@@ -30,11 +30,12 @@ from nas.async_study import AsyncStudy
 from nas.config import SearchConfig
 from nas.engines import options
 from nas.engines.base import Engine
+from nas.problem import make_problem
 from nas.progress import SearchProgress
 from nas.promotion import Promoting, PromotingSpace
 from nas.run_dir import REFERENCE
 from nas.screening import screened
-from nas.study import Study, make_problem
+from nas.study import Study
 from search_space import named
 from search_space.architecture import Architecture
 from search_space.decision import Space
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     how = parser.add_argument_group("how to search")
     controllers = ", ".join(CONTROLLERS)
-    how.add_argument("--controller", metavar="NAME", help=f"{controllers} (default: reinforce)")
+    how.add_argument("--controller", metavar="NAME", help=f"{controllers} (default: guided)")
     how.add_argument("--preset", metavar="NAME", help="the controller's settings: default, or paper where it has one")
     how.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32)")
     how.add_argument("--batch", type=int, metavar="N", help="proposals between two updates (default: 8)")

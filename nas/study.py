@@ -8,12 +8,11 @@ which evaluations finish, or how often the run was killed.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.base import Controller, Outcome, Problem
+from controller.base import Controller, Outcome
 from evaluator.base import Evaluation
 from evaluator.objective import Objective
 from nas.engines.base import Engine, Job
@@ -55,38 +54,6 @@ class Measurement:
     """How many times longer than usual to train."""
     repeat: int = 0
     """Proposals of the same repeat share one seed, whatever their networks: their comparison is paired."""
-
-
-def make_problem(space: Space, objective: Objective, band: tuple[float, float] | None) -> Problem:
-    """The controller's view of a space and an objective.
-
-    Args:
-        space: What is searched.
-        objective: Accuracy and MACs to reward.
-        band: Lowest and highest MACs, as multiples of the target, that may be proposed; None for no limit.
-    """
-
-    def reward(tokens: Tokens, accuracy: float) -> float:
-        return objective.reward(accuracy, count(space.decode(tokens)).macs)
-
-    def admissible(tokens: Tokens) -> bool:
-        if band is None:
-            return True
-        ratio = count(space.decode(tokens)).macs / objective.target_macs
-        return band[0] <= ratio <= band[1]
-
-    def features(tokens: Tokens) -> tuple[float, ...]:
-        cost = count(space.decode(tokens))
-        return math.log(cost.macs), math.log(cost.params)
-
-    return Problem(
-        decisions=space.decisions,
-        reward=reward,
-        network=lambda tokens: space.decode(tokens).key,
-        admissible=admissible,
-        features=features,
-        open_ended=objective.rewards_low_latency,
-    )
 
 
 class Study:
@@ -244,7 +211,7 @@ class Study:
         return self.trials[number]
 
     def _learn(self, numbers: range) -> None:
-        signals = self.controller.tell(self._outcomes(numbers))
+        signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
         self._record({"event": "updated", "batch": len(self.signals), "signals": signals}, learn=False)
 
     def _outcomes(self, numbers: Iterable[int]) -> list[Outcome]:

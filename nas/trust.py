@@ -22,9 +22,10 @@ from nas.engines.base import Engine
 from nas.files import write_atomic
 from nas.halving import CandidateSpace
 from nas.journal import Journal
+from nas.problem import make_problem
 from nas.run_dir import JOURNAL, REFERENCE
 from nas.run_record import RunRecord
-from nas.study import Study, Trial, make_problem
+from nas.study import Study, Trial
 from nas.trust_finding import conclude, lines
 from nas.trust_plan import LONGER, MOST_SEEDS, cost, make_plan
 from search_space.architecture import Architecture

@@ -9,9 +9,10 @@ from unittest import mock
 
 from nas import config, run_dir
 from nas.engines.local import LocalEngine
+from nas.problem import make_problem
 from nas.run_dir import REFERENCE
 from nas.search import load_space
-from nas.study import Study, make_problem
+from nas.study import Study
 from search_space.architecture import Architecture
 
 

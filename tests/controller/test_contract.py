@@ -127,7 +127,7 @@ def test_a_space_without_admissible_networks_says_so(name: str) -> None:
 def test_signals_are_reported(name: str) -> None:
     controller = make(name)
     asked = controller.ask(0, BATCH)
-    signals = controller.tell(outcomes(asked))
+    signals = controller.tell(outcomes(asked)) | controller.beliefs()
     assert signals["repeats"] == 0
     for decision, row in zip(DECISIONS, signals["probabilities"], strict=True):
         assert len(row) == len(decision.choices)

@@ -60,7 +60,8 @@ def test_what_cannot_beat_the_incumbent_at_full_accuracy_is_not_proposed() -> No
 def test_a_failed_trial_counts_as_the_lowest_accuracy_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     controller = Guided(problem(), GuidedConfig(policy_steps=0), 0)
     seen: list[list[float]] = []
-    monkeypatch.setattr(controller.surrogate, "fit", lambda tokens, values: seen.append(list(values)) or {})
+    monkeypatch.setattr(controller.surrogate, "fit", lambda tokens, values: {})
+    monkeypatch.setattr(controller.surrogate, "condition", lambda tokens, values: seen.append(list(values)))
     a, b, c = (0,) * 8, (1,) * 8, (2,) * 8
     controller.tell(
         [
@@ -69,6 +70,7 @@ def test_a_failed_trial_counts_as_the_lowest_accuracy_seen(monkeypatch: pytest.M
             Outcome(tokens=c, reward=0.6, accuracy=0.6),
         ]
     )
+    controller.beliefs()
     assert seen == [[0.4, 0.4, 0.6]]
 
 
@@ -76,8 +78,8 @@ def test_the_model_remembers_the_best_and_the_latest() -> None:
     controller = Guided(problem(), GuidedConfig(memory=4), 0)
     tokens = [(i % 3, i // 3, *[0] * 6) for i in range(8)]
     rewards = [0.9, 0.1, 0.8, 0.2, 0.3, 0.4, 0.5, 0.6]
-    controller._outcomes = [Outcome(tokens=t, reward=r, accuracy=r) for t, r in zip(tokens, rewards, strict=True)]
-    assert [outcome.reward for outcome in controller._remembered()] == [0.9, 0.8, 0.5, 0.6]
+    told = [Outcome(tokens=t, reward=r, accuracy=r) for t, r in zip(tokens, rewards, strict=True)]
+    assert [outcome.reward for outcome in controller._remembered(told)] == [0.9, 0.8, 0.5, 0.6]
 
 
 def test_a_batch_is_diverse() -> None:
@@ -92,8 +94,39 @@ def test_a_batch_is_diverse() -> None:
 def test_the_policy_learns_from_the_model() -> None:
     controller = Guided(problem(), GuidedConfig(policy_steps=30), 0)
     search(controller, 8)
-    row = controller.tell([Outcome(tokens=(2,) * 8, reward=0.7, accuracy=0.7)])["probabilities"]
-    assert np.mean([decision[2] for decision in row]) > 0.5
+    assert np.mean([decision[2] for decision in controller.beliefs()["probabilities"]]) > 0.5
+
+
+def test_a_replay_learns_nothing_until_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    lived = Guided(problem(), GuidedConfig(), 0)
+    told = search(lived, 9)
+    replayed, fits = Guided(problem(), GuidedConfig(), 0), []
+    fit = replayed.surrogate.fit
+    monkeypatch.setattr(replayed.surrogate, "fit", lambda *known: fits.append(len(known[0])) or fit(*known))
+    for start in range(0, len(told), 4):
+        replayed.tell(told[start : start + 4])
+    assert not fits
+    assert replayed.ask(9, 4) == lived.ask(9, 4)
+    assert replayed.beliefs() == lived.beliefs()
+    assert len(fits) == 1
+
+
+def test_settings_and_policy_are_fitted_when_outcomes_have_grown_by_a_tenth() -> None:
+    controller = Guided(problem(), GuidedConfig(), 0)
+    some = Outcome(tokens=(0,) * 8, reward=0.5, accuracy=0.5)
+    checkpoints = []
+    for count in range(1, 121):
+        controller._outcomes = [some] * count
+        checkpoints.append(controller._checkpoint())
+    assert sorted({*checkpoints}) == [1, *range(5, 46, 4), 49, 53, 58, 63, 69, 75, 82, 90, 99, 108, 118]
+    assert all(checkpoint <= count for count, checkpoint in enumerate(checkpoints, 1))
+
+
+def test_a_guess_points_the_way_before_anything_is_known() -> None:
+    wise = Guided(problem(guess=lambda tokens: float(sum(tokens))), GuidedConfig(optimism=0.1), 0)
+    assert np.mean([sum(tokens) for tokens in wise.ask(0, 8)]) > 12
+    blind = Guided(problem(), GuidedConfig(), 0)
+    assert np.mean([sum(tokens) for tokens in blind.ask(0, 8)]) < 12
 
 
 def test_bad_settings_are_named_together() -> None:

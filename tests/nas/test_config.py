@@ -20,7 +20,7 @@ SCALARS = (
 def test_defaults_are_resolved_in_full() -> None:
     settings = config.resolve([TARGET])
     assert settings.target_flops == settings.objective.target_macs == 400_000_000
-    assert (settings.controller.name, settings.controller.preset) == ("reinforce", "default")
+    assert (settings.controller.name, settings.controller.preset) == ("guided", "default")
     assert settings.evaluator.settings["data"] == "digits"
     assert settings.objective.alpha == settings.objective.beta == -0.07
 

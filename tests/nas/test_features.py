@@ -8,8 +8,8 @@ from evaluator.objective import Objective
 from nas import features
 from nas.features import with_score
 from nas.journal import read
+from nas.problem import make_problem
 from nas.search import main
-from nas.study import make_problem
 from search_space.cost import count
 from search_space.decision import sample_tokens
 from search_space.errors import InputError, NasError
@@ -24,16 +24,14 @@ def test_the_score_of_networks_that_were_not_scored_is_foretold() -> None:
     problem = with_score(PROBLEM, SPACE, "params", seed=0)
     generator = np.random.default_rng(9)
     tokens = [sample_tokens(SPACE.decisions, generator) for _ in range(50)]
-    assert problem.features is not None
-    assert PROBLEM.features is not None
-    assert all(problem.features(t)[:-1] == PROBLEM.features(t) for t in tokens)
-    foretold = [problem.features(t)[-1] for t in tokens]
+    assert problem.guess is not None
+    foretold = [problem.guess(t) for t in tokens]
     true = [0.2 * math.log(count(SPACE.decode(t)).params) for t in tokens]
     assert np.corrcoef(foretold, true)[0, 1] > 0.99
     assert np.std(foretold) == pytest.approx(np.std(true), rel=0.05)
     again = with_score(PROBLEM, SPACE, "params", seed=0)
-    assert again.features is not None
-    assert [again.features(t)[-1] for t in tokens] == foretold
+    assert again.guess is not None
+    assert [again.guess(t) for t in tokens] == foretold
 
 
 def test_an_evaluator_that_scores_nothing_is_no_feature(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import pytest
 from controller.base import Outcome
 from evaluator.objective import Objective
 from nas.halving import CandidateSpace, HalvingConfig, SuccessiveHalving, rung_size
-from nas.study import Measurement, make_problem
+from nas.problem import make_problem
+from nas.study import Measurement
 from search_space.architecture import Architecture
 from search_space.decision import Tokens
 from search_space.errors import InputError

@@ -7,9 +7,9 @@ import pytest
 from controller.random_search import RandomConfig, RandomSearch
 from evaluator.objective import Objective
 from nas.journal import read
+from nas.problem import make_problem
 from nas.screening import promise, screened
 from nas.search import main
-from nas.study import make_problem
 from search_space.cost import count
 from search_space.errors import InputError
 from search_space.space import SearchSpace

@@ -115,7 +115,7 @@ HEADER = "format: nas-search/1\n"
         (["--space", "nowhere"], "unknown search space 'nowhere': known are accel-nasbench, efficientnet, mnasnet"),
         (["--data", "imagenot"], "unknown data 'imagenot': known are digits"),
         (["--data", "folder:/nowhere/at/all"], "/nowhere/at/all"),
-        (["--preset", "best"], "unknown preset of controller reinforce 'best': known are default, paper"),
+        (["--preset", "best"], "unknown preset of controller guided 'best': known are default"),
         (["--trials", "0"], "trials must be at least 1, got 0"),
         (["--set", "evaluator.epochz=3"], "unknown key 'epochz' (did you mean 'epochs'?)"),
         (["--set", "evaluator.epochs=many"], "epochs: expected a whole number, got 'many'"),

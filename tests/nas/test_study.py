@@ -15,7 +15,8 @@ from evaluator.objective import Objective
 from nas.engines.base import Engine, Job
 from nas.engines.local import LocalEngine
 from nas.journal import Journal, read
-from nas.study import Measurement, Study, make_problem
+from nas.problem import make_problem
+from nas.study import Measurement, Study
 from search_space.architecture import Architecture
 from search_space.decision import Tokens
 from search_space.errors import InputError

@@ -8,8 +8,9 @@ import pytest
 from evaluator.base import Evaluation
 from nas import config, run_dir, summary
 from nas.engines.local import LocalEngine
+from nas.problem import make_problem
 from nas.search import load_space
-from nas.study import Study, make_problem
+from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.errors import NasError
 from tests.toys import ToyConfig, ToyEvaluator
