@@ -39,6 +39,7 @@ from nas.engines.tune_trials import (
 )
 from search_space.errors import InputError, NasError
 
+_logger = logging.getLogger(__name__)
 _STOP_SECS = 8.0  # how long a close waits for Tune's loop before it ends Ray under it
 
 MakeEvaluator = Callable[[], Evaluator[Any]]
@@ -182,8 +183,9 @@ class RayEngine(Engine):
         """Tune's thread."""
         try:
             self._tuner.fit()
-        except BaseException as error:  # noqa: BLE001 - reported by the thread that waits for results
+        except BaseException as error:
             self._error = error
+            _logger.info("Ray Tune stopped", exc_info=error)
         self._desk.results.put(None)
 
 

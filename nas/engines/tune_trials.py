@@ -148,6 +148,8 @@ class WarmWorkers(FIFOScheduler):
         self._kill_late()
         desk.cold = {trial: since for trial, since in desk.cold.items() if trial.status == Trial.PENDING}
         now = time.monotonic()
+        while desk.starting and desk.starting[0].status != Trial.PENDING:
+            desk.starting.popleft()  # Tune took it up by itself: another worker would end the one that evaluates it
         if desk.starting:
             trial = desk.starting.popleft()
             if not desk.held:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,6 +78,18 @@ def test_a_job_waits_while_another_takes_over_a_warm_worker(trials: Any) -> None
     assert feed.suggest("a") is None
     desk.starting.clear()
     assert feed.suggest("a") is not None
+
+
+@pytest.mark.parametrize("status", ["PENDING", "RUNNING"])
+def test_only_a_waiting_trial_takes_over_a_warm_worker(trials: Any, status: str) -> None:
+    desk = trials.Desk(2, None, 0)
+    held, trial = SimpleNamespace(status="RUNNING"), SimpleNamespace(status=status)
+    desk.held.append(held)
+    desk.starting.append(trial)
+    stopped: list[Any] = []
+    chosen = trials.WarmWorkers(desk).choose_trial_to_run(SimpleNamespace(stop_trial=stopped.append))
+    assert (chosen, stopped) == ((trial, [held]) if status == "PENDING" else (None, []))
+    assert not desk.starting
 
 
 def test_a_desk_can_be_copied_but_not_its_state(trials: Any) -> None:
