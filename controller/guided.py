@@ -42,7 +42,7 @@ class GuidedConfig:
     """REINFORCE steps that a policy is trained against the model."""
     policy_batch: int = 32
     """Samples of each of these steps."""
-    optimism: float = 3.0
+    optimism: float = 2.5
     """How many standard deviations above the model's mean an accuracy is hoped to be; the mean over a batch."""
     patience: int = 20
     """Trials without a better network after which optimism has doubled; it goes on growing until there is one."""
