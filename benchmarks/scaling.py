@@ -1,10 +1,11 @@
 """How evaluations scale with workers: overhead a trial, busy workers, and what the driver pays for many trials.
 
-    python -m benchmarks.scaling workers --workers 1 2 4 --seconds 0.5     on this machine
-    python -m benchmarks.scaling cluster --workers 8 64 256 --trials 2000  on a simulated cluster
+    python -m benchmarks.scaling workers --workers 1 2 4 --seconds 0.5                  on this machine
+    python -m benchmarks.scaling cluster --workers 256 --trials 2000 --seconds 16       on a simulated cluster
 
 Evaluations only sleep, so workers may outnumber cores; what is measured is the engine. A simulated cluster has a Ray
-node for every 32 workers, all on this machine, and a real process for every worker (about 100 MB each).
+node for every 32 workers, all on this machine, and a process for every worker. There the study is the asynchronous
+one (`--async`), because no worker is to wait for the end of a batch.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
+from benchmarks import forked_worker
 from controller.random_search import RandomSearch
 from evaluator.base import Evaluation, Evaluator
 from evaluator.objective import Objective
+from nas.async_study import AsyncStudy
 from nas.engines import options, ray_cluster
 from nas.engines.base import Engine
 from nas.journal import Journal, read
-from nas.study import Study, make_problem
+from nas.problem import make_problem
+from nas.study import Study, Trial
 from search_space.architecture import Architecture
 from search_space.space import SearchSpace
 
@@ -64,14 +68,14 @@ def start_engine(*flags: str, seconds: float) -> Engine:
 
 
 @contextmanager
-def search(path: Path, trials: int, batch: int) -> Iterator[Study]:
+def search(path: Path, trials: int, batch: int, kind: type[Study] = Study) -> Iterator[Study]:
     """A random search, whose own time is small."""
     space = SearchSpace.load("efficientnet")
     objective = Objective(target_macs=400_000_000)
     problem = make_problem(space, objective, None)
     controller = RandomSearch(problem, RandomSearch.Config(), 0)
     with Journal(path) as journal:
-        yield Study(
+        yield kind(
             space=space,
             objective=objective,
             controller=controller,
@@ -88,30 +92,47 @@ def rss_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def measure(engine: Engine, workers: int, trials: int, batch: int, *, parts: int) -> None:
-    """Run a search on a warm engine and print a line for each part of its trials."""
+class Meter:
+    """Times since it was made."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._started, self._cpu = time.monotonic(), time.process_time()
+        self._trials, self._slept = 0, 0.0
+
+    def count(self, trial: Trial) -> None:
+        """Take in a finished trial."""
+        self._trials += 1
+        self._slept += trial.evaluation.seconds if trial.evaluation and trial.repeat_of is None else 0.0
+
+    def show(self, name: str) -> None:
+        """Print a line."""
+        wall, used = time.monotonic() - self._started, time.process_time() - self._cpu
+        busy = self._slept / (wall * self._workers)
+        overhead = (wall * self._workers - self._slept) / self._trials
+        gc.collect()
+        print(
+            f"{self._workers:7d} {name:>13} {wall:8.1f} {busy:7.1%} {overhead:11.3f} "
+            f"{1000 * used / self._trials:9.1f} {rss_mb():8.0f}",
+            flush=True,
+        )
+
+
+def measure(engine: Engine, workers: int, trials: int, batch: int, *, parts: int, kind: type[Study] = Study) -> None:
+    """Run a search on a warm engine and print a line for each part of its trials, and one for all."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "journal.jsonl"
         with search(Path(folder) / "warm", 2 * workers, 2 * workers) as warm:
             list(warm.run(engine))
-        with search(path, trials, batch) as study:
-            done, slept = 0, 0.0
-            started, cpu = time.monotonic(), time.process_time()
-            for trial in study.run(engine):
-                done += 1
-                slept += trial.evaluation.seconds if trial.evaluation and trial.repeat_of is None else 0.0
-                if done % (trials // parts) == 0:
-                    wall, used = time.monotonic() - started, time.process_time() - cpu
-                    part = trials // parts
-                    busy, overhead = slept / (wall * workers), (wall * workers - slept) / part
-                    gc.collect()
-                    print(
-                        f"{workers:7d} {done - part:6d}-{done:<6d} {wall:8.1f} {busy:7.1%} {overhead:11.3f} "
-                        f"{1000 * used / part:9.1f} {rss_mb():8.0f}",
-                        flush=True,
-                    )
-                    slept = 0.0
-                    started, cpu = time.monotonic(), time.process_time()
+        with search(path, trials, batch, kind) as study:
+            whole, part = Meter(workers), Meter(workers)
+            for done, trial in enumerate(study.run(engine), 1):
+                whole.count(trial)
+                part.count(trial)
+                if parts > 1 and done % (trials // parts) == 0:
+                    part.show(f"{done - trials // parts}-{done}")
+                    part = Meter(workers)
+            whole.show("all")
         assert sum(event["event"] == "finished" for event in read(path)) == trials
 
 
@@ -131,19 +152,27 @@ def on_this_machine(args: argparse.Namespace) -> None:
 def on_a_cluster(args: argparse.Namespace) -> None:
     """A cluster of many nodes on this machine; the trials in ten parts, to see what grows."""
     ray_cluster.set_environment(local=True)
-    from ray.cluster_utils import Cluster  # after its settings
-
     print(HEADER)
-    for workers in args.workers:
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        try:
-            for first in range(0, workers, WORKERS_A_NODE):
-                cluster.add_node(num_cpus=min(WORKERS_A_NODE, workers - first))
-            flags = ["--engine", "ray", "--workers", str(workers), "--ray-address", cluster.address]
-            with closing(start_engine(*flags, seconds=args.seconds)) as engine:
-                measure(engine, workers, args.trials or 2000, max(2 * workers, 200), parts=10)
-        finally:
-            cluster.shutdown()
+    with TemporaryDirectory() as folder, forked_worker.started(f"{folder}/forks"):
+        for workers in args.workers:
+            with cluster(workers) as address:
+                flags = ["--engine", "ray", "--workers", str(workers), "--ray-address", address]
+                with closing(start_engine(*flags, seconds=args.seconds)) as engine:
+                    measure(engine, workers, args.trials or 2000, 100, parts=10, kind=AsyncStudy)
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[str]:
+    """The address of a cluster with so many CPUs on its nodes."""
+    from ray.cluster_utils import Cluster  # after Ray's settings
+
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for first in range(0, workers, WORKERS_A_NODE):
+            nodes.add_node(num_cpus=min(WORKERS_A_NODE, workers - first), setup_worker_path=forked_worker.__file__)
+        yield nodes.address
+    finally:
+        nodes.shutdown()
 
 
 def main() -> None:
