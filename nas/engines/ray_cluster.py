@@ -117,7 +117,8 @@ def set_environment(*, local: bool) -> None:
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else Tune's thread could start a Ray of its own while ours ends
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # paths in a config mean the same for every engine
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # only the callbacks that were asked for
-    os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = "1"
+    # A worker that does not stop is killed then; below 10 s Tune would do nothing else until it has stopped.
+    os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = "11"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # else Tune prints a table whatever its verbosity
     if local and "ray" not in sys.modules:  # it reads these once
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one switch that makes Ray listen on loopback alone
