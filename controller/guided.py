@@ -1,9 +1,10 @@
 """Model-guided REINFORCE: the LSTM policy learns from a model of accuracy, the model from the evaluations.
 
-After each batch a Gaussian process of accuracy is refitted to all that was evaluated. The policy is then trained by
-REINFORCE against the reward of the model's optimistic accuracy (an upper confidence bound: GP-UCB, arXiv:0912.3995)
-with the exact cost of each network, which needs no learning. Its samples, refined by mutation, are the candidates
-of the next batch, which is chosen greedily: each choice is taken as known for the next (GP-BUCB, arXiv:1206.6402).
+A Gaussian process of accuracy is fitted to all that was evaluated; before that it believes a guess, such as the
+number of parameters. The policy is trained by REINFORCE against the reward of the model's optimistic accuracy (an
+upper confidence bound: GP-UCB, arXiv:0912.3995) with the exact cost of each network, which needs no learning. Its
+samples, refined by mutation, are the candidates of the next batch, which is chosen greedily: each choice is taken as
+known for the next (GP-BUCB, arXiv:1206.6402).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from controller.surrogate import Surrogate
 from search_space.decision import Tokens, mutate_tokens
 from search_space.errors import check_fields
 from search_space.seeding import derive_seed
+
+_GROWTH = 1.1  # settings of the model and policy are fitted again when there are so many times the outcomes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +81,14 @@ class Guided(Controller[GuidedConfig]):
         )
         self.policy = self._new_policy()
         self._outcomes: list[Outcome] = []
-        self._learned_from = 0
-        self._fitted_to = 0
-        self._beliefs: Signals = {}
+        self._incumbent = -np.inf
         self._told: set[str] = set()
         self._stalled = 0
+        # How many outcomes: the settings and the policy are to be fitted to, are fitted to, the model knows.
+        self._checkpoint = 0
+        self._fitted_to = 0
+        self._conditioned_on = 0
+        self._beliefs: Signals = {}
 
     def ask(self, batch: int, count: int) -> list[Tokens]:
         """See `Controller.ask`."""
@@ -94,10 +100,6 @@ class Guided(Controller[GuidedConfig]):
         order = self._diverse(pool, mean, covariance, self._optimism(generator, count))
         ranked = iter([[pool[i] for i in order]])
         return select(self.problem, count, lambda _: next(ranked, ()), generator, self._told, self._incumbent)
-
-    @property
-    def _incumbent(self) -> float:
-        return max((outcome.reward for outcome in self._outcomes), default=-np.inf)
 
     def _pool(self, sampler: torch.Generator, generator: np.random.Generator) -> list[Tokens]:
         """Distinct, new, admissible candidates: samples of the policy, and mutants of the most promising."""
@@ -176,9 +178,12 @@ class Guided(Controller[GuidedConfig]):
         keys = [self.problem.network(outcome.tokens) for outcome in outcomes]
         share = repeats(self._told, keys)
         self._told.update(keys)
-        better = any(outcome.reward > self._incumbent for outcome in outcomes)
-        self._stalled = 0 if better else self._stalled + len(outcomes)
+        best = max(outcome.reward for outcome in outcomes)
+        self._stalled = 0 if best > self._incumbent else self._stalled + len(outcomes)
+        self._incumbent = max(self._incumbent, best)
         self._outcomes.extend(outcomes)
+        if len(self._outcomes) >= _GROWTH * self._checkpoint:
+            self._checkpoint = len(self._outcomes)
         return {"repeats": share, "stalled": self._stalled}
 
     def beliefs(self) -> Signals:
@@ -189,26 +194,17 @@ class Guided(Controller[GuidedConfig]):
     def _learn(self) -> None:
         """Let the model know all that was told.
 
-        Its settings and the policy are fitted afresh, from nothing but the outcomes, each time these have grown by a
-        tenth; so a resumed search has the same without going through all that were before.
+        Its settings and the policy are fitted afresh, from nothing but the outcomes, when these have grown by a tenth;
+        so a resumed search has the same without going through all that were before.
         """
-        told = len(self._outcomes)
-        if self._learned_from == told:
-            return
-        self._learned_from = told
-        checkpoint = self._checkpoint()
-        if checkpoint != self._fitted_to:
-            self._fitted_to = checkpoint
-            kernel = self.surrogate.fit(*self._known(checkpoint))
+        if self._fitted_to != self._checkpoint:
+            self._fitted_to = self._checkpoint
+            kernel = self.surrogate.fit(*self._known(self._checkpoint))
+            self._conditioned_on = self._checkpoint
             self._beliefs = {"kernel": kernel, **self._train_policy()}
-        self.surrogate.condition(*self._known(told))
-
-    def _checkpoint(self) -> int:
-        """How many outcomes the model's settings and the policy are fitted to."""
-        checkpoint = 1
-        while (following := checkpoint + max(4, checkpoint // 10)) <= len(self._outcomes):
-            checkpoint = following
-        return checkpoint
+        if self._conditioned_on != len(self._outcomes):
+            self._conditioned_on = len(self._outcomes)
+            self.surrogate.condition(*self._known(self._conditioned_on))
 
     def _known(self, told: int) -> tuple[list[Tokens], list[float]]:
         """What the model learns from the first outcomes; a failed trial counts as the lowest accuracy seen."""
