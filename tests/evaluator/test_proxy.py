@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from evaluator import image_folder
 from evaluator import proxy as module
@@ -251,3 +252,25 @@ def test_presets_say_what_their_ranking_is_worth():
 def test_presets_for_data_of_ones_own_name_where_they_look(preset):
     with pytest.raises(InputError, match=preset):
         Proxy(dataclasses.replace(Proxy.presets[preset], device="cpu"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["small", "imagenet100", "imagenet"])
+def test_presets_for_a_gpu_train_efficientnet_b0(tmp_path, preset):
+    """One epoch on a folder of digits: what a preset is worth needs a GPU, that it runs does not."""
+    digits = load_digits()
+    for number, (pixels, label) in enumerate(zip(digits.images[:60], digits.target, strict=False)):
+        path = tmp_path / "train" / str(label) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((pixels * 15).astype("uint8")).resize((96, 96)).save(path)
+    config = dataclasses.replace(
+        Proxy.presets[preset],
+        data=f"folder:{tmp_path / 'train'}",
+        epochs=1,
+        batch_size=16,
+        validation_share=0.3,
+        device="cpu",
+        cache_dir=str(tmp_path / "cache"),
+    )
+    evaluation = Proxy(config).evaluate(Architecture.load("efficientnet-b0"), seed=0)
+    assert evaluation.status == "ok", evaluation.reason
