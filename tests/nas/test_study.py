@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controller.base import Controller, Outcome, Problem
+from controller.base import Controller, Outcome
 from controller.random_search import RandomSearch
 from evaluator.base import Evaluation
 from evaluator.objective import Objective
@@ -177,24 +176,6 @@ def test_the_journal_of_another_space_is_refused(tmp_path: Path, space: SearchSp
     study.journal.close()
     with pytest.raises(InputError, match=r"j: its proposals have \d+ decisions, not the space's"):
         make_study(tmp_path / "j", SearchSpace.load("mnasnet"))
-
-
-def test_the_band_confines_what_may_be_proposed(space: SearchSpace) -> None:
-    b0 = space.encode(Architecture.load("efficientnet-b0"))
-    problem: Problem = make_problem(space, OBJECTIVE, (0.9, 1.1))
-    assert problem.admissible(b0)
-    assert not make_problem(space, OBJECTIVE, (1.0, 1.1)).admissible(b0)
-    assert make_problem(space, OBJECTIVE, None).admissible(b0)
-    assert problem.network(b0) == Architecture.load("efficientnet-b0").key
-    assert problem.reward(b0, 0.5) == pytest.approx(0.5 * (385_814_752 / 400_000_000) ** -0.07)
-
-
-def test_full_accuracy_bounds_the_reward_unless_a_low_latency_adds_to_it(space: SearchSpace) -> None:
-    b0 = space.encode(Architecture.load("efficientnet-b0"))
-    assert not make_problem(space, OBJECTIVE, None).can_beat(b0, 1.01)
-    timed = dataclasses.replace(OBJECTIVE, target_latency_ms=20.0)
-    assert timed.reward(0.9, 385_814_752, 2.0) > 1.01
-    assert make_problem(space, timed, None).can_beat(b0, 1.01)
 
 
 def test_a_controller_with_nothing_left_to_propose_ends_the_study(tmp_path: Path, space: SearchSpace) -> None:
