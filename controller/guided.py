@@ -22,7 +22,7 @@ from controller.policy import Policy, Scored
 from controller.proposals import repeats, select
 from controller.reinforce import reinforce_loss, step
 from controller.surrogate import Surrogate
-from search_space.decision import Tokens, mutate_tokens
+from search_space.decision import Tokens, mutate_tokens, neighbours
 from search_space.errors import check_fields
 from search_space.seeding import derive_seed
 
@@ -55,6 +55,8 @@ class GuidedConfig:
     """Rounds in which the best candidates are mutated."""
     parents: int = 20
     """How many of them, each four times."""
+    local: int = 4
+    """Every so manyth trial changes a single decision of the best network, so that no search stands still below it."""
     memory: int = 1000
     """Observations that the model keeps: the best half and the latest half; its cost grows with their cube."""
     batch: int = 4
@@ -62,7 +64,7 @@ class GuidedConfig:
 
     def __post_init__(self) -> None:
         least = {"hidden": 1, "policy_steps": 0, "policy_batch": 2, "patience": 1, "candidates": 1}
-        least |= {"refinements": 0, "memory": 2, "batch": 1, "entropy_weight": 0, "optimism": 0}
+        least |= {"refinements": 0, "local": 1, "memory": 2, "batch": 1, "entropy_weight": 0, "optimism": 0}
         rules = [(getattr(self, k) >= v, k, getattr(self, k), f"at least {v}") for k, v in least.items()]
         rules += [(getattr(self, k) > 0, k, getattr(self, k), "above 0") for k in ("init_range", "learning_rate")]
         check_fields(*rules)
@@ -95,20 +97,25 @@ class Guided(Controller[GuidedConfig]):
         self._learn()
         seed = derive_seed(self.seed, "ask", batch)
         generator = np.random.default_rng(seed)
-        pool = self._pool(torch.Generator().manual_seed(seed), generator)
+        near, pool = self._pool(torch.Generator().manual_seed(seed), generator)
         mean, covariance = self.surrogate.predict_jointly(pool) if pool else (np.zeros(0), np.zeros((0, 0)))
-        order = self._diverse(pool, mean, covariance, self._optimism(generator, count))
+        order = self._diverse(pool, near, mean, covariance, self._optimism(generator, count))
         ranked = iter([[pool[i] for i in order]])
         return select(self.problem, count, lambda _: next(ranked, ()), generator, self._told, self._incumbent)
 
-    def _pool(self, sampler: torch.Generator, generator: np.random.Generator) -> list[Tokens]:
-        """Distinct, new, admissible candidates: samples of the policy, and mutants of the most promising."""
+    def _pool(self, sampler: torch.Generator, generator: np.random.Generator) -> tuple[int, list[Tokens]]:
+        """Distinct, new, admissible candidates: neighbours of the best network, and how many these are; samples of the
+        policy; mutants of the most promising."""
+        pool: dict[str, Tokens] = {}
+        for outcome in self._elite()[:1]:
+            self._admit(pool, neighbours(self.problem.decisions, outcome.tokens))
+        near = len(pool)
         with torch.no_grad():
             scored: Scored = self.policy(count=self.config.candidates, generator=sampler)
-        pool: dict[str, Tokens] = {}
         self._admit(pool, scored.sequences())
+        elite = [outcome.tokens for outcome in self._elite()]
         for _ in range(self.config.refinements):
-            tokens = list(pool.values()) + self._elite()
+            tokens = list(pool.values()) + elite
             if not tokens:
                 break
             value = self._optimistic(tokens)
@@ -116,11 +123,11 @@ class Guided(Controller[GuidedConfig]):
             can_mutate = any(len(decision.choices) > 1 for decision in self.problem.decisions)
             mutants = [mutate_tokens(self.problem.decisions, p, generator) for p in parents * 4 if can_mutate]
             self._admit(pool, mutants)
-        return list(pool.values())
+        return near, list(pool.values())
 
-    def _elite(self) -> list[Tokens]:
-        """The best networks evaluated, as parents."""
-        return [outcome.tokens for outcome in sorted(self._outcomes, key=lambda o: -o.reward)[:8]]
+    def _elite(self) -> list[Outcome]:
+        """The best outcomes, best first."""
+        return sorted(self._outcomes, key=lambda outcome: -outcome.reward)[:8]
 
     def _admit(self, pool: dict[str, Tokens], candidates: Sequence[Tokens]) -> None:
         incumbent = self._incumbent
@@ -157,16 +164,22 @@ class Guided(Controller[GuidedConfig]):
     def _diverse(
         self,
         pool: Sequence[Tokens],
+        near: int,
         mean: NDArray[np.float64],
         covariance: NDArray[np.float64],
         optimism: NDArray[np.float64],
     ) -> list[int]:
-        """Indices of a batch, best first: the highest bound, then the highest once the first is as good as known."""
+        """Indices of a batch: the highest bound, then the highest once the first is as good as known, and so on.
+
+        Every `local`th trial is chosen among the first `near` of the pool, as long as these last.
+        """
         order: list[int] = []
         covariance = covariance.copy()
-        for hope in optimism[: len(pool)]:
+        for trial, hope in enumerate(optimism[: len(pool)], len(self._outcomes)):
             value = self._rewards(pool, mean, np.diag(covariance), float(hope))
             value[order] = -np.inf
+            if trial % self.config.local == 0 and value[:near].max(initial=-np.inf) > -np.inf:
+                value[near:] = -np.inf
             chosen = int(np.argmax(value))
             order.append(chosen)
             column = covariance[:, chosen]

@@ -80,3 +80,15 @@ def mutate_tokens(decisions: Sequence[Decision], tokens: Sequence[int], generato
         decisions[index].choices
     )
     return canonical(decisions, changed)
+
+
+def neighbours(decisions: Sequence[Decision], tokens: Sequence[int]) -> list[Tokens]:
+    """All distinct tokens that differ from `tokens` in one decision that applies, and in what follows from it."""
+    found = [
+        canonical(decisions, [*tokens[:i], token, *tokens[i + 1 :]])
+        for i, decision in enumerate(decisions)
+        if decision.applies(tokens)
+        for token in range(len(decision.choices))
+        if token != tokens[i]
+    ]
+    return list(dict.fromkeys(found))

@@ -87,7 +87,17 @@ def test_a_batch_is_diverse() -> None:
     controller._outcomes = [Outcome(tokens=(0,) * 8, reward=0.1, accuracy=0.1)] * 20
     covariance = 0.01 * np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     pool = [(0,) * 8, (1,) * 8, (2,) * 8]
-    assert controller._diverse(pool, np.array([0.5, 0.5, 0.45]), covariance, np.full(2, 2.0)) == [0, 2]
+    mean = np.array([0.5, 0.5, 0.45])
+    assert controller._diverse(pool, 0, mean, covariance, np.full(2, 2.0)) == [0, 2]
+
+
+def test_every_fourth_trial_changes_one_decision_of_the_best() -> None:
+    controller = Guided(problem(), GuidedConfig(), 0)
+    search(controller, 6)
+    best = max(controller._outcomes, key=lambda outcome: outcome.reward).tokens
+    asked = controller.ask(6, 8)
+    differing = [sum(a != b for a, b in zip(tokens, best, strict=True)) for tokens in asked]
+    assert [differing[0], differing[4]] == [1, 1]
 
 
 def test_the_policy_learns_from_the_model() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search_space.decision import Decision, canonical, mutate_tokens, sample_tokens
+from search_space.decision import Decision, canonical, mutate_tokens, neighbours, sample_tokens
 
 DECISIONS = (
     Decision(name="op", choices=("a", "b", "c")),
@@ -40,3 +40,8 @@ def test_a_mutation_changes_one_decision_that_applies() -> None:
     seen = {mutate_tokens(DECISIONS, (1, 0, 2), generator) for _ in range(200)}
     assert seen == {(0, 0, 0), (2, 0, 2), (1, 0, 0), (1, 0, 1)}
     assert {mutate_tokens(DECISIONS, (0, 0, 0), generator) for _ in range(100)} == {(1, 0, 0), (2, 0, 0)}
+
+
+def test_neighbours_are_all_that_a_mutation_can_make() -> None:
+    assert neighbours(DECISIONS, (1, 0, 2)) == [(0, 0, 0), (2, 0, 2), (1, 0, 0), (1, 0, 1)]
+    assert neighbours(DECISIONS, (0, 0, 0)) == [(1, 0, 0), (2, 0, 0)]
