@@ -99,33 +99,28 @@ class Policy(nn.Module):
         """
         batch = count if tokens is None else tokens.shape[0]
         chosen: list[Tensor] = []
-        log_probs, entropies, softmaxes, asked = [], [], [], []
+        every_logits, every_applies = [], []
         state = None
         previous = torch.zeros(batch, dtype=torch.long)
         for i in range(len(self.decisions)):
             state = self.cell(self.embedding(previous), state)
             logits = torch.addmm(self.head_bias[i], state[0], self.head[i]) + self.padding[i]
-            log_softmax = logits.log_softmax(-1)
-            softmax = log_softmax.exp()
             applies = self._applies(i, chosen, batch)
             if tokens is None:
-                drawn = torch.multinomial(softmax.detach(), 1, generator=generator).squeeze(-1)
-                token = drawn * applies
+                softmax = logits.detach().log_softmax(-1).exp()
+                token = torch.multinomial(softmax, 1, generator=generator).squeeze(-1) * applies
             else:
                 token = tokens[:, i]
             chosen.append(token)
-            asked.append(applies)
-            softmaxes.append(softmax.detach())
-            log_probs.append(log_softmax.gather(-1, token.unsqueeze(-1)).squeeze(-1) * applies)
-            entropies.append(-(softmax * log_softmax).sum(-1) * applies)
+            every_logits.append(logits)
+            every_applies.append(applies)
             previous = token + self.offsets[i]
-        return Scored(
-            torch.stack(chosen, 1),
-            torch.stack(log_probs, 1).sum(1),
-            torch.stack(entropies, 1).sum(1),
-            torch.stack(softmaxes, 1),
-            torch.stack(asked, 1),
-        )
+        # Of all decisions at once: each of so small operations costs more than its arithmetic.
+        log_softmax = torch.stack(every_logits, 1).log_softmax(-1)
+        softmax, sequences, asked = log_softmax.exp(), torch.stack(chosen, 1), torch.stack(every_applies, 1)
+        log_probs = log_softmax.gather(-1, sequences.unsqueeze(-1)).squeeze(-1) * asked
+        entropies = -(softmax * log_softmax).sum(-1) * asked
+        return Scored(sequences, log_probs.sum(1), entropies.sum(1), softmax.detach(), asked)
 
     def _applies(self, index: int, chosen: Sequence[Tensor], batch: int) -> Tensor:
         """(B,) whether decision `index` is asked after the choices made so far."""
