@@ -39,8 +39,8 @@ class Problem:
     """Whether the tokens may be proposed, e.g. whether their MACs lie inside the search's band."""
     features: Callable[[Tokens], tuple[float, ...]] | None = None
     """What is known of a network before it is trained, e.g. log MACs; finite numbers, as many for every network."""
-    guess: Callable[[Tokens], float] | None = None
-    """A cheap score that rises with the accuracy to expect before anything was trained, on any scale."""
+    guesses: Callable[[Tokens], tuple[float, ...]] | None = None
+    """Cheap scores on any scale: the first rises with the accuracy to expect before anything is trained, others may."""
     open_ended: bool = False
     """Whether a trial may get more than `reward` says at its accuracy, e.g. for a low measured latency."""
 

@@ -79,7 +79,7 @@ class Guided(Controller[GuidedConfig]):
     def __init__(self, problem: Problem, config: GuidedConfig, seed: int) -> None:
         super().__init__(problem, config, seed)
         self.surrogate = Surrogate(
-            problem.decisions, problem.features, problem.guess, np.random.default_rng(derive_seed(seed, "features"))
+            problem.decisions, problem.features, problem.guesses, np.random.default_rng(derive_seed(seed, "features"))
         )
         self.policy = self._new_policy()
         self._outcomes: list[Outcome] = []

@@ -3,9 +3,9 @@
 The kernel has three parts (Rasmussen and Williams 2006, chapters 2 and 5): a linear one over the choices, so each
 choice has an effect of its own; a linear one over the features that are known before training; and a product of
 exponentials of the number of differing choices and of the distance in features, for all that is not additive. Its
-mean is a guess at accuracy, as far as the observations bear it out.
+mean is made of guesses at accuracy, as far as the observations bear them out.
 
-Shapes: N observations, M queries, D decisions, F features.
+Shapes: N observations, M queries, D decisions, F features, G guesses.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _SCALE_SAMPLES = 256
 _UNTRAINED = 0.5, 0.05
 """Mean and standard deviation of accuracy as long as nothing was trained."""
 _TRUST = 0.6
-"""Standard deviations of accuracy that one of the guess is worth, before observations say otherwise."""
+"""Standard deviations of accuracy that one of the first guess is worth, before observations say otherwise; the other
+guesses are worth nothing before."""
 _TRUST_WEIGHT = 10.0
 """How many observations that is worth."""
 _SWEEPS = 4  # of coordinate steps on the posterior of the kernel's settings
@@ -48,8 +49,8 @@ class _Inputs:
     """The same, each decision's centred, over sqrt(D)."""
     features: Array
     """(N, F) standardised."""
-    guess: Array
-    """(N,) standardised."""
+    guesses: Array
+    """(N, G) standardised."""
 
 
 class Surrogate:
@@ -59,7 +60,7 @@ class Surrogate:
         self,
         decisions: Sequence[Decision],
         features: Callable[[Tokens], tuple[float, ...]] | None,
-        guess: Callable[[Tokens], float] | None,
+        guesses: Callable[[Tokens], tuple[float, ...]] | None,
         generator: np.random.Generator,
     ) -> None:
         """Start without observations.
@@ -67,20 +68,23 @@ class Surrogate:
         Args:
             decisions: The space's decisions.
             features: What is known of a network before it is trained; None for nothing.
-            guess: Rises with the accuracy that is expected before anything was trained; None for no expectation.
-            generator: Randomness of the sample that scales features and guess.
+            guesses: The first rises with the accuracy that is expected before anything was trained, others may; None
+                for no expectation.
+            generator: Randomness of the sample that scales features and guesses.
         """
         self._decisions = tuple(decisions)
         self._features = features
-        self._guess = guess
-        self._memo: dict[Tokens, tuple[float, ...]] = {}
+        self._guesses = guesses
+        self._memo: dict[Tokens, tuple[tuple[float, ...], tuple[float, ...]]] = {}
         self._log = _START.copy()
         sample = [sample_tokens(decisions, generator) for _ in range(_SCALE_SAMPLES)]
-        raw = self._known(sample)
-        self._center, self._spread = raw.mean(0), raw.std(0) + 1e-9
+        known = self._known(sample)
+        self._scales = [(raw.mean(0), raw.std(0) + 1e-9) for raw in known]
         self._mean, self._std = _UNTRAINED
         self._variance = self._std**2
-        self._trust = _TRUST
+        self._credit: Array = np.zeros(known[1].shape[1])
+        self._credit[0] = _TRUST
+        self._trust: Array = self._credit
         self._fitted: _Inputs | None = None
 
     def fit(self, tokens: Sequence[Tokens], accuracy: Sequence[float]) -> dict[str, float]:
@@ -113,13 +117,15 @@ class Surrogate:
         self._weights = solve_triangular(self._factor, half, lower=True, trans="T")
 
     def _residual(self, inputs: _Inputs, accuracy: Sequence[float]) -> Array:
-        """(N,) standardised accuracies without what the guess explains."""
+        """(N,) standardised accuracies without what the guesses explain."""
         y = np.asarray(accuracy)
         self._mean, self._std = float(y.mean()), float(y.std()) or 1e-3
         target = (y - self._mean) / self._std
-        guess = inputs.guess
-        self._trust = float((guess @ target + _TRUST * _TRUST_WEIGHT) / (guess @ guess + _TRUST_WEIGHT))
-        residual: Array = target - self._trust * guess
+        known = inputs.guesses
+        evidence = known.T @ known + _TRUST_WEIGHT * np.eye(len(self._credit))
+        credit = known.T @ target + _TRUST_WEIGHT * self._credit
+        self._trust = np.asarray(np.linalg.solve(evidence, credit), np.float64)
+        residual: Array = target - known @ self._trust
         return residual
 
     def _climb(self, parts: tuple[Array, Array, Array, Array], target: Array) -> None:
@@ -151,7 +157,7 @@ class Surrogate:
 
     def _condition(self, query: _Inputs) -> tuple[Array, Array]:
         """Mean (M,), and what the observations explain: factor^-1 times their kernel with the queries (N, M)."""
-        expected = self._trust * query.guess
+        expected = query.guesses @ self._trust
         if self._fitted is None:
             return np.asarray(self._mean + self._std * expected), np.zeros((0, len(expected)))
         cross = _kernel(_parts(self._fitted, query), self._log)
@@ -163,16 +169,18 @@ class Surrogate:
         sizes = [len(decision.choices) for decision in self._decisions]
         hot = np.concatenate([np.eye(size)[values[:, i]] for i, size in enumerate(sizes)], 1)
         centre = np.concatenate([np.full(size, 1 / size) for size in sizes])
-        known = (self._known(tokens) - self._center) / self._spread
-        return _Inputs(hot, (hot - centre) / np.sqrt(len(sizes)), known[:, :-1], known[:, -1])
+        features, guesses = (
+            (raw - mean) / std for raw, (mean, std) in zip(self._known(tokens), self._scales, strict=True)
+        )
+        return _Inputs(hot, (hot - centre) / np.sqrt(len(sizes)), features, guesses)
 
-    def _known(self, tokens: Sequence[Tokens]) -> Array:
-        """(N, F + 1) features, and the guess; 0 for what there is none of."""
+    def _known(self, tokens: Sequence[Tokens]) -> tuple[Array, Array]:
+        """(N, F) features and (N, G) guesses; one column of zeros for what there is none of."""
         for key in tokens:
             if key not in self._memo:
                 features = self._features(key) if self._features else (0.0,)
-                self._memo[key] = (*features, self._guess(key) if self._guess else 0.0)
-        return np.array([self._memo[key] for key in tokens])
+                self._memo[key] = features, self._guesses(key) if self._guesses else (0.0,)
+        return np.array([self._memo[key][0] for key in tokens]), np.array([self._memo[key][1] for key in tokens])
 
 
 def _parts(a: _Inputs, b: _Inputs) -> tuple[Array, Array, Array, Array]:

@@ -59,10 +59,11 @@ def with_score(problem: Problem, space: Space, evaluator: str, seed: int) -> Pro
     x = (rows - center) / scale
     effects = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ (wanted - wanted.mean()))
 
-    def guess(tokens: Tokens) -> float:
-        return float((_row(problem, tokens) - center) / scale @ effects)
+    def guesses(tokens: Tokens) -> tuple[float, ...]:
+        expected = float((_row(problem, tokens) - center) / scale @ effects)
+        return (*(problem.guesses(tokens) if problem.guesses else ()), expected)
 
-    return dataclasses.replace(problem, guess=guess)
+    return dataclasses.replace(problem, guesses=guesses)
 
 
 def _row(problem: Problem, tokens: Tokens) -> NDArray[np.float64]:

@@ -48,6 +48,6 @@ def make_problem(space: Space, objective: Objective, band: tuple[float, float] |
         network=lambda tokens: built(tokens)[0],
         admissible=admissible,
         features=features,
-        guess=lambda tokens: math.log(built(tokens)[2]),
+        guesses=lambda tokens: (math.log(built(tokens)[2]),),
         open_ended=objective.rewards_low_latency,
     )

@@ -130,7 +130,7 @@ def test_settings_and_policy_are_fitted_when_outcomes_have_grown_by_a_tenth() ->
 
 
 def test_a_guess_points_the_way_before_anything_is_known() -> None:
-    wise = Guided(problem(guess=lambda tokens: float(sum(tokens))), GuidedConfig(optimism=0.1), 0)
+    wise = Guided(problem(guesses=lambda tokens: (float(sum(tokens)),)), GuidedConfig(optimism=0.1), 0)
     assert np.mean([sum(tokens) for tokens in wise.ask(0, 8)]) > 12
     blind = Guided(problem(), GuidedConfig(), 0)
     assert np.mean([sum(tokens) for tokens in blind.ask(0, 8)]) < 12

@@ -83,24 +83,36 @@ def test_fitting_finds_settings_that_explain_more() -> None:
     assert surrogate._log_posterior(parts, model._log, target) == found
 
 
-def guessing(guess: Callable[[Tokens], float]) -> Surrogate:
-    return Surrogate(DECISIONS, None, guess, np.random.default_rng(1))
+def guessing(*guesses: Callable[[Tokens], float]) -> Surrogate:
+    return Surrogate(DECISIONS, None, lambda tokens: tuple(g(tokens) for g in guesses), np.random.default_rng(1))
 
 
-def test_a_guess_is_believed_until_the_observations_say_otherwise() -> None:
-    good = guessing(lambda tokens: 0.04 * tokens[0] - 0.03 * tokens[3])
-    bad = guessing(lambda tokens: float(tokens[5]))
+def good(tokens: Tokens) -> float:
+    return 0.04 * tokens[0] - 0.03 * tokens[3]
+
+
+def bad(tokens: Tokens) -> float:
+    return float(tokens[5])
+
+
+def test_the_first_guess_is_believed_until_the_observations_say_otherwise() -> None:
     queries, truth = data(60, seed=1)
-    assert np.corrcoef(good.predict(queries)[0], truth)[0, 1] > 0.9
-    assert np.corrcoef(good.predict(queries)[0], [0.04 * t[0] - 0.03 * t[3] for t in queries])[0, 1] > 0.999
-    assert bad._trust == good._trust == surrogate._TRUST
-    for model in (good, bad):
+    wise, misled = guessing(good), guessing(bad)
+    assert np.corrcoef(wise.predict(queries)[0], [good(t) for t in queries])[0, 1] > 0.999
+    assert np.corrcoef(misled.predict(queries)[0], [bad(t) for t in queries])[0, 1] > 0.999
+    for model in (wise, misled):
         model.fit(*data(60))
-    assert good._trust > 0.8
-    assert abs(bad._trust) < 0.25
-    for model in (good, bad):
-        mean, _ = model.predict(queries)
-        assert np.corrcoef(mean, truth)[0, 1] > 0.95
+        assert np.corrcoef(model.predict(queries)[0], truth)[0, 1] > 0.95
+    assert wise._trust[0] > 0.8
+    assert abs(misled._trust[0]) < 0.25
+
+
+def test_other_guesses_are_believed_once_the_observations_bear_them_out() -> None:
+    queries, _ = data(60, seed=1)
+    model, alone = guessing(bad, good), guessing(bad)
+    assert model.predict(queries)[0] == pytest.approx(alone.predict(queries)[0])
+    model.fit(*data(60))
+    assert model._trust[1] > 0.7
 
 
 def test_one_observation_and_equal_observations_are_enough() -> None:

@@ -24,14 +24,16 @@ def test_the_score_of_networks_that_were_not_scored_is_foretold() -> None:
     problem = with_score(PROBLEM, SPACE, "params", seed=0)
     generator = np.random.default_rng(9)
     tokens = [sample_tokens(SPACE.decisions, generator) for _ in range(50)]
-    assert problem.guess is not None
-    foretold = [problem.guess(t) for t in tokens]
+    assert problem.guesses is not None
+    assert PROBLEM.guesses is not None
+    assert all(problem.guesses(t)[:-1] == PROBLEM.guesses(t) for t in tokens)
+    foretold = [problem.guesses(t)[-1] for t in tokens]
     true = [0.2 * math.log(count(SPACE.decode(t)).params) for t in tokens]
     assert np.corrcoef(foretold, true)[0, 1] > 0.99
     assert np.std(foretold) == pytest.approx(np.std(true), rel=0.05)
     again = with_score(PROBLEM, SPACE, "params", seed=0)
-    assert again.guess is not None
-    assert [again.guess(t) for t in tokens] == foretold
+    assert again.guesses is not None
+    assert [again.guesses(t)[-1] for t in tokens] == foretold
 
 
 def test_an_evaluator_that_scores_nothing_is_no_feature(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,6 @@ def test_cost_is_known_before_training_and_guesses_at_accuracy(space: SearchSpac
     problem = make_problem(space, OBJECTIVE, None)
     b0 = space.encode(Architecture.load("efficientnet-b0"))
     assert problem.features is not None
-    assert problem.guess is not None
+    assert problem.guesses is not None
     assert problem.features(b0) == (math.log(385_814_752), math.log(5_288_548))
-    assert problem.guess(b0) == math.log(5_288_548)
+    assert problem.guesses(b0) == (math.log(5_288_548),)
