@@ -22,26 +22,26 @@ def internals() -> Any:
 
 
 class FakeTrial:
-    def __init__(self, folder: Path, *, finished: bool) -> None:
-        self.trial_id, self.local_path = folder.name, str(folder)
-        self.is_finished = lambda: finished
+    def __init__(self, folder: Path, status: str) -> None:
+        self.trial_id, self.local_path, self.status = folder.name, str(folder), status
         folder.mkdir()
 
 
 @pytest.mark.parametrize("another_ray", [False, True])
-def test_only_trials_in_hand_stay_in_tunes_books(internals: Any, tmp_path: Path, another_ray: bool) -> None:
-    live, done, failed = (FakeTrial(tmp_path / n, finished=n != "live") for n in ("live", "done", "failed"))
-    (tmp_path / "failed" / "error.txt").touch()
-    listed, alive, stopped, cached = [live, done, failed], {live, failed}, {done}, {live, done, failed}
+def test_trials_that_ended_well_leave_tunes_books(internals: Any, tmp_path: Path, another_ray: bool) -> None:
+    statuses = {"live": "RUNNING", "done": "TERMINATED", "written": "TERMINATED", "failed": "ERROR"}
+    live, done, written, failed = (FakeTrial(tmp_path / name, status) for name, status in statuses.items())
+    (tmp_path / "written" / "events").touch()
+    listed, alive, stopped, cached = [live, done, written, failed], {live, done}, {done, written}, {live, done, failed}
     states = {trial.trial_id: "state" for trial in listed}
     books = {"get_trials": lambda: listed, "get_live_trials": lambda: alive}
     if not another_ray:
         books |= {"_stopped_trials": stopped, "_trials_to_cache": cached, "_trial_metadata": states}
     internals.forget_finished(SimpleNamespace(**books))
-    assert (listed, alive) == ([live], {live})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["failed", "live"]
+    assert (listed, alive) == ([live, failed], {live})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["failed", "live", "written"]
     if not another_ray:
-        assert (stopped, cached, set(states)) == (set(), {live}, {"live"})
+        assert (stopped, cached, set(states)) == (set(), {live, failed}, {"live", "failed"})
 
 
 class Manager:
