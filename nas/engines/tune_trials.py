@@ -40,6 +40,7 @@ _logger = logging.getLogger(__name__)
 GRACE_SECS = 10.0
 """An evaluation that overruns its time by a tenth and this many seconds no longer minds its own clock: it is killed."""
 _LOW_MEMORY = "running low on memory"  # what Ray says when it kills a worker for it
+_IDLE_SECS = 0.01  # between two looks for a job while none is in flight
 _COLD_SECS = 10.0  # how long a trial waits for a new worker before it takes one that is idle
 
 
@@ -203,7 +204,7 @@ class WarmWorkers(FIFOScheduler):
 
 
 class Clock(Callback):
-    """Notes when an evaluation starts, which is after its worker has loaded its data."""
+    """Notes when an evaluation starts, which is after its worker has loaded its data; slows an idle loop down."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -215,6 +216,15 @@ class Clock(Callback):
             timeout = math.inf if self.desk.timeout is None else self.desk.timeout
             seconds = 1.1 * timeout * attempt.job.fidelity + GRACE_SECS
             self.desk.deadlines[trial.trial_id] = (time.monotonic() + seconds, trial.temporary_state.ray_actor)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Rest while there is nothing to do.
+
+        Tune's loop waits for what is in flight; with nothing there it does not wait at all, and would starve the
+        search's own thread.
+        """
+        if not self.desk.attempts and self.desk.todo.empty():
+            time.sleep(_IDLE_SECS)
 
 
 class Silence(TrialProgressCallback):
