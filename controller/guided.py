@@ -26,7 +26,7 @@ from search_space.decision import Tokens, mutate_tokens, neighbours
 from search_space.errors import check_fields
 from search_space.seeding import derive_seed
 
-_GROWTH = 1.1  # settings of the model and policy are fitted again when there are so many times the outcomes
+_GROWTH = 1.25  # settings of the model and policy are fitted again when there are so many times the outcomes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,11 @@ class GuidedConfig:
     """LSTM units."""
     init_range: float = 0.1
     """Weights start uniform in +- this."""
-    learning_rate: float = 0.06
+    learning_rate: float = 0.1
     """Adam's step of the policy."""
     entropy_weight: float = 0.03
     """Weight of the policy's entropy against standardised advantages."""
-    policy_steps: int = 25
+    policy_steps: int = 12
     """REINFORCE steps that a policy is trained against the model."""
     policy_batch: int = 32
     """Samples of each of these steps."""
@@ -207,8 +207,8 @@ class Guided(Controller[GuidedConfig]):
     def _learn(self) -> None:
         """Let the model know all that was told.
 
-        Its settings and the policy are fitted afresh, from nothing but the outcomes, when these have grown by a tenth;
-        so a resumed search has the same without going through all that were before.
+        Its settings and the policy are fitted afresh, from nothing but the outcomes, when these have grown by a
+        quarter; so a resumed search has the same without going through all that were before.
         """
         if self._fitted_to != self._checkpoint:
             self._fitted_to = self._checkpoint

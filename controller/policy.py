@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from search_space.decision import Decision, Tokens
 
@@ -53,7 +54,6 @@ class Policy(nn.Module):
     particular machine or number of threads.
     """
 
-    offsets: Tensor
     padding: Tensor
 
     def __init__(
@@ -74,7 +74,7 @@ class Policy(nn.Module):
         self.cell = nn.LSTMCell(hidden, hidden)
         self.head = nn.Parameter(torch.empty(len(sizes), hidden, max(sizes)))
         self.head_bias = nn.Parameter(torch.empty(len(sizes), max(sizes)))
-        self.register_buffer("offsets", torch.tensor([1 + sum(sizes[:i]) for i in range(len(sizes))]))
+        self._rows = [1, *sizes]  # of the embeddings that each decision reads: the choices of the one before
         self.register_buffer(
             "padding", torch.tensor([[0.0 if c < size else _NEVER for c in range(max(sizes))] for size in sizes])
         )
@@ -100,22 +100,24 @@ class Policy(nn.Module):
         batch = count if tokens is None else tokens.shape[0]
         chosen: list[Tensor] = []
         every_logits, every_applies = [], []
-        state = None
+        # Taken apart at once: each of so small operations costs more than its arithmetic, and has its own gradient.
+        embeddings, heads, biases = self.embedding.weight.split(self._rows), self.head.unbind(), self.head_bias.unbind()
+        cell = self.cell.weight_ih, self.cell.weight_hh, self.cell.bias_ih, self.cell.bias_hh
+        state = (embeddings[0].new_zeros(batch, self.cell.hidden_size),) * 2
         previous = torch.zeros(batch, dtype=torch.long)
         for i in range(len(self.decisions)):
-            state = self.cell(self.embedding(previous), state)
-            logits = torch.addmm(self.head_bias[i], state[0], self.head[i]) + self.padding[i]
+            state = torch.lstm_cell(functional.embedding(previous, embeddings[i]), state, *cell)
+            logits = torch.addmm(biases[i], state[0], heads[i]) + self.padding[i]
             applies = self._applies(i, chosen, batch)
             if tokens is None:
                 softmax = logits.detach().log_softmax(-1).exp()
                 token = torch.multinomial(softmax, 1, generator=generator).squeeze(-1) * applies
             else:
                 token = tokens[:, i]
+            previous = token
             chosen.append(token)
             every_logits.append(logits)
             every_applies.append(applies)
-            previous = token + self.offsets[i]
-        # Of all decisions at once: each of so small operations costs more than its arithmetic.
         log_softmax = torch.stack(every_logits, 1).log_softmax(-1)
         softmax, sequences, asked = log_softmax.exp(), torch.stack(chosen, 1), torch.stack(every_applies, 1)
         log_probs = log_softmax.gather(-1, sequences.unsqueeze(-1)).squeeze(-1) * asked

@@ -167,7 +167,8 @@ class Surrogate:
     def _encode(self, tokens: Sequence[Tokens]) -> _Inputs:
         values = np.asarray(tokens, dtype=np.int64)
         sizes = [len(decision.choices) for decision in self._decisions]
-        hot = np.concatenate([np.eye(size)[values[:, i]] for i, size in enumerate(sizes)], 1)
+        hot = np.zeros((len(values), sum(sizes)))
+        hot[np.arange(len(values))[:, None], values + np.cumsum([0, *sizes[:-1]])] = 1
         centre = np.concatenate([np.full(size, 1 / size) for size in sizes])
         features, guesses = (
             (raw - mean) / std for raw, (mean, std) in zip(self._known(tokens), self._scales, strict=True)

@@ -23,31 +23,35 @@ def make_problem(space: Space, objective: Objective, band: tuple[float, float] |
     """
 
     @functools.lru_cache(maxsize=_REMEMBERED)
-    def built(tokens: Tokens) -> tuple[str, int, int]:
-        """Key, MACs and parameters."""
-        architecture = space.decode(tokens)
-        cost = count(architecture)
-        return architecture.key, cost.macs, cost.params
+    def cost(tokens: Tokens) -> tuple[int, int]:
+        """MACs and parameters."""
+        counted = count(space.decode(tokens))
+        return counted.macs, counted.params
+
+    @functools.lru_cache(maxsize=_REMEMBERED)
+    def key(tokens: Tokens) -> str:
+        """Dearer than the cost, and asked of fewer."""
+        return space.decode(tokens).key
 
     def reward(tokens: Tokens, accuracy: float) -> float:
-        return objective.reward(accuracy, built(tokens)[1])
+        return objective.reward(accuracy, cost(tokens)[0])
 
     def admissible(tokens: Tokens) -> bool:
         if band is None:
             return True
-        ratio = built(tokens)[1] / objective.target_macs
+        ratio = cost(tokens)[0] / objective.target_macs
         return band[0] <= ratio <= band[1]
 
     def features(tokens: Tokens) -> tuple[float, ...]:
-        _, macs, params = built(tokens)
+        macs, params = cost(tokens)
         return math.log(macs), math.log(params)
 
     return Problem(
         decisions=space.decisions,
         reward=reward,
-        network=lambda tokens: built(tokens)[0],
+        network=key,
         admissible=admissible,
         features=features,
-        guesses=lambda tokens: (math.log(built(tokens)[2]),),
+        guesses=lambda tokens: (math.log(cost(tokens)[1]),),
         open_ended=objective.rewards_low_latency,
     )

@@ -32,7 +32,7 @@ class Decision:
 
     def applies(self, tokens: Sequence[int]) -> bool:
         """Whether the choices made so far ask this question; `tokens` holds at least all earlier decisions."""
-        return all(tokens[index] in allowed for index, allowed in self.requires)
+        return not self.requires or all(tokens[index] in allowed for index, allowed in self.requires)
 
 
 class Space(Protocol):

@@ -120,13 +120,13 @@ def test_a_replay_learns_nothing_until_it_is_asked(monkeypatch: pytest.MonkeyPat
     assert len(fits) == 1
 
 
-def test_settings_and_policy_are_fitted_when_outcomes_have_grown_by_a_tenth() -> None:
+def test_settings_and_policy_are_fitted_when_outcomes_have_grown_by_a_quarter() -> None:
     controller = Guided(problem(), GuidedConfig(), 0)
     checkpoints = []
     for _ in range(25):
         controller.tell([Outcome(tokens=(0,) * 8, reward=0.5, accuracy=0.5)] * 4)
         checkpoints.append(controller._checkpoint)
-    assert checkpoints == [*range(4, 41, 4), 44, 44, 52, 52, 60, 60, 68, 68, 76, 76, 84, 84, 84, 96, 96]
+    assert checkpoints == [4, 8, 12, 16, 20, 20, *[28] * 2, *[36] * 3, *[48] * 3, *[60] * 4, *[76] * 5, 96, 96]
 
 
 def test_a_guess_points_the_way_before_anything_is_known() -> None:

@@ -57,6 +57,24 @@ def test_a_warm_trial_costs_little(engine: Engine) -> None:
 
 
 @pytest.mark.slow
+def test_an_idle_engine_rests(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nas.engines.tune_trials import WarmWorkers
+
+    list(engine.run(jobs(FINE)))
+    steps = 0
+    choose = WarmWorkers.choose_trial_to_run
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return choose(*arguments)
+
+    monkeypatch.setattr(WarmWorkers, "choose_trial_to_run", counted)
+    time.sleep(1)
+    assert 1 < steps < 150  # 20,000 if it does not
+
+
+@pytest.mark.slow
 def test_finished_trials_leave_nothing_behind(engine: Any) -> None:
     from ray.tune.experiment import Trial
 
