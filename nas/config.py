@@ -192,13 +192,17 @@ def make(kind: str, component: Component) -> tuple[Any, Any]:
 
 
 def use_one_thread() -> None:
-    """Keep torch to one CPU thread outside evaluations, which set their own.
+    """Keep torch and BLAS to one CPU thread outside evaluations, which set their own.
 
     A controller's matrices are tiny: threads gain nothing there, and on a busy machine they cost 50 times as much.
     """
-    import torch  # slow to load, and not needed to say what is wrong with a config
+    # Slow to load, and not needed to say what is wrong with a config.
+    import scipy.linalg  # noqa: F401  # has a BLAS of its own, which can be limited once it is loaded
+    import torch
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
 
 
 def versions() -> dict[str, str]:

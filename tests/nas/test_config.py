@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +96,14 @@ def test_a_component_of_ones_own_is_resolved_by_its_import_path() -> None:
 
 def test_versions_name_what_a_result_depends_on() -> None:
     assert {"python", "nas-b0", "torch", "numpy", "machine"} <= set(config.versions())
+
+
+def test_controllers_have_one_thread() -> None:
+    code = (
+        "from nas import config; config.use_one_thread(); import torch, threadpoolctl;"
+        "print(torch.get_num_threads(), {p['num_threads'] for p in threadpoolctl.threadpool_info()"
+        " if p['user_api'] == 'blas'})"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout == "1 {1}\n"
