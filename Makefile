@@ -14,7 +14,7 @@ test: $(INSTALLED)  ## the fast tests
 	$(BIN)/pytest -q
 
 test-slow: $(INSTALLED)  ## real searches, real kills, large samples
-	$(BIN)/pytest -q -m "slow and not gpu"
+	$(BIN)/pytest -q -m "slow and not gpu" --durations=20
 
 check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/ruff check .
