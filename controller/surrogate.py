@@ -36,6 +36,8 @@ _TRUST = 0.6
 guesses are worth nothing before."""
 _TRUST_WEIGHT = 10.0
 """How many observations that is worth."""
+_CLEAR = 2.0
+"""How many standard errors another guess must be worth to be trusted at all: else one of no use would mislead."""
 _SWEEPS = 4  # of coordinate steps on the posterior of the kernel's settings
 
 
@@ -122,9 +124,11 @@ class Surrogate:
         self._mean, self._std = float(y.mean()), float(y.std()) or 1e-3
         target = (y - self._mean) / self._std
         known = inputs.guesses
-        evidence = known.T @ known + _TRUST_WEIGHT * np.eye(len(self._credit))
-        credit = known.T @ target + _TRUST_WEIGHT * self._credit
-        self._trust = np.asarray(np.linalg.solve(evidence, credit), np.float64)
+        trust, error = _ridge(known, target, self._credit)
+        clear = np.abs(trust) > _CLEAR * error
+        clear[0] = True
+        self._trust = np.zeros_like(trust)
+        self._trust[clear], _ = _ridge(known[:, clear], target, self._credit[clear])
         residual: Array = target - known @ self._trust
         return residual
 
@@ -182,6 +186,14 @@ class Surrogate:
                 features = self._features(key) if self._features else (0.0,)
                 self._memo[key] = features, self._guesses(key) if self._guesses else (0.0,)
         return np.array([self._memo[key][0] for key in tokens]), np.array([self._memo[key][1] for key in tokens])
+
+
+def _ridge(guesses: Array, target: Array, credit: Array) -> tuple[Array, Array]:
+    """Ridge regression towards `credit`: (G,) coefficients and their standard errors."""
+    evidence = guesses.T @ guesses + _TRUST_WEIGHT * np.eye(len(credit))
+    trust = np.asarray(np.linalg.solve(evidence, guesses.T @ target + _TRUST_WEIGHT * credit), np.float64)
+    variance = float(np.square(target - guesses @ trust).mean())
+    return trust, np.sqrt(np.diag(np.linalg.inv(evidence)) * variance)
 
 
 def _parts(a: _Inputs, b: _Inputs) -> tuple[Array, Array, Array, Array]:

@@ -115,6 +115,18 @@ def test_other_guesses_are_believed_once_the_observations_bear_them_out() -> Non
     assert model._trust[1] > 0.7
 
 
+def test_another_guess_that_knows_nothing_is_not_believed() -> None:
+    useless = [guessing(good, lambda tokens, seed=seed: float(hash((seed, tokens)) % 97)) for seed in range(40)]
+    for model in useless:
+        model.fit(*data(20))
+    believed = [model._trust[1] for model in useless if model._trust[1] != 0]
+    assert len(believed) <= 6  # some 5 % look useful by chance
+    model = guessing(good)
+    model.fit(*data(20))
+    others = [model for model in useless if model._trust[1] == 0]
+    assert [other._trust[0] for other in others] == pytest.approx([model._trust[0]] * len(others))
+
+
 def test_one_observation_and_equal_observations_are_enough() -> None:
     for tokens, accuracy in (([(0,) * 6], [0.5]), ([(0,) * 6, (1,) * 6], [0.5, 0.5])):
         model = make()
