@@ -36,7 +36,7 @@ _TRUST = 0.6
 guesses are worth nothing before."""
 _TRUST_WEIGHT = 10.0
 """How many observations that is worth."""
-_CLEAR = 2.0
+_CLEAR = 3.0
 """How many standard errors another guess must be worth to be trusted at all: else one of no use would mislead."""
 _SWEEPS = 4  # of coordinate steps on the posterior of the kernel's settings
 

@@ -120,7 +120,7 @@ def test_another_guess_that_knows_nothing_is_not_believed() -> None:
     for model in useless:
         model.fit(*data(20))
     believed = [model._trust[1] for model in useless if model._trust[1] != 0]
-    assert len(believed) <= 6  # some 5 % look useful by chance
+    assert len(believed) <= 2  # few look useful by chance
     model = guessing(good)
     model.fit(*data(20))
     others = [model for model in useless if model._trust[1] == 0]
