@@ -34,6 +34,14 @@ class ToyEvaluator(Evaluator[ToyConfig]):
         return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy,), losses=(1 - accuracy,), seconds=0.01)
 
 
+class KernelEvaluator(ToyEvaluator):
+    """Accuracy from the share of stages with a large kernel, of which the number of parameters says little."""
+
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        accuracy = 0.2 + 0.6 * sum(stage.kernel > 3 for stage in architecture.stages) / len(architecture.stages)
+        return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy,), seconds=float(fidelity))
+
+
 class SteadyEvaluator(ToyEvaluator):
     """Accuracy from a digest of the network, in which a seed changes little."""
 

@@ -47,10 +47,11 @@ def test_an_evaluator_that_scores_nothing_is_no_feature(monkeypatch: pytest.Monk
 def test_a_guided_search_knows_the_score(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(features, "SAMPLES", 20)
-    flags = ["--target-flops", "400M", "--controller", "guided", "--evaluator", "tests.toys:SteadyEvaluator"]
+    monkeypatch.setattr(features, "SAMPLES", 100)
+    flags = ["--target-flops", "400M", "--controller", "guided", "--evaluator", "tests.toys:KernelEvaluator"]
     flags += ["--trials", "28", "--trust", "0%", "--quiet"]
-    for name, more in (("with", ["--feature", "params"]), ("again", ["--feature", "params"]), ("without", [])):
+    told = ["--feature", "tests.toys:KernelEvaluator"]
+    for name, more in (("with", told), ("again", told), ("without", [])):
         assert main([*flags, *more, "--run-dir", str(tmp_path / name)]) == 0
     proposed = [
         [
