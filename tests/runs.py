@@ -48,3 +48,9 @@ def make_run(path: Path, *, trials: int = 24, stop_after: int | None = None, **s
         else:
             study.evaluate_reference(REFERENCE, Architecture.load(REFERENCE), engine)
     return study
+
+
+def trainings(path: Path) -> int:
+    """How many evaluations a run's journal says are finished, while another process writes it."""
+    journal = path / "journal.jsonl"
+    return journal.read_bytes().count(b'"event":"finished"') if journal.exists() else 0

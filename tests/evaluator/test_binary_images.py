@@ -1,4 +1,3 @@
-import contextlib
 import gzip
 import struct
 
@@ -80,10 +79,16 @@ def test_idx_round_trip(tmp_path_factory, shape, seed):
 @given(data=st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("idx")
-    for name in ("some-file", "some-file.gz"):
-        (folder / name).write_bytes(b"\0\0\x08" + data)
-        with contextlib.suppress(InputError):
-            read_idx(folder / name)
+    for name, pack in (("some-file", bytes), ("some-file.gz", gzip.compress)):
+        (folder / name).write_bytes(pack(b"\0\0\x08" + data))
+        try:
+            outcome = idx(read_idx(folder / name).numpy())
+        except InputError as error:
+            outcome = str(error)
+        assert name in outcome if isinstance(outcome, str) else outcome == b"\0\0\x08" + data
+    (folder / "plain.gz").write_bytes(b"\0\0\x08" + data)
+    with pytest.raises(InputError, match=r"plain\.gz"):
+        read_idx(folder / "plain.gz")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from search_space import strict_yaml
 from search_space.architecture import Architecture, Stage
 from search_space.cost import count
 from search_space.seeding import derive_seed
+from tests.runs import trainings
 
 ROOT = Path(__file__).parents[2]
 TOY = ["--phi", "1", "--arch", "efficientnet-b0", "--evaluator", "tests.toys:ToyEvaluator"]
@@ -236,21 +237,16 @@ def test_killed_at_many_moments_a_grid_ends_as_an_unkilled_one(tmp_path: Path) -
     for wanted in (0, 2, 9, 17, 26):
         going_on = ["--run-dir", str(run), "--resume", "--quiet"] if run.exists() else [*flags, "--run-dir", str(run)]
         process = subprocess.Popen([*COMMAND, *going_on], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        while _trainings(run) < wanted and process.poll() is None:
+        while trainings(run) < wanted and process.poll() is None:
             time.sleep(0.05)
         time.sleep(moments.uniform(0, 1))
         process.kill()
         assert process.wait() == -signal.SIGKILL, "the run ended before it was killed: make it longer"
-        assert _trainings(run) >= max(finished, wanted), "a finished training was lost"
-        finished = _trainings(run)
+        assert trainings(run) >= max(finished, wanted), "a finished training was lost"
+        finished = trainings(run)
     assert main(["--run-dir", str(run), "--resume", "--quiet"]) == 0
     assert events(run) == events(tmp_path / "whole")
     assert read(run / "coefficients.yaml") == read(tmp_path / "whole" / "coefficients.yaml")
-
-
-def _trainings(run: Path) -> int:
-    journal = run / "journal.jsonl"
-    return journal.read_bytes().count(b'"event":"finished"') if journal.exists() else 0
 
 
 @pytest.mark.slow

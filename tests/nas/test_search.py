@@ -16,6 +16,7 @@ from nas.search import main
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count
+from tests.runs import trainings
 
 ROOT = Path(__file__).parents[2]
 TOY = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--trials", "8", "--batch", "4", "--quiet"]
@@ -229,22 +230,17 @@ def test_killed_at_ten_random_moments_a_run_ends_as_an_unkilled_one(tmp_path: Pa
     for kill in range(10):
         process = _start(run, *(["--resume", "--quiet"] if run.exists() else flags))
         # Every other kill comes after some progress, however slow the machine; the rest come while a run starts, too.
-        while kill % 2 == 0 and process.poll() is None and _trainings(run) <= finished:
+        while kill % 2 == 0 and process.poll() is None and trainings(run) <= finished:
             time.sleep(0.02)
         time.sleep(moments.uniform(0, 1) if kill % 2 == 0 else moments.uniform(0, 3))
         process.kill()
         _, errors = process.communicate()
         assert process.returncode == -signal.SIGKILL, f"ended by itself after {kill} kills: {errors.decode()}"
-        assert _trainings(run) >= finished, "a finished trial was lost"
-        finished = _trainings(run)
+        assert trainings(run) >= finished, "a finished trial was lost"
+        finished = trainings(run)
     assert main(["--run-dir", str(run), "--resume", "--quiet"]) == 0
     assert events(run) == events(tmp_path / "quiet")
     assert (run / "trials.csv").read_text().count("\n") == 25
-
-
-def _trainings(run: Path) -> int:
-    journal = run / "journal.jsonl"
-    return journal.read_bytes().count(b'"event":"finished"') if journal.exists() else 0
 
 
 @pytest.mark.slow

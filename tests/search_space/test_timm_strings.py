@@ -114,6 +114,7 @@ def test_what_cannot_be_read_names_the_block(text: str, words: str) -> None:
 @given(st.text(alphabet="irdscn_0123456789.ekp-", max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        parse_block_strings([text])
-    except InputError:
-        pass
+        outcome = parse_block_strings([text])
+    except InputError as error:
+        outcome = str(error)
+    assert outcome.startswith("block 1, ") if isinstance(outcome, str) else isinstance(outcome[0], Stage)

@@ -67,5 +67,7 @@ def test_a_worker_killed_for_memory_has_died_to_tune(internals: Any) -> None:
 
 
 def test_another_ray_without_that_name_is_left_alone(internals: Any) -> None:
-    internals.survive_memory_kills(SimpleNamespace())
-    internals.survive_memory_kills(SimpleNamespace(_actor_manager=object()))
+    manager = SimpleNamespace()
+    for controller in (SimpleNamespace(), SimpleNamespace(_actor_manager=manager)):
+        internals.survive_memory_kills(controller)
+    assert vars(manager) == {}
