@@ -10,12 +10,17 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 
 # Before torch is loaded, here and in subprocesses: the networks of tests are tiny, and threads that wait for each other
 # on busy cores cost minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A machine under load is slow, not wrong.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 # A shell in the background ignores Ctrl-C, and all that it starts inherits that; tests send Ctrl-C to commands.
 signal.signal(signal.SIGINT, signal.default_int_handler)

