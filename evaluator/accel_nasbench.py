@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from search_space.architecture import Architecture
 from search_space.errors import InputError
 
 ARCHIVE = "anb_dataset_jsons.tar.gz"
-DEVICES = ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +27,6 @@ class Published:
     """Top-1 on ImageNet's validation images after a short training, in [0, 1]."""
     macs: int
     """MACs as published: an old profiler's convention, 7 to 10 % above multiply-adds alone."""
-    throughput: Mapping[str, float]
-    """Measured images a second, by device; a few devices are missing here and there."""
 
 
 def read(path: str | Path) -> list[Published]:
@@ -74,9 +70,4 @@ def _published(row: dict[str, Any], base: Architecture) -> Published:
         architecture=dataclasses.replace(base, stages=stages),
         accuracy=float(row["metrics"]["val_top1"]) / 100,
         macs=round(float(row["model_info"]["macs"]) * 1e6),
-        throughput={
-            name: float(mean)
-            for name in DEVICES
-            if (mean := row["platform_perf"][f"throughput_{name}"]["throughput_mean"]) is not None
-        },
     )

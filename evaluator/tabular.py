@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from evaluator import accel_nasbench
 from evaluator.base import Evaluation, Evaluator
-from evaluator.boosted_trees import BoostedTrees, fit_cached
+from evaluator.boosted_trees import fit_cached
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.seeding import derive_seed
@@ -71,23 +71,17 @@ class AccelNasbench(Evaluator[AccelNasbenchConfig]):
         super().__init__(config)
         if not config.path:
             raise InputError("evaluator accel-nasbench: name the data: accel-nasbench:PATH")
-        self._published = accel_nasbench.read(config.path)
-        self._base = self._published[0].architecture
-        rows = np.array([_features(item.architecture) for item in self._published])
+        published = accel_nasbench.read(config.path)
+        self._base = published[0].architecture
+        rows = np.array([_features(item.architecture) for item in published])
         _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        self._rows, self._group = rows[first], group.ravel()
+        self._rows = rows[first]
         self._known = [set(column) for column in self._rows.T.tolist()]
-        self.trees = self._fit([item.accuracy for item in self._published])
-
-    def _fit(self, values: list[float | None]) -> BoostedTrees:
-        """Trees fitted to one value a network, where there is one; that of a network trained twice is the mean."""
-        there = np.array([value is not None for value in values])
-        group, known = self._group[there], np.array([value for value in values if value is not None])
-        count = np.bincount(group, minlength=len(self._rows))
-        mean = np.bincount(group, weights=known, minlength=len(self._rows)) / np.maximum(count, 1)
-        folder = Path(self.config.path)
+        count = np.bincount(group.ravel())
+        mean = np.bincount(group.ravel(), weights=[item.accuracy for item in published]) / count  # some twice
+        folder = Path(config.path)
         beside = folder if folder.is_dir() else folder.parent
-        return fit_cached(self._rows[count > 0], mean[count > 0], (beside, CACHE_DIR.expanduser()))
+        self.trees = fit_cached(self._rows, mean, (beside, CACHE_DIR.expanduser()))
 
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
         """See `Evaluator.evaluate`; a network the benchmark could not hold is ``infeasible``."""
@@ -95,19 +89,6 @@ class AccelNasbench(Evaluator[AccelNasbenchConfig]):
         if row is None:
             return Evaluation(status="infeasible", reason="not a network of the accel-nasbench space")
         return _measured(self.trees.predict(row), self.config.noise, seed)
-
-    def throughput(self, architecture: Architecture, device: str) -> float:
-        """Predicted images a second on a device that was measured; fitted when first asked for.
-
-        Raises:
-            InputError: Not a device, or not a network, of the benchmark.
-        """
-        if device not in accel_nasbench.DEVICES:
-            raise InputError(f"device must be one of {', '.join(accel_nasbench.DEVICES)}, got {device!r}")
-        row = self._row(architecture)
-        if row is None:
-            raise InputError("not a network of the accel-nasbench space")
-        return self._fit([item.throughput.get(device) for item in self._published]).predict(row)
 
     def _row(self, architecture: Architecture) -> NDArray[np.float64] | None:
         """What the trees look at; None for a network that differs from the benchmark's in anything else."""

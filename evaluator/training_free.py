@@ -3,8 +3,7 @@
 A gradient score looks at one batch of noise images with random labels: what the network could change, not what it
 learned. On published ImageNet trainings these rank far better than seconds of training on small images do, and they
 are no judge: a score exploited is a score broken. A search on the gradient norm alone ends below a random search on
-true accuracies, with networks that are wide where the score looks. Use them as a filter or as a feature beside real
-evaluations; `docs/trust.md` has the figures.
+true accuracies, with networks that are wide where the score looks; `docs/trust.md` has the figures.
 
 Scores compare only within one code path and on one noise: the same seed gives weights, images and labels of every
 network, so the seed is the config's and not the trial's.
@@ -32,7 +31,7 @@ from search_space.cost import count
 from search_space.errors import check_fields
 from search_space.seeding import derive_seed
 
-WARNING = "A score exploited is a score broken: a training-free score is a filter or a feature, not a judge."
+WARNING = "A score exploited is a score broken: a training-free score is no judge."
 REFERENCE = "efficientnet-b0"
 POWER = 0.2
 """Doubling a score raises the accuracy by 7 % of it, as doubling the gradient norm does on published networks: there

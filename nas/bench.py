@@ -52,7 +52,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, default=500, metavar="N", help="evaluations of each search")
     parser.add_argument("--batch", type=int, metavar="N", help="proposals between updates (default: the controller's)")
     parser.add_argument("--noise", type=float, default=0.0, metavar="POINTS", help="sd of accuracy, percentage points")
-    parser.add_argument("--feature", metavar="NAME", help="tell guided's model this cheap evaluator's score")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write bench.csv and bench.html there")
     fidelity.add_arguments(parser)
@@ -76,7 +75,6 @@ def _main(args: argparse.Namespace) -> int:
         noise=args.noise / 100,
         trials=args.trials,
         batch=args.batch,
-        feature=args.feature,
     )
     bench = Bench(benchmark)  # fits and caches what the workers will read
     cli.say(f"{args.benchmark}: {', '.join(f'{k} {v}' for k, v in bench.exact.describe().items())}")

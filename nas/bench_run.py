@@ -8,17 +8,15 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from controller.base import Controller, Outcome, Problem, Signals
+from controller.base import Controller, Outcome, Signals
 from evaluator.base import Evaluator
 from evaluator.objective import Objective
 from nas import config
 from nas.config import Component
 from nas.engines.local import LocalEngine
-from nas.features import with_score
 from nas.journal import Event, Journal
 from nas.problem import make_problem
 from nas.study import Study
@@ -42,8 +40,6 @@ class Benchmark:
     trials: int
     batch: int | None
     """Proposals between two updates; None for each controller's own."""
-    feature: str | None
-    """Evaluator whose score a model-guided controller is told; None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +68,8 @@ class Bench:
         self.space = SearchSpace.load(benchmark.space)
         settings = dict(benchmark.evaluator.settings)
         self.exact = self._evaluator(settings)
+        self.problem = make_problem(self.space, benchmark.objective, None)
         self.measured = self._evaluator(settings | {"noise": benchmark.noise}) if benchmark.noise else self.exact
-
-    @cached_property
-    def problem(self) -> Problem:
-        """The controllers' view; the feature is fitted once, with seed 0, for all searches."""
-        problem = make_problem(self.space, self.benchmark.objective, None)
-        feature = self.benchmark.feature
-        return with_score(problem, self.space, feature, 0) if feature else problem
 
     def _evaluator(self, settings: dict[str, Any]) -> Evaluator[Any]:
         cls, made = config.make("evaluator", dataclasses.replace(self.benchmark.evaluator, settings=settings))

@@ -68,30 +68,21 @@ class SearchConfig(RunConfig):
     """Learn from trials as they finish, so that no worker waits; the same seed then no longer gives the same search."""
     band: tuple[float, float] | None = (0.5, 1.5)
     """MACs that may be proposed, as multiples of the target; null for no limit."""
-    screen: str | None = None
-    """Evaluator that chooses from more proposals what is worth evaluating, in its default settings; null for none."""
-    screen_ratio: int = 5
-    """How many proposals there are for each that is evaluated, where there is a screen."""
-    feature: str | None = None
-    """Evaluator whose score a model-guided controller knows of every network, by a linear model; null for none."""
     promote: int | None = None
     """How many times longer the best quarter of every batch is trained on, from where it was left; null for none."""
     top: int = 5
     """How many of the best networks are exported."""
 
     def __post_init__(self) -> None:
-        for name, least in (("trials", 1), ("batch", 1), ("seed", 0), ("top", 1), ("screen_ratio", 2)):
+        for name, least in (("trials", 1), ("batch", 1), ("seed", 0), ("top", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.band is not None and not 0 <= self.band[0] < self.band[1]:
             raise InputError(f"band must be two rising numbers from 0, got {list(self.band)}")
-        for evaluator in (self.screen, self.feature):
-            if evaluator is not None:
-                named.load_object("evaluator", evaluator, EVALUATORS)
         if self.promote is not None and self.promote < 2:
             raise InputError(f"promote must be at least 2, got {self.promote}")
-        if self.asynchronous and (self.screen or self.promote):
-            raise InputError(f"{'screen' if self.screen else 'promote'} needs whole batches: leave out --async")
+        if self.asynchronous and self.promote:
+            raise InputError("promote needs whole batches: leave out --async")
 
 
 def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:

@@ -14,7 +14,6 @@ from nas import (
     cli,
     config,
     evaluator_options,
-    features,
     promotion,
     report,
     retrain,
@@ -34,7 +33,6 @@ from nas.problem import make_problem
 from nas.progress import SearchProgress
 from nas.promotion import Promoting, PromotingSpace
 from nas.run_dir import REFERENCE
-from nas.screening import screened
 from nas.study import Study
 from search_space import named
 from search_space.architecture import Architecture
@@ -85,9 +83,6 @@ def _parser() -> argparse.ArgumentParser:
         const=True,
         help="learn from trials as they finish: no worker waits, but the same seed no longer gives the same search",
     )
-    how.add_argument("--screen", metavar="NAME", help="propose more, and evaluate what this cheap evaluator favours")
-    how.add_argument("--screen-ratio", type=int, metavar="N", help="proposals for each evaluated one (default: 5)")
-    how.add_argument("--feature", metavar="NAME", help="tell guided's model this cheap evaluator's score")
     how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
     how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
@@ -172,9 +167,6 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "trials": args.trials,
         "batch": args.batch,
         "asynchronous": args.asynchronous,
-        "screen": args.screen,
-        "screen_ratio": args.screen_ratio,
-        "feature": args.feature,
         "promote": args.promote,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
@@ -205,10 +197,8 @@ def load_space(settings: SearchConfig) -> Space:
 def _make_controller(settings: SearchConfig, space: Space) -> Controller[Any]:
     cls, controller_config = config.make("controller", settings.controller)
     problem = make_problem(space, settings.objective, settings.band)
-    if settings.feature:
-        problem = features.with_score(problem, space, settings.feature, settings.seed)
     controller: Controller[Any] = cls(problem, controller_config, settings.seed)
-    return screened(controller, settings.screen, settings.screen_ratio, space) if settings.screen else controller
+    return controller
 
 
 def _run(

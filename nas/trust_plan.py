@@ -40,11 +40,6 @@ class Plan:
         every += [(place, LONG, seed) for seed in range(1, self.seeds + 1) for place in self.finalists]
         return list(dict.fromkeys(every))
 
-    @property
-    def cost(self) -> float:
-        """In trainings of the search."""
-        return cost(self.proposals())
-
 
 def cost(proposals: Sequence[Tokens]) -> float:
     """What trainings cost, in trainings of the search."""

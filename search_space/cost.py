@@ -44,7 +44,7 @@ def count(architecture: Architecture) -> Cost:
 
     Padding is kernel // 2 everywhere, so that a stride of 2 halves a side and rounds up.
     """
-    conv = depthwise = squeeze_excite = norm = se_pool = 0
+    depthwise = squeeze_excite = se_pool = 0
     side = (architecture.resolution + 1) // 2
     width = architecture.stem
     area = side * side
@@ -53,8 +53,9 @@ def count(architecture: Architecture) -> Cost:
     params = 29 * width
     for stage in architecture.stages:
         out, kernel_area, ratio = stage.channels, stage.kernel * stage.kernel, stage.se
-        stride, repeats = stage.stride, 1
-        while True:  # once for the first layer, once for all the others, which are alike
+        for stride, layers in ((stage.stride, 1), (1, stage.layers - 1)):  # all but the first layer are alike
+            if not layers:
+                break
             in_area = area
             if stride == 2:
                 side = (side + 1) // 2
@@ -62,28 +63,25 @@ def count(architecture: Architecture) -> Cost:
             if stage.op == "conv":
                 gated = out
                 weights = kernel_area * width * out
-                conv += repeats * weights * area
-                norm += repeats * out * area
-                params += repeats * (weights + 2 * out)
+                conv += layers * weights * area
+                norm += layers * out * area
+                params += layers * (weights + 2 * out)
             else:
                 gated = width * stage.expand
                 if stage.expand != 1:
-                    conv += repeats * width * gated * in_area
-                    norm += repeats * gated * in_area
-                    params += repeats * gated * (width + 2)
-                depthwise += repeats * kernel_area * gated * area
-                conv += repeats * gated * out * area
-                norm += repeats * (gated + out) * area
-                params += repeats * (gated * (kernel_area + 2 + out) + 2 * out)
+                    conv += layers * width * gated * in_area
+                    norm += layers * gated * in_area
+                    params += layers * gated * (width + 2)
+                depthwise += layers * kernel_area * gated * area
+                conv += layers * gated * out * area
+                norm += layers * (gated + out) * area
+                params += layers * (gated * (kernel_area + 2 + out) + 2 * out)
             if ratio:
                 squeeze = max(1, int(width * ratio))
-                squeeze_excite += repeats * 2 * gated * squeeze
-                se_pool += repeats * gated * (area + 1)
-                params += repeats * (2 * gated * squeeze + gated + squeeze)
+                squeeze_excite += layers * 2 * gated * squeeze
+                se_pool += layers * gated * (area + 1)
+                params += layers * (2 * gated * squeeze + gated + squeeze)
             width = out
-            if stride == 0 or stage.layers == 1:
-                break
-            stride, repeats = 0, stage.layers - 1
     head, classes = architecture.head, architecture.classes
     return Cost(
         conv=conv + width * head * area,

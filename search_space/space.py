@@ -19,7 +19,7 @@ import numpy as np
 from search_space import census, named
 from search_space.architecture import Architecture, Layer
 from search_space.cost import count
-from search_space.decision import Decision, Space, Tokens, canonical, mutate_tokens, sample_tokens
+from search_space.decision import Decision, Space, Tokens, canonical, sample_tokens
 from search_space.errors import InputError, NasError
 from search_space.space_format import SpaceParts, read_space
 
@@ -167,14 +167,6 @@ class SearchSpace:
             if macs[0] <= count(architecture).macs <= macs[1]:
                 return architecture
         raise NasError(f"none of {max_tries:,} samples of the space {self.name} has {macs[0]:,} to {macs[1]:,} MACs")
-
-    def mutate(self, architecture: Architecture, generator: np.random.Generator) -> Architecture:
-        """`architecture` with one decision changed.
-
-        Raises:
-            InputError: The space does not contain it.
-        """
-        return self.decode(mutate_tokens(self.decisions, self.encode(architecture), generator))
 
     @property
     def size(self) -> int:

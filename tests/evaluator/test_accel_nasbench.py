@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evaluator.accel_nasbench import DEVICES, read
+from evaluator.accel_nasbench import read
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 
@@ -14,11 +14,7 @@ from search_space.errors import InputError
 def network(expand: int, accuracy: float) -> dict[str, Any]:
     choices = {"e": expand, "k": 3, "l": 2, "se": True}
     architecture = {f"block{i}_{field}": value for i in range(7) for field, value in choices.items()}
-    speed: dict[str, dict[str, float | None]]
-    speed = {f"throughput_{device}": {"throughput_mean": 100.0 * len(device)} for device in DEVICES}
-    speed["throughput_3090"]["throughput_mean"] = None
-    measured = {"metrics": {"val_top1": accuracy}, "model_info": {"macs": 415.1468}, "platform_perf": speed}
-    return {"architecture": architecture, **measured}
+    return {"architecture": architecture, "metrics": {"val_top1": accuracy}, "model_info": {"macs": 415.1468}}
 
 
 def archive(folder: Path, networks: list[Any]) -> Path:
@@ -37,7 +33,6 @@ def test_reads_what_was_published(tmp_path: Path) -> None:
     first, second = read(tmp_path)
     assert read(path) == [first, second]
     assert (second.accuracy, second.macs) == (0.615, 415_146_800)
-    assert second.throughput == {"a100": 400, "tpuv2": 500, "tpuv3": 500, "zcu102": 600, "vck190": 600}
     assert [stage.expand for stage in second.architecture.stages] == [6] * 7
     assert [stage.channels for stage in second.architecture.stages] == [16, 24, 40, 80, 112, 192, 320]
     assert first.architecture.key != second.architecture.key != Architecture.load("efficientnet-b0").key

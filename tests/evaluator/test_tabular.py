@@ -24,14 +24,10 @@ def row(architecture: Architecture, top1: float) -> dict[str, Any]:
     for i, stage in enumerate(architecture.stages):
         chosen |= {f"block{i}_e": stage.expand, f"block{i}_k": stage.kernel, f"block{i}_l": stage.layers}
         chosen[f"block{i}_se"] = stage.se > 0
-    devices = ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190")
-    speed: dict[str, Any] = {f"throughput_{name}": {"throughput_mean": 1e4 / top1} for name in devices}
-    speed["throughput_tpuv2"] = {"throughput_mean": None}
     return {
         "architecture": chosen,
         "metrics": {"val_top1": top1},
         "model_info": {"macs": 400.0, "params": 5.0},
-        "platform_perf": speed,
     }
 
 
@@ -61,15 +57,6 @@ def test_accuracies_come_from_trees_fitted_to_the_data(archive: Path) -> None:
     assert described["networks"] == 41
     assert set(described) == {"networks", "held_out_r2", "held_out_kendall_tau"}
     assert list(archive.parent.glob("nas-b0-trees-*.npz"))
-
-
-def test_throughput_on_request(archive: Path) -> None:
-    evaluator = AccelNasbench(AccelNasbenchConfig(path=str(archive.parent)))
-    assert evaluator.throughput(B0, "a100") == pytest.approx(1e4 / 51, rel=0.05)
-    with pytest.raises(InputError, match=r"device must be one of a100, 3090, tpuv2.*got 'phone'"):
-        evaluator.throughput(B0, "phone")
-    with pytest.raises(InputError, match="not a network of the accel-nasbench space"):
-        evaluator.throughput(Architecture.load("mnasnet-a1"), "a100")
 
 
 @pytest.mark.parametrize(

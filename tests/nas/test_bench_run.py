@@ -47,7 +47,6 @@ def benchmark_(tmp_path: Path) -> Benchmark:
         noise=0.0,
         trials=20,
         batch=4,
-        feature=None,
     )
 
 

@@ -21,7 +21,7 @@ def published(number: int) -> list[Published]:
     networks = [space.sample(generator) for _ in range(number)]
     costs = [count(network) for network in networks]
     return [
-        Published(architecture=network, accuracy=cost.params / 1e8, macs=cost.macs, throughput={})
+        Published(architecture=network, accuracy=cost.params / 1e8, macs=cost.macs)
         for network, cost in zip(networks, costs, strict=True)
     ]
 
