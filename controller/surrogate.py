@@ -21,15 +21,13 @@ from search_space.decision import Decision, Tokens, sample_tokens
 
 Array = NDArray[np.float64]
 
-_START = np.log([0.5, 0.5, 0.5, 0.01])
-"""Centre of the log-normal prior of the kernel's settings: weights of its three parts, and noise."""
-_PRIOR_STD = np.array([1.0, 1.0, 1.0, 1.5])
-_REACH_CHOICES, _REACH_FEATURES = 18.0, 1.0
-"""Differing choices, and standard deviations of features, over which the interactions fall to 1/e and exp(-1/2).
+_START = np.log([0.5, 0.5, 0.5, 18.0, 1.0, 0.01])
+"""Centre of the log-normal prior of the kernel's settings.
 
-Not fitted: a search clusters its observations, and these alone would let choices reach far and the model be too sure of
-what lies between.
+A search clusters its observations, and these alone would let choices reach far and the model be too sure of what lies
+between: the prior of both reaches is narrow.
 """
+_PRIOR_STD = np.array([1.0, 1.0, 1.0, 0.3, 0.3, 1.5])
 _SCALE_SAMPLES = 256
 _UNTRAINED = 0.5, 0.05
 """Mean and standard deviation of accuracy as long as nothing was trained."""
@@ -108,14 +106,14 @@ class Surrogate:
         for _ in range(_SWEEPS):
             self._climb(parts, target)
         self.condition(tokens, accuracy)
-        names = ("choices", "features", "interactions", "noise")
+        names = ("choices", "features", "interactions", "reach_choices", "reach_features", "noise")
         return {name: round(float(np.exp(value)), 6) for name, value in zip(names, self._log, strict=True)}
 
     def condition(self, tokens: Sequence[Tokens], accuracy: Sequence[float]) -> None:
         """Predict from these observations, with the settings that were found before."""
         self._fitted = self._encode(tokens)
         target = self._residual(self._fitted, accuracy)
-        self._factor = _factor(_kernel(_parts(self._fitted, self._fitted), self._log), self._log[3])
+        self._factor = _factor(_kernel(_parts(self._fitted, self._fitted), self._log), self._log[5])
         half = solve_triangular(self._factor, target, lower=True)
         self._variance = self._std**2 * float(half @ half) / len(target)
         self._weights = solve_triangular(self._factor, half, lower=True, trans="T")
@@ -207,9 +205,9 @@ def _parts(a: _Inputs, b: _Inputs) -> tuple[Array, Array, Array, Array]:
 
 
 def _kernel(parts: tuple[Array, Array, Array, Array], log: Array) -> Array:
-    choices, features, interactions, _ = np.exp(log)
+    choices, features, interactions, reach_choices, reach_features, _ = np.exp(log)
     linear, inner, differing, squares = parts
-    product = np.exp(-differing / _REACH_CHOICES - squares / (2 * _REACH_FEATURES**2))
+    product = np.exp(-differing / reach_choices - squares / (2 * reach_features**2))
     kernel: Array = choices * linear + features * inner + interactions * product
     return kernel
 
@@ -223,7 +221,7 @@ def _factor(kernel: Array, log_noise: float) -> Array:
 def _log_posterior(parts: tuple[Array, Array, Array, Array], log: Array, target: Array) -> float:
     """Log marginal likelihood, at the best overall scale of the kernel, plus log prior, both without constants."""
     count = len(target)
-    factor = _factor(_kernel(parts, log), log[3])
+    factor = _factor(_kernel(parts, log), log[5])
     half = solve_triangular(factor, target, lower=True)
     likelihood = -0.5 * count * np.log(max(float(half @ half) / count, 1e-12)) - np.log(np.diag(factor)).sum()
     return float(likelihood - 0.5 * np.square((log - _START) / _PRIOR_STD).sum())

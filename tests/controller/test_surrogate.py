@@ -48,7 +48,7 @@ def test_the_posterior_is_that_of_the_textbook() -> None:
         surrogate._kernel(surrogate._parts(a, b), model._log)
         for a, b in ((observed, observed), (observed, asked), (asked, asked))
     ]
-    inverse = np.linalg.inv(kernel[0] + np.exp(model._log[3]) * np.eye(12))
+    inverse = np.linalg.inv(kernel[0] + np.exp(model._log[5]) * np.eye(12))
     y = np.array(accuracy)
     target = (y - y.mean()) / y.std()
     scale = y.std() ** 2 * target @ inverse @ target / 12
