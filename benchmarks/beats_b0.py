@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evaluator.objective import Objective
+from nas.commands.search import main as search
 from nas.journal import read
-from nas.search import main as search
 from search_space.architecture import Architecture
 from search_space.cost import count
 

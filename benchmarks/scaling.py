@@ -26,7 +26,8 @@ from controller.random_search import RandomSearch
 from evaluator.base import Evaluation, Evaluator
 from evaluator.objective import Objective
 from nas.async_study import AsyncStudy
-from nas.engines import options, ray_cluster
+from nas.commands import engine_options as options
+from nas.engines import ray_cluster
 from nas.engines.base import Engine
 from nas.journal import Journal, read
 from nas.problem import make_problem

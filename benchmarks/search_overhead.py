@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.base import Evaluation, Evaluator
-from nas import config, run_dir
+from nas import config
+from nas.commands.search import load_space
 from nas.config import SearchConfig
 from nas.engines.base import Engine, Job
 from nas.engines.local import LocalEngine
 from nas.journal import Journal
 from nas.problem import make_problem
-from nas.search import load_space
+from nas.runs import directory as run_dir
 from nas.study import Study
 from search_space.architecture import Architecture
 

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from evaluator.data import Images
+from evaluator.data.dataset import Images
 from evaluator.training import Recipe, Trainer, channel_statistics
 from search_space.architecture import Architecture
 from search_space.builder import build_model

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from search_space import schema
 from search_space.architecture import Architecture
+from search_space.io import schema
 
 ConfigT = TypeVar("ConfigT")
 

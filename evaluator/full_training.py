@@ -17,8 +17,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from evaluator.augmentation import mixup, rand_augment
-from evaluator.data import Images
+from evaluator.data.augmentation import mixup, rand_augment
+from evaluator.data.dataset import Images
 from evaluator.recipe import FullRecipe
 from evaluator.rmsprop import RMSProp
 from evaluator.training import EXPLOSION, Trainer, augment, channel_statistics, parameter_groups, start_small

@@ -19,7 +19,7 @@ import torch
 
 from evaluator.base import Evaluation, Evaluator
 from evaluator.continuation import Continuation
-from evaluator.data import CACHE_DIR, Dataset, Images, load_dataset, split
+from evaluator.data.dataset import CACHE_DIR, Dataset, Images, load_dataset, split
 from evaluator.training import Recipe, fit
 from search_space.architecture import Architecture
 from search_space.builder import build_model

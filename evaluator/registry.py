@@ -6,15 +6,15 @@ EVALUATORS = {
     "snip": "evaluator.training_free:Snip",
     "synflow": "evaluator.training_free:Synflow",
     "params": "evaluator.training_free:Params",
-    "accel-nasbench": "evaluator.tabular:AccelNasbench",
-    "table": "evaluator.tabular:Table",
+    "accel-nasbench": "evaluator.tabular.table:AccelNasbench",
+    "table": "evaluator.tabular.table:Table",
 }
 
 DATASETS = {
-    "digits": "evaluator.data:load_digits",
-    "fashion-mnist": "evaluator.binary_images:load_idx",
-    "mnist": "evaluator.binary_images:load_idx",
-    "cifar10": "evaluator.binary_images:load_cifar10",
-    "folder": "evaluator.image_folder:load_folder",
+    "digits": "evaluator.data.dataset:load_digits",
+    "fashion-mnist": "evaluator.data.binary:load_idx",
+    "mnist": "evaluator.data.binary:load_idx",
+    "cifar10": "evaluator.data.binary:load_cifar10",
+    "folder": "evaluator.data.folder:load_folder",
 }
-"""Each is called with an `evaluator.data.Request`; what follows a colon is its argument, e.g. ``folder:DIR``."""
+"""Each is called with a `Request` of `evaluator.data.dataset`; what follows a colon is its argument: ``folder:DIR``."""

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from evaluator.base import Evaluation, Status
 from evaluator.continuation import Continuation
-from evaluator.data import Images
+from evaluator.data.dataset import Images
 from search_space.errors import check_fields
 from search_space.layers import MBConvLayer, ResidualLayer, SeparableLayer
 from search_space.seeding import derive_seed

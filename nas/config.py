@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from controller.registry import CONTROLLERS
 from evaluator.objective import Objective
 from evaluator.registry import EVALUATORS
-from nas.amounts import parse_amount
-from search_space import named, schema, strict_yaml
 from search_space.errors import InputError
+from search_space.io import named, schema, strict_yaml
+from search_space.io.amounts import parse_amount
 
 _REGISTRIES = {"controller": CONTROLLERS, "evaluator": EVALUATORS}
 _SHORT = {"controller": "name", "evaluator": "name", "objective": "kind"}  # what a bare word in place of a mapping is

@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.amounts import format_amount, format_clock
 from nas.study import Study, Trial
+from search_space.io.amounts import format_amount, format_clock
 
 LAST = 5
 """Trials that the live view lists."""

@@ -15,9 +15,9 @@ from typing import Any
 from controller.base import Controller, Outcome
 from evaluator.base import Evaluation
 from evaluator.objective import Objective
+from evaluator.timing import make_timer
 from nas.engines.base import Engine, Job
 from nas.journal import Event, Journal
-from nas.timing import make_timer
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Space, Tokens

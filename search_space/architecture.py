@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from search_space import named, schema, strict_yaml
 from search_space.errors import InputError, check_fields
+from search_space.io import named, schema, strict_yaml
 
 FORMAT = "nas-architecture/1"
 METADATA_KEYS = ("name", "metrics", "provenance")

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from search_space import census, named
+from search_space import census
 from search_space.architecture import Architecture, Layer
 from search_space.cost import count
 from search_space.decision import Decision, Space, Tokens, canonical, sample_tokens
 from search_space.errors import InputError, NasError
+from search_space.io import named
 from search_space.space_format import SpaceParts, read_space
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search_space import schema, strict_yaml
 from search_space.architecture import Architecture, Stage
 from search_space.block import FIELDS, Block, Question, settings_of, value_of
 from search_space.errors import InputError
+from search_space.io import schema, strict_yaml
 from search_space.scaling import round_filters
 
 FORMAT = "nas-space/1"

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from nas import config, run_dir
+from nas import config
+from nas.commands.search import load_space
 from nas.engines.local import LocalEngine
 from nas.problem import make_problem
-from nas.run_dir import REFERENCE
-from nas.search import load_space
+from nas.runs import directory as run_dir
+from nas.runs.directory import REFERENCE
 from nas.study import Study
 from search_space.architecture import Architecture
 

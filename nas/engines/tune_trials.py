@@ -33,8 +33,8 @@ from ray.tune.search import Searcher
 from evaluator.base import Evaluation
 from nas.engines.base import Job
 from nas.engines.tune_internals import forget_finished, survive_memory_kills
-from search_space import schema
 from search_space.architecture import Architecture
+from search_space.io import schema
 
 _logger = logging.getLogger(__name__)
 GRACE_SECS = 10.0

@@ -13,7 +13,7 @@ from controller.base import Controller, Outcome, Problem
 from controller.registry import CONTROLLERS
 from search_space.decision import Decision, Tokens, canonical
 from search_space.errors import NasError
-from search_space.named import import_object
+from search_space.io.named import import_object
 
 DECISIONS = (
     *(Decision(name=f"d{i}", choices=("a", "b", "c")) for i in range(5)),

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from evaluator.data import Images
+from evaluator.data.dataset import Images
 from evaluator.full_training import FullTrainer, Team
 from evaluator.recipe import FullRecipe
 from search_space.errors import NasError

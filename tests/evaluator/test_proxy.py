@@ -5,15 +5,15 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from evaluator import image_folder
 from evaluator import proxy as module
-from evaluator.data import load_dataset, split
+from evaluator.data import folder as image_folder
+from evaluator.data.dataset import load_dataset, split
 from evaluator.proxy import Proxy, ProxyConfig
 from evaluator.training import Trainer
-from search_space import schema
 from search_space.architecture import Architecture, Stage
 from search_space.cost import count
 from search_space.errors import InputError
+from search_space.io import schema
 from search_space.seeding import derive_seed
 
 SMALL = Architecture(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluator import training
-from evaluator.data import Images
+from evaluator.data.dataset import Images
 from evaluator.training import Recipe, Trainer, augment, channel_statistics, fit, one_cycle, start_small
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model

@@ -19,9 +19,9 @@ from evaluator.training_free import (
     log_synflow,
     snip,
 )
-from search_space import named
 from search_space.architecture import Architecture, Stage
 from search_space.errors import InputError
+from search_space.io import named
 
 SCORES = ("gradient-norm", "snip", "synflow", "params")
 SMALL = Architecture(

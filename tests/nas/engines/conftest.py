@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nas.engines import options
+from nas.commands import options
 from nas.engines.base import Engine
+from nas.engines.make import make_engine
 from tests.nas.engines.victims import Victim, VictimConfig
 
 Start = Callable[..., Engine]
@@ -21,9 +22,10 @@ def start_engine() -> Callable[..., object]:
     @contextmanager
     def start(folder: Path, *flags: str, **config: object) -> Iterator[Engine]:
         parser = argparse.ArgumentParser()
-        options.add_arguments(parser)
+        options.add_engine(parser)
         settings = VictimConfig(folder=str(folder), **config)  # type: ignore[arg-type]
-        engine = options.make_engine(parser.parse_args(flags), Victim, settings, folder / "run")
+        asked = options.engine_options(parser.parse_args(flags))
+        engine = make_engine(asked, Victim, settings, folder / "run")
         try:
             yield engine
         finally:

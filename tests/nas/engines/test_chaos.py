@@ -45,7 +45,7 @@ def cluster() -> Iterator[subprocess.Popen[str]]:
 
 
 def search(run: Path, *flags: str) -> subprocess.Popen[bytes]:
-    code = "from nas.search import main; raise SystemExit(main())"
+    code = "from nas.commands.search import main; raise SystemExit(main())"
     command = [sys.executable, "-c", code, *SEARCH, "--run-dir", str(run), *flags]
     return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 

@@ -23,7 +23,7 @@ def test_results_come_in_the_order_of_the_jobs_with_one_evaluator(tmp_path: Path
 
 def test_a_local_search_never_imports_ray(tmp_path: Path) -> None:
     code = (
-        "import sys; from nas.search import main; sys.modules['ray'] = None; "
+        "import sys; from nas.commands.search import main; sys.modules['ray'] = None; "
         f"code = main(['--target-flops', '400M', '--evaluator', 'tests.toys:ToyEvaluator', '--trials', '4', "
         f"'--run-dir', {str(tmp_path / 'run')!r}, '--quiet']); "
         "assert not [m for m in sys.modules if m.startswith('ray.')]; raise SystemExit(code)"

@@ -124,7 +124,7 @@ def test_an_evaluator_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 
 def search(run: Path, *flags: str, sleep: float = 0.0) -> list[str]:
-    code = "from nas.search import main; raise SystemExit(main())"
+    code = "from nas.commands.search import main; raise SystemExit(main())"
     fixed = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--quiet", "--run-dir", str(run)]
     return [sys.executable, "-c", code, *fixed, "--set", f"evaluator.sleep={sleep}", *flags]
 
@@ -170,7 +170,7 @@ def test_neither_the_engine_nor_the_number_of_workers_changes_a_real_search(tmp_
     flags = ["--trials", "8", "--batch", "4", "--evaluator", "proxy", "--epochs", "1", "--controller", "reinforce"]
     flags += ["--set", "evaluator.max_images=200"]
     for name, engine in engines.items():
-        code = "from nas.search import main; raise SystemExit(main())"
+        code = "from nas.commands.search import main; raise SystemExit(main())"
         words = [sys.executable, "-c", code, "--target-flops", "400M", "--quiet", "--run-dir", str(tmp_path / name)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         subprocess.run([*words, *flags, *engine], cwd=ROOT, env=environment, check=True, capture_output=True)

@@ -1,0 +1,219 @@
+"""Labelled images as one uint8 tensor, by name.
+
+A data set is loaded once a process. Its training images are split into those trained on and those scored on
+(MnasNet section 5 holds 50,000 of ImageNet's training images out); its test images are read only where
+`Dataset.load_test` is called, which a search never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from evaluator.data.remote import is_url, local_copy
+from evaluator.registry import DATASETS
+from search_space.errors import InputError
+from search_space.io import named
+from search_space.seeding import derive_seed
+
+CACHE_DIR = Path("~/.cache/nas-b0")
+"""Where decoded image folders are kept unless told otherwise."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images decoded and their total, from any thread."""
+
+_RESIZE_CHUNK = 1024  # images resized at once: bounds the float copy
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Labelled images: `images` uint8 (N, C, H, W) and `labels` int64 (N,), class numbers from 0."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: torch.Tensor) -> Images:
+        return Images(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A classification data set."""
+
+    name: str
+    """What errors and the run's record call it."""
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of their numbers; at least two."""
+    train: Images
+    """All training images: those to train on and those to score on."""
+    load_test: Callable[[], Images]
+    """Reads the test images; a search never calls it."""
+    mirror: bool = True
+    """Whether an image flipped left to right still shows its class; digits do not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a data set's function is asked for."""
+
+    spec: str
+    """What the user wrote, for errors: ``folder:photos``."""
+    argument: str | None
+    """What stands after the name: a folder."""
+    resolution: int | None
+    """Height and width wanted, None for the data set's own. Images may be given in any size; they are resized once."""
+    cache_dir: Path
+    """Where decoded images may be kept."""
+    progress: Progress
+    """Told about slow work."""
+
+    def folder(self) -> Path:
+        """The argument as an existing folder; one at a URL is copied to the cache first.
+
+        Raises:
+            InputError: There is no argument, or no such folder.
+        """
+        name = self.spec.partition(":")[0]
+        if not self.argument:
+            raise InputError(f"data {self.spec!r}: needs a folder: {name}:DIR")
+        if is_url(self.argument):
+            return local_copy(self.argument, self.cache_dir)
+        folder = Path(self.argument).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"data {self.spec!r}: {folder} is not a folder")
+        return folder
+
+
+def load_dataset(
+    spec: str,
+    resolution: int | None = None,
+    cache_dir: Path = CACHE_DIR,
+    progress: Progress = lambda done, total: None,
+) -> Dataset:
+    """Load a data set's training images.
+
+    Args:
+        spec: ``digits``, ``fashion-mnist:DIR``, ``mnist:DIR``, ``cifar10:DIR``, ``folder:DIR``, or a user's own
+            ``package.module:function``, which takes a `Request` and returns a `Dataset`.
+        resolution: Height and width of the result, pixels; None for the data set's own.
+        cache_dir: Where decoded image folders are kept.
+        progress: Told how many of how many images are decoded.
+
+    Returns:
+        The data set with all images uint8 (N, 3, S, S), S the resolution.
+
+    Raises:
+        InputError: An unknown name, or files that are missing, empty or damaged, by name.
+    """
+    if spec and spec not in DATASETS and Path(spec).expanduser().is_dir():
+        raise InputError(f"data {spec!r} is a folder: did you mean 'folder:{spec}'?")
+    load, argument = named.load_object("data", spec, DATASETS)
+    if not callable(load):
+        raise InputError(f"data {spec!r}: expected a function, got {type(load).__name__}")
+    request = Request(
+        spec=spec,
+        argument=argument,
+        resolution=resolution,
+        cache_dir=cache_dir.expanduser(),
+        progress=progress,
+    )
+    dataset = load(request)
+    if not isinstance(dataset, Dataset):
+        raise InputError(f"data {spec!r}: expected an evaluator.data.Dataset, got {type(dataset).__name__}")
+    side = resolution or dataset.train.images.shape[-1]
+    train = _prepare(dataset.train, len(dataset.classes), side, spec)
+    if len(train.labels.unique()) < 2:
+        raise InputError(f"data {spec!r}: needs images of at least two classes, got one")
+    return Dataset(
+        name=dataset.name,
+        classes=dataset.classes,
+        train=train,
+        load_test=lambda: _prepare(dataset.load_test(), len(dataset.classes), side, spec),
+        mirror=dataset.mirror,
+    )
+
+
+def split(labels: torch.Tensor, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Split images so that each class gives the same share: stratified, the same for a seed.
+
+    Args:
+        labels: Class numbers (N,).
+        share: Share of the images in the second part, between 0 and 1.
+        seed: The split is derived from it.
+
+    Returns:
+        Indices of the first and of the second part, ascending.
+
+    Raises:
+        InputError: A class has fewer than two images.
+    """
+    second = []
+    for label in labels.unique().tolist():
+        members = torch.nonzero(labels == label).flatten()
+        if len(members) < 2:
+            raise InputError(f"class {label} has one image; at least two are needed, to train on and to score on")
+        generator = torch.Generator().manual_seed(derive_seed(seed, "split", label))
+        count = min(max(1, round(len(members) * share)), len(members) - 1)
+        second.append(members[torch.randperm(len(members), generator=generator)[:count]])
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    chosen[torch.cat(second)] = True
+    return torch.nonzero(~chosen).flatten(), torch.nonzero(chosen).flatten()
+
+
+def load_digits(request: Request) -> Dataset:
+    """Scikit-learn's digits: 1,797 grey 8x8 images of ten classes, no download.
+
+    They have no test set of their own: the last 297, from other writers than most, are put aside as one. Their own
+    resolution is 16: at 8 pixels a network with five strides sees one pixel most of the way.
+
+    Raises:
+        InputError: An argument was given.
+    """
+    from sklearn.datasets import load_digits as load  # heavy: 1 s
+
+    if request.argument:
+        raise InputError(f"data {request.spec!r}: digits takes no argument")
+    bunch = load()
+    pixels = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8)).unsqueeze(1)
+    pixels = _resize(pixels, request.resolution or 16)
+    labels = torch.from_numpy(bunch.target).long()
+    return Dataset(
+        name="digits",
+        classes=tuple(str(name) for name in bunch.target_names),
+        train=Images(pixels[:1500], labels[:1500]),
+        load_test=lambda: Images(pixels[1500:], labels[1500:]),
+        mirror=False,
+    )
+
+
+def _prepare(data: Images, num_classes: int, resolution: int, spec: str) -> Images:
+    """Checked images in three channels at the resolution wanted."""
+    images, labels = data.images, data.labels
+    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, 3):
+        shape = tuple(images.shape)
+        raise InputError(f"data {spec!r}: images must be uint8 (N, 1 or 3, H, W), got {images.dtype} {shape}")
+    if len(images) != len(labels) or not len(labels):
+        raise InputError(f"data {spec!r}: {len(images)} images and {len(labels)} labels; as many, and some, are needed")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise InputError(f"data {spec!r}: labels must be 0 to {num_classes - 1}, got {low} to {high}")
+    if images.shape[2:] != (resolution, resolution):
+        images = torch.cat([_resize(part, resolution) for part in images.split(_RESIZE_CHUNK)])
+    if images.shape[1] == 1:
+        images = images.expand(-1, 3, -1, -1).contiguous()
+    return Images(images, labels.long())
+
+
+def _resize(images: torch.Tensor, resolution: int) -> torch.Tensor:
+    resized = functional.interpolate(
+        images.float(), size=(resolution, resolution), mode="bilinear", antialias=True, align_corners=False
+    )
+    return resized.round_().clamp_(0, 255).to(torch.uint8)

@@ -1,0 +1,1 @@
+"""Accuracies that are looked up."""

@@ -1,0 +1,1 @@
+"""Controllers and scores against each other on published trainings."""

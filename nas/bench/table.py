@@ -1,0 +1,96 @@
+"""What a benchmark of controllers shows: a table, a CSV and a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas.bench.run import Run
+
+MARKS = (50, 100, 200, 500, 1000, 1500)
+SHARES = (0.99, 0.999)
+NEVER = "-"
+
+
+def table(runs: Sequence[Run], best_known: float, reference: float) -> list[list[str]]:
+    """A header and a row for each controller.
+
+    Best-so-far cells are mean +- standard deviation over seeds; evaluations to reach a reward are the median over all
+    seeds and, where not all reach it, the number that do.
+
+    Args:
+        runs: All runs, each controller's together.
+        best_known: The best true reward found by anything.
+        reference: True reward of the reference network.
+    """
+    trials = max(len(run.best) for run in runs)
+    marks = [mark for mark in MARKS if mark < trials] + [trials]
+    header = ["controller", *map(str, marks), "to B0", *(f"to {100 * share:g} %" for share in SHARES)]
+    rows = [[*header, "beats B0 by", "s/trial"]]
+    for name in dict.fromkeys(run.controller for run in runs):
+        own = [run for run in runs if run.controller == name]
+        row = [name]
+        for mark in marks:
+            values = [run.best[min(mark, len(run.best)) - 1] for run in own]
+            row.append(f"{np.mean(values):.4f} +-{np.std(values, ddof=min(1, len(values) - 1)):.4f}")
+        for goal in (reference, *(share * best_known for share in SHARES)):
+            row.append(_to_reach([first(run.best, goal) for run in own]))
+        row.append(_to_reach([run.beats_reference_at for run in own], worst=True))
+        rows.append([*row, f"{np.mean([run.seconds_per_trial for run in own]):.4f}"])
+    return rows
+
+
+def first(best: Sequence[float], goal: float) -> int | None:
+    """Evaluations until the incumbent has at least `goal`; None for never."""
+    return next((count for count, reward in enumerate(best, 1) if reward >= goal), None)
+
+
+def _to_reach(counts: Sequence[int | None], *, worst: bool = False) -> str:
+    reached = sorted(count for count in counts if count is not None)
+    order = [*map(str, reached), *[NEVER] * (len(counts) - len(reached))]
+    text = order[-1] if worst else order[(len(order) - 1) // 2]
+    return text if len(reached) == len(counts) else f"{text} ({len(reached)}/{len(counts)})"
+
+
+def text(rows: Sequence[Sequence[str]]) -> str:
+    """The table for people, as Markdown."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def to_csv(runs: Sequence[Run]) -> str:
+    """Every run's best-so-far after every trial."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["controller", "seed", "trial", "best_reward"])
+    for run in runs:
+        writer.writerows((run.controller, run.seed, trial, f"{reward:.6f}") for trial, reward in enumerate(run.best, 1))
+    return file.getvalue()
+
+
+def to_html(runs: Sequence[Run], best_known: float, reference: float) -> str:
+    """Mean best-so-far against evaluations, with a band of one standard deviation, as one self-contained page."""
+    from plotly import graph_objects  # slow to load
+
+    figure = graph_objects.Figure()
+    for name in dict.fromkeys(run.controller for run in runs):
+        curves = np.array([run.best for run in runs if run.controller == name])
+        mean, spread, x = curves.mean(0), curves.std(0), np.arange(1, curves.shape[1] + 1)
+        figure.add_scatter(x=x, y=mean, name=name, legendgroup=name)
+        band = np.concatenate([mean + spread, (mean - spread)[::-1]])
+        figure.add_scatter(
+            x=np.concatenate([x, x[::-1]]), y=band, fill="toself", opacity=0.15, legendgroup=name,
+            showlegend=False, line={"width": 0}, hoverinfo="skip",
+        )  # fmt: skip
+    figure.add_hline(best_known, line_dash="dot", annotation_text="best known")
+    figure.add_hline(reference, line_dash="dot", annotation_text="EfficientNet-B0")
+    figure.update_layout(xaxis_title="evaluations", yaxis_title="best reward so far", xaxis_type="log")
+    html: str = figure.to_html(include_plotlyjs=True, full_html=True)
+    return html

@@ -1,0 +1,1 @@
+"""The commands: flags, printing, exit codes. Nobody imports these."""

@@ -1,0 +1,156 @@
+"""``nas-bench``: controllers against each other where an evaluation is a lookup."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from controller.registry import CONTROLLERS
+from evaluator.objective import Objective
+from evaluator.tabular import accel_nasbench
+from nas import config
+from nas.bench import agreement
+from nas.bench import table as bench_table
+from nas.bench.run import Bench, Benchmark, Run, parse_controller
+from nas.commands import cli
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.errors import InputError
+from search_space.io.amounts import parse_amount, parse_band
+from search_space.io.files import write_atomic
+
+DESCRIPTION = """\
+Search a tabular benchmark with each controller and many seeds, and compare what they find.
+
+  nas-bench --benchmark accel-nasbench:PATH
+  nas-bench --benchmark accel-nasbench:PATH --controllers guided,reinforce/paper --objective hard --noise 0.27
+  nas-bench --benchmark table:scores.csv --space my-space.yaml --target-flops 100M
+
+Or ask how well cheap evaluations rank networks, against published ImageNet trainings.
+
+  nas-bench --rank accel-nasbench:PATH --networks 200 --evaluator gradient-norm --evaluator params
+"""
+REFERENCE = "efficientnet-b0"
+_bench: Bench | None = None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``nas-bench``."""
+    return cli.run(lambda: _main(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.Parser("nas-bench", DESCRIPTION)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--benchmark", metavar="EVALUATOR", help="search accel-nasbench:PATH or table:FILE")
+    what.add_argument("--rank", metavar="accel-nasbench:PATH", help="rank published networks by cheap evaluations")
+    parser.add_argument("--space", default="accel-nasbench", metavar="SPACE", help="what to search")
+    parser.add_argument("--target-flops", default="400M", metavar="AMOUNT", help="T of the objective")
+    parser.add_argument("--objective", choices=("soft", "hard", "absolute"), default="soft", help="how FLOPs count")
+    parser.add_argument("--controllers", default="all", metavar="LIST", help="NAME or NAME/PRESET, with commas; or all")
+    parser.add_argument("--seeds", type=int, default=20, metavar="N", help="searches of each controller")
+    parser.add_argument("--trials", type=int, default=500, metavar="N", help="evaluations of each search")
+    parser.add_argument("--batch", type=int, metavar="N", help="proposals between updates (default: the controller's)")
+    parser.add_argument("--noise", type=float, default=0.0, metavar="POINTS", help="sd of accuracy, percentage points")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write bench.csv and bench.html there")
+    rank = parser.add_argument_group("how well cheap evaluations rank (--rank)")
+    rank.add_argument("--networks", type=int, default=40, metavar="N", help="from everywhere, and from the band")
+    rank.add_argument("--band", default="380M-450M", metavar="LOW-HIGH", help="a band of MACs, as published")
+    rank.add_argument(
+        "--evaluator", action="append", metavar="NAME[/PRESET]", help="what to measure (default: all that can run here)"
+    )
+    rank.add_argument("--data", metavar="DATA", help="images of the evaluators that train, e.g. folder:photos")
+    rank.add_argument("--seed", type=int, default=0, metavar="N", help="which networks are drawn")
+    return parser
+
+
+def _main(args: argparse.Namespace) -> int:
+    if args.rank:
+        return _rank(args)
+    for name in ("seeds", "trials", "jobs", "batch"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise InputError(f"--{name} must be at least 1, got {getattr(args, name)}")
+    names = list(CONTROLLERS) if args.controllers == "all" else args.controllers.split(",")
+    for name in names:
+        parse_controller(name)
+    target = parse_amount(args.target_flops, "--target-flops")
+    benchmark = Benchmark(
+        space=args.space,
+        evaluator=config.merge({"evaluator": {"name": args.benchmark}}, [])["evaluator"],
+        objective=Objective(target_macs=target, kind=args.objective),
+        noise=args.noise / 100,
+        trials=args.trials,
+        batch=args.batch,
+    )
+    bench = Bench(benchmark)  # fits and caches what the workers will read
+    cli.say(f"{args.benchmark}: {', '.join(f'{k} {v}' for k, v in bench.exact.describe().items())}")
+    architecture = Architecture.load(REFERENCE)
+    reference = bench.reward(architecture), count(architecture).macs
+    runs = []
+    for run in _run_all(benchmark, names, args.seeds, reference, args.jobs):
+        runs.append(run)
+        cli.say(f"{len(runs)}/{len(names) * args.seeds}  {run.controller} seed {run.seed}: {run.best[-1]:.4f}")
+    top = max(runs, key=lambda run: run.best[-1])
+    best_known = max(bench.climb(top.tokens), top.best[-1]) if top.tokens else top.best[-1]
+    cli.say(f"\nT = {target / 1e6:g}M, {args.objective}, noise {args.noise:g} points, {args.seeds} seeds.")
+    cli.say(f"Best known reward {best_known:.4f}, {REFERENCE} {reference[0]:.4f}.\n")
+    cli.say(bench_table.text(bench_table.table(runs, best_known, reference[0])))
+    if args.out:
+        write_atomic(args.out / "bench.csv", bench_table.to_csv(runs))
+        write_atomic(args.out / "bench.html", bench_table.to_html(runs, best_known, reference[0]))
+    return cli.DONE
+
+
+def _rank(args: argparse.Namespace) -> int:
+    """Print the table of rank correlations, a row as soon as it is measured."""
+    name, _, path = args.rank.partition(":")
+    if name != "accel-nasbench" or not path:
+        raise InputError(f"--rank: expected accel-nasbench:PATH, got {args.rank!r}")
+    config.use_one_thread()
+    sample = agreement.choose(accel_nasbench.read(path), args.networks, parse_band(args.band, "--band"), args.seed)
+    cli.say(
+        f"{len(sample.everywhere)} networks from everywhere, {len(sample.band)} with {args.band} MACs, "
+        f"{len(sample.networks)} distinct; 90 % bootstrap intervals"
+    )
+    cli.say(agreement.HEADER)
+    cli.say(str(agreement.macs_row(sample, args.seed)))
+    for spec in args.evaluator or agreement.every_preset():
+        try:
+            evaluator = agreement.make(spec, args.data)
+        except InputError as error:
+            if args.evaluator:
+                raise
+            cli.say(f"{spec:<34}  not run: {error}")
+            continue
+        for row in agreement.measure(spec, evaluator, sample, args.seed):
+            cli.say(str(row))
+    return cli.DONE
+
+
+def _run_all(
+    benchmark: Benchmark, names: Sequence[str], seeds: int, reference: tuple[float, int], jobs: int
+) -> Iterator[Run]:
+    """Every controller with every seed, in that order whatever the number of processes."""
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(jobs, context, _start_worker, (benchmark,)) as pool:
+        futures = [pool.submit(_run_one, name, seed, reference) for name in names for seed in range(seeds)]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(benchmark: Benchmark) -> None:
+    global _bench
+    _bench = Bench(benchmark)
+
+
+def _run_one(name: str, seed: int, reference: tuple[float, int]) -> Run:
+    assert _bench is not None, "_start_worker runs first"
+    return _bench.run(name, seed, reference)

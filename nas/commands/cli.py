@@ -1,0 +1,80 @@
+"""What every command shares: exit codes, one-line errors, help that shows defaults."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from search_space.errors import InputError, NasError
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the description's lines and adds each default to its help."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        # A default of None, False or an empty list says nothing to a reader.
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, and takes ``-5M`` for a value, not for a flag."""
+
+    def __init__(self, prog: str, description: str = "", **kwargs: Any) -> None:
+        kwargs = {"formatter_class": HelpFormatter, "allow_abbrev": False, **kwargs}
+        super().__init__(prog=prog, description=description, **kwargs)
+        self._negative_number_matcher = re.compile(r"-\.?[0-9]")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and exiting."""
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def run(command: Callable[[], int]) -> int:
+    """Run a command's body and turn what it raises into an exit code and one line on stderr.
+
+    0 done, 1 failed, 2 wrong input, 130 interrupted. Any other exception is a bug and keeps its traceback.
+    """
+    sys.path.append(os.getcwd())  # where a user's own package.module:Class lies
+    logging.basicConfig(level=os.environ.get("NAS_LOG", "WARNING"), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return command()
+    except InputError as error:
+        return _complain(str(error), WRONG_INPUT)
+    except NasError as error:
+        return _complain(str(error), FAILED)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (e.g. `| head`): end quietly, and keep Python from flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def say(text: str = "") -> None:
+    """Print a line to stdout: the only way output leaves a command, apart from progress."""
+    print(text, flush=True)  # noqa: T201 - the one place that prints
+
+
+def show(*parts: object) -> None:
+    """Print texts and tables to stdout; a terminal wraps them, nothing else does."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for part in parts:
+        console.print(part)
+
+
+def _complain(message: str, code: int) -> int:
+    program = os.path.basename(sys.argv[0]) or "nas"
+    print(f"{program}: {message}", file=sys.stderr)  # noqa: T201 - the one place that prints errors
+    return code

@@ -1,0 +1,171 @@
+"""``nas-grid``: the second stage, from a baseline to compound coefficients and a family."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from controller.halving import HalvingConfig, SuccessiveHalving
+from nas import config
+from nas.commands import cli, options
+from nas.engines.base import Engine, Job
+from nas.engines.make import make_engine
+from nas.grid import config as grid_config
+from nas.grid import progress as grid_progress
+from nas.grid import text
+from nas.grid.config import GridConfig
+from nas.grid.enumeration import Grid, enumerate_grid
+from nas.grid.result import conclude, export, paper_candidate, trials_csv
+from nas.journal import Journal
+from nas.problem import make_problem
+from nas.report import page as report
+from nas.runs import directory as run_dir
+from nas.runs.directory import BASELINE
+from nas.study import Study
+from search_space.io.files import write_atomic
+from search_space.seeding import derive_seed
+
+DESCRIPTION = """\
+Find how to scale a network: depth alpha^phi, width beta^phi, resolution gamma^phi (EfficientNet, section 3.3).
+
+  nas-grid --phi 1                            the newest run's best network, or EfficientNet-B0
+  nas-grid --phi 1 --arch best.yaml --data folder:photos
+  nas-grid --run-dir runs/mine --resume       go on where a run ended
+
+The run directory holds coefficients.yaml, family/*.yaml, trials.csv, config.yaml and journal.jsonl.
+Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``nas-grid``."""
+    return cli.run(lambda: _grid(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.Parser("nas-grid", DESCRIPTION)
+    what = parser.add_argument_group("what to scale, and how far")
+    what.add_argument("--arch", metavar="NETWORK", help="an architecture's YAML file or name")
+    what.add_argument("--phi", type=float, metavar="PHI", help="where networks are compared (default: 1)")
+    what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds at phi (default: 2^phi the baseline's)")
+    what.add_argument("--family", type=int, metavar="N", help="write members for phi 0 to N (default: 7)")
+    grid = parser.add_argument_group("which networks to compare")
+    grid.add_argument(
+        "--step", type=float, metavar="STEP", help="distance of neighbouring coefficients (default: 0.05)"
+    )
+    grid.add_argument("--tolerance", type=float, metavar="T", help="of alpha * beta^2 * gamma^2 (default: 0.1)")
+    choices = ("realised", "nominal")
+    grid.add_argument("--constraint", choices=choices, help="equal true cost, or the product alone (default: realised)")
+    grid.add_argument("--band", type=float, metavar="B", help="of true costs, relative (default: 0.05)")
+    how = parser.add_argument_group("how to compare")
+    how.add_argument("--rungs", metavar="LIST", help="lengths of training, in --epochs (default: 1,2,3)")
+    how.add_argument(
+        "--finalists", type=int, metavar="N", help="networks in the last rung, beside the paper's (default: 2)"
+    )
+    how.add_argument("--repeats", type=int, metavar="N", help="seeds of each finalist (default: 5)")
+    options.add_evaluator(parser)
+    options.add_engine(parser)
+    options.add_run(parser)
+    return parser
+
+
+def _grid(args: argparse.Namespace) -> int:
+    path, recorded = options.locate_run(args)
+    settings = _resolve(args, recorded, path)
+    grid = enumerate_grid(settings.baseline, settings.bounds)
+    paper = paper_candidate(grid, settings)
+    halving = settings.halving([] if paper is None else [paper])
+    trainings = grid_progress.planned(grid, settings, halving)
+    engine = make_engine(options.engine_options(args), *config.make("evaluator", settings.evaluator), path)
+    try:
+        if not args.quiet:
+            cli.show(*text.describe_grid(grid, settings, trainings, paper))
+        if args.dry_run:
+            return _dry_run(settings, grid, trainings, engine)
+        with run_dir.open_journal(path, settings) as journal:
+            study = _study(settings, grid, halving, journal, sum(trainings))
+            return _run(path, settings, grid, study, engine, trainings, paper, quiet=args.quiet)
+    finally:
+        engine.close()
+
+
+def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> GridConfig:
+    """The config from file and flags; a resumed run's own, of which only the family's size may change."""
+    layers = [recorded] if recorded else []
+    layers += [config.read(args.config, GridConfig)] if args.config else []
+    if args.arch or not any("baseline" in layer for layer in layers):
+        name, baseline, said = grid_config.load_baseline(args.arch, Path("runs"))
+        layers.append({"name": name, "baseline": baseline})
+        cli.say(said)
+    layers.append(_flags(args))
+    layers += [config.parse_setting(text) for text in args.set]
+    settings = grid_config.resolve(layers)
+    if recorded:
+        options.check_unchanged(path, grid_config.resolve([recorded]), settings)
+    return settings
+
+
+def _flags(args: argparse.Namespace) -> dict[str, Any]:
+    """The flags that were given, as nested settings."""
+    names = ("phi", "target_flops", "family", "step", "tolerance", "constraint", "band")
+    flags = {name: getattr(args, name) for name in (*names, "finalists", "repeats", "seed")}
+    flags["evaluator"] = options.evaluator_settings(args)
+    if args.rungs is not None:
+        flags |= config.parse_setting(f"rungs=[{args.rungs}]")
+    return config.given(flags)
+
+
+def _study(settings: GridConfig, grid: Grid, halving: HalvingConfig, journal: Journal, num_trials: int) -> Study:
+    space, objective = settings.space(grid), settings.objective
+    return Study(
+        space=space,
+        objective=objective,
+        controller=SuccessiveHalving(make_problem(space, objective, None), halving, settings.seed),
+        journal=journal,
+        num_trials=num_trials,
+        batch_size=num_trials,
+        seed=settings.seed,
+        measurement=space.measurement,
+    )
+
+
+def _dry_run(settings: GridConfig, grid: Grid, trainings: Sequence[int], engine: Engine) -> int:
+    seed = derive_seed(settings.seed, "dry run")
+    ((_, evaluation),) = engine.run([Job(trial=-1, architecture=settings.baseline, seed=seed)])
+    cli.say(text.describe_time(evaluation, grid_progress.work(grid, settings, trainings)))
+    return cli.DONE
+
+
+def _run(
+    path: Path,
+    settings: GridConfig,
+    grid: Grid,
+    study: Study,
+    engine: Engine,
+    trainings: Sequence[int],
+    paper: int | None,
+    *,
+    quiet: bool,
+) -> int:
+    """Time the baseline, train what is left, and print the result."""
+    try:
+        baseline = study.evaluate_reference(BASELINE, settings.baseline, engine)
+        with grid_progress.GridProgress(study, grid, settings, trainings, quiet=quiet) as progress:
+            if not quiet:
+                cli.say(text.describe_time(baseline, progress.all_work() - progress.done_work()))
+            for trial in study.run(engine):
+                progress.update(trial)
+                write_atomic(path / "trials.csv", trials_csv(study, grid, settings))
+    except KeyboardInterrupt:
+        report.write_ended(path)
+        done = sum(trial.evaluation is not None for trial in study.trials)
+        cli.say(f"Stopped after {done} trainings; nothing finished is lost. To go on:")
+        cli.say(f"  nas-grid --run-dir {path} --resume")
+        return cli.INTERRUPTED
+    report.write_ended(path)
+    finding = conclude(study, settings, paper)
+    export(path, study, grid, settings, finding)
+    cli.show(*text.describe_finding(path, grid, settings, finding, paper))
+    return cli.DONE

@@ -1,0 +1,97 @@
+"""``nas-scale``: one architecture, wider, deeper and larger, without training."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.commands import cli
+from nas.grid import coefficients
+from nas.grid.coefficients import PAPER, Coefficients
+from search_space.architecture import Architecture, read_document
+from search_space.cost import count
+from search_space.errors import InputError
+from search_space.io import named
+from search_space.io.amounts import format_amount
+from search_space.io.files import write_atomic
+from search_space.scaling import EFFICIENTNETS, efficientnet
+
+DESCRIPTION = """\
+Scale one network: depth alpha^phi, width beta^phi, resolution gamma^phi (EfficientNet, section 3.3).
+
+  nas-scale best.yaml --phi 3 --coefficients runs/mine/coefficients.yaml -o larger.yaml
+  nas-scale best.yaml --phi 3                    the paper's 1.2 / 1.1 / 1.15
+  nas-scale efficientnet-b0 --published b3       the released network: the authors chose its factors by hand
+
+Exit codes: 0 done, 2 wrong input.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``nas-scale``."""
+    return cli.run(lambda: _scale(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.Parser("nas-scale", DESCRIPTION)
+    parser.add_argument("network", metavar="NETWORK", help="an architecture's YAML file or name")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--phi", type=float, metavar="PHI", help="how far: 0 keeps the network, 0.5 is half a step")
+    how.add_argument(
+        "--published", metavar="NAME", help=f"a released EfficientNet's factors: {', '.join(EFFICIENTNETS)}"
+    )
+    parser.add_argument("--coefficients", type=Path, metavar="FILE", help="coefficients.yaml of a nas-grid run")
+    for name, what in (("alpha", "depth"), ("beta", "width"), ("gamma", "resolution")):
+        value = getattr(PAPER, name)
+        parser.add_argument(f"--{name}", type=float, metavar="X", help=f"{what} base, at least 1 (default: {value})")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write the YAML there, else to stdout")
+    return parser
+
+
+def _scale(args: argparse.Namespace) -> int:
+    own = {name: value for name in ("alpha", "beta", "gamma") if (value := getattr(args, name)) is not None}
+    _check_flags(args, list(own))
+    baseline, metadata = read_document(*named.read_config("architecture", "architectures", args.network))
+    name = str(metadata.get("name") or Path(args.network).stem)
+    if args.published is not None:
+        scaled, how = efficientnet(args.published, baseline), {"published": args.published}
+        name = f"{name}-{args.published}"
+    else:
+        triple = coefficients.read(args.coefficients) if args.coefficients else _triple(own)
+        scaled = triple.scale(baseline, args.phi)
+        how = {"alpha": triple.alpha, "beta": triple.beta, "gamma": triple.gamma, "phi": args.phi}
+        name = f"{name}-{args.phi:g}"
+    cost = count(scaled)
+    metrics = {"macs": cost.macs, "params": cost.params}
+    text = scaled.to_yaml(name=name, metrics=metrics, provenance={"baseline": baseline.key, **how})
+    if args.output is None:
+        cli.say(text.rstrip())
+        return cli.DONE
+    write_atomic(args.output, text)
+    cli.say(_summary(scaled, baseline))
+    cli.say(str(args.output))
+    return cli.DONE
+
+
+def _check_flags(args: argparse.Namespace, own: list[str]) -> None:
+    """Refuse flags that contradict each other, and to overwrite a file."""
+    bases = [*own, *(["coefficients"] if args.coefficients else [])]
+    if args.published is not None and bases:
+        raise InputError(f"--published {args.published}: leaves no room for --{bases[0]}")
+    if args.coefficients and own:
+        raise InputError(f"--{own[0]}: {args.coefficients} already says it; name one of the two")
+    if args.output is not None and args.output.exists():
+        raise InputError(f"{args.output}: exists already; nothing is overwritten")
+
+
+def _triple(own: dict[str, float]) -> Coefficients:
+    triple = {"alpha": PAPER.alpha, "beta": PAPER.beta, "gamma": PAPER.gamma} | own
+    return Coefficients(**triple)
+
+
+def _summary(scaled: Architecture, baseline: Architecture) -> str:
+    cost, before = count(scaled), count(baseline)
+    ratio = cost.macs / before.macs
+    macs, params = format_amount(cost.macs), format_amount(cost.params)
+    return f"{macs} MACs ({ratio:.2f} times the baseline's), {params} parameters, {scaled.resolution} pixels"

@@ -1,0 +1,239 @@
+"""``nas-search``: search for a network within a budget of FLOPs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
+
+from controller.base import Controller
+from controller.promoting import Promoting
+from controller.registry import CONTROLLERS
+from nas import config
+from nas.async_study import AsyncStudy
+from nas.commands import cli, options, summary
+from nas.config import SearchConfig
+from nas.engines.base import Engine
+from nas.engines.make import make_engine
+from nas.problem import make_problem
+from nas.progress import SearchProgress
+from nas.report import page as report
+from nas.runs import directory as run_dir
+from nas.runs import promotion, tensorboard, warm_start
+from nas.runs.directory import REFERENCE
+from nas.runs.promotion import PromotingSpace
+from nas.study import Study
+from nas.training import retrain
+from nas.training.run import metrics_table
+from nas.trust import measure as trust
+from search_space.architecture import Architecture
+from search_space.decision import Space
+from search_space.errors import InputError
+from search_space.io import named
+from search_space.io.amounts import parse_milliseconds, parse_share
+from search_space.space import SearchSpace, find_space
+
+DESCRIPTION = """\
+Search for the best convnet within a budget of multiply-adds (the papers' FLOPs).
+
+  nas-search --target-flops 400M                            the embedded digits, minutes on a CPU
+  nas-search --target-flops 400M --data folder:photos       your images: a folder of class folders
+  nas-search --run-dir runs/mine --resume                   go on where a run ended
+
+The run directory holds best.yaml, top/*.yaml, trials.csv, config.yaml, journal.jsonl and report.html.
+Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
+"""
+WEIGHTS = "weights"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``nas-search``."""
+    return cli.run(lambda: _search(_parser().parse_args(argv)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.Parser("nas-search", DESCRIPTION)
+    what = parser.add_argument_group("what to search")
+    what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image: 400M, 0.4B, 3.9e8 (required)")
+    spaces = ", ".join(named.config_names("spaces"))
+    what.add_argument("--space", metavar="SPACE", help=f"{spaces}, or a YAML file (default: efficientnet)")
+    what.add_argument("--objective", choices=("soft", "hard", "absolute"), help="how FLOPs count (default: soft)")
+    what.add_argument("--exponent", type=float, metavar="W", help="ACC*(FLOPs/T)^W (default: -0.07)")
+    what.add_argument("--target-latency", metavar="TIME", help="measured latency counts too: 20ms an image, batch 1")
+    what.add_argument(
+        "--latency-device", choices=("cpu", "cuda"), help="where to measure it (default: cpu, one thread)"
+    )
+    how = parser.add_argument_group("how to search")
+    controllers = ", ".join(CONTROLLERS)
+    how.add_argument("--controller", metavar="NAME", help=f"{controllers} (default: guided)")
+    how.add_argument("--preset", metavar="NAME", help="the controller's settings: default, or paper where it has one")
+    how.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32)")
+    how.add_argument("--batch", type=int, metavar="N", help="proposals between two updates (default: 8)")
+    how.add_argument(
+        "--async",
+        dest="asynchronous",
+        action="store_const",
+        const=True,
+        help="learn from trials as they finish: no worker waits, but the same seed no longer gives the same search",
+    )
+    how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
+    how.add_argument(
+        "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
+    )
+    options.add_evaluator(parser)
+    options.add_engine(parser)
+    run = options.add_run(parser)
+    run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
+    run.add_argument("--tensorboard", action="store_true", help="write scalars to tensorboard/ in the run directory")
+    run.add_argument(
+        "--trust", default=trust.DEFAULT_BUDGET, metavar="SHARE", help="of the training time, to measure its worth"
+    )
+    return parser
+
+
+def _search(args: argparse.Namespace) -> int:
+    path, recorded = options.locate_run(args)
+    share = parse_share(args.trust, "--trust")
+    if args.resume and args.warm_start:
+        raise InputError("--warm-start: a run that goes on has learned from other files or none when it began")
+    if args.tensorboard:
+        tensorboard.check_installed()
+    settings = _resolve(args, recorded, path)
+    retrain.check(args.retrain, settings)
+    space = load_space(settings)
+    earlier = warm_start.read(args.warm_start, space, settings.objective)
+    config.use_one_thread()
+    evaluator_class, evaluator_config = config.make("evaluator", settings.evaluator)
+    if args.dry_run:
+        return summary.plan(settings, space, evaluator_class(evaluator_config))
+    controller = _make_controller(settings, space)
+    how: dict[str, Any] = {}
+    if settings.promote:
+        evaluator_config = promotion.keeping(evaluator_config, path / WEIGHTS)
+        controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
+        how = {"measurement": space.measurement}
+    study_class = AsyncStudy if settings.asynchronous else Study
+    with (
+        closing(make_engine(options.engine_options(args), evaluator_class, evaluator_config, path)) as engine,
+        run_dir.open_journal(path, settings) as journal,
+    ):
+        if earlier:
+            journal.append(warm_start.to_event(earlier))
+        study = study_class(
+            space=space,
+            objective=settings.objective,
+            controller=controller,
+            journal=journal,
+            num_trials=settings.trials,
+            batch_size=settings.batch,
+            seed=settings.seed,
+            **how,
+        )
+        with tensorboard.ScalarWriter(path, study) if args.tensorboard else nullcontext() as scalars:
+            code = _run(path, settings, study, engine, scalars, quiet=args.quiet)
+        if code == cli.DONE:
+            if caveat := evaluator_class.caveat(evaluator_config):
+                cli.say(caveat)
+            trust.after_search(path, settings, engine, share, cli.say)
+    if args.retrain and code == cli.DONE:
+        cli.show(metrics_table(retrain.retrain(args.retrain, settings, path, quiet=args.quiet)))
+        cli.say(f"Weights, metrics and networks: {path / 'trained'}")
+    return code
+
+
+def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> SearchConfig:
+    """The config from file and flags; a resumed run's own, in which only the number of trials may change."""
+    layers = [recorded] if recorded else []
+    layers += [config.read(args.config)] if args.config else []
+    layers.append(_flags(args))
+    layers += [config.parse_setting(text) for text in args.set]
+    settings = config.resolve(layers)
+    if recorded:
+        before = config.resolve([recorded])
+        options.check_unchanged(path, before, settings)
+        if settings.trials < before.trials:
+            raise InputError(f"--trials {settings.trials}: {path} was begun with {before.trials}; a run can only grow")
+    return settings
+
+
+def _flags(args: argparse.Namespace) -> dict[str, Any]:
+    """The flags that were given, as nested settings."""
+    latency = args.target_latency
+    flags = {
+        "target_flops": args.target_flops,
+        "space": args.space,
+        "trials": args.trials,
+        "batch": args.batch,
+        "asynchronous": args.asynchronous,
+        "promote": args.promote,
+        "seed": args.seed,
+        "controller": {"name": args.controller, "preset": args.preset},
+        "evaluator": options.evaluator_settings(args),
+        "objective": {
+            "kind": args.objective,
+            "alpha": args.exponent,
+            "beta": args.exponent,
+            "target_latency_ms": None if latency is None else parse_milliseconds(latency, "--target-latency"),
+            "latency_device": args.latency_device,
+        },
+    }
+    return config.given(flags)
+
+
+def load_space(settings: SearchConfig) -> Space:
+    """The search's space; one of ours must have networks of the target.
+
+    Raises:
+        InputError: No such space, or the target is outside its range.
+    """
+    space = find_space(settings.space)
+    if isinstance(space, SearchSpace):
+        space.check_target(settings.target_flops)
+    return space
+
+
+def _make_controller(settings: SearchConfig, space: Space) -> Controller[Any]:
+    cls, controller_config = config.make("controller", settings.controller)
+    problem = make_problem(space, settings.objective, settings.band)
+    controller: Controller[Any] = cls(problem, controller_config, settings.seed)
+    return controller
+
+
+def _run(
+    path: Path,
+    settings: SearchConfig,
+    study: Study,
+    engine: Engine,
+    scalars: tensorboard.ScalarWriter | None,
+    *,
+    quiet: bool,
+) -> int:
+    """Search, export as it goes, and print the result."""
+    try:
+        with SearchProgress(study, quiet=quiet) as progress:
+            for trial in study.run(engine):
+                progress.update(trial)
+                if scalars:
+                    scalars.update(trial)
+                if trial == study.best:
+                    run_dir.export(path, study, settings)
+                if settings.promote:
+                    promotion.prune(path / WEIGHTS, study, settings.top)
+            if study.best is not None:
+                study.evaluate_reference(REFERENCE, Architecture.load(REFERENCE), engine, settings.promote or 1)
+    except KeyboardInterrupt:
+        run_dir.export(path, study, settings)
+        report.write_ended(path)
+        done = sum(trial.evaluation is not None for trial in study.trials)
+        cli.say(f"Stopped after {done} of {settings.trials} trials; nothing finished is lost.")
+        unfinished = [str(trial.number) for trial in study.trials if trial.evaluation is None]
+        if unfinished:
+            cli.say(f"Proposed but not finished, to be run again: trials {', '.join(unfinished)}.")
+        cli.say("To go on:")
+        cli.say(f"  nas-search --run-dir {path} --resume")
+        return cli.INTERRUPTED
+    run_dir.export(path, study, settings)
+    report.write_ended(path)
+    return summary.result(path, study, REFERENCE)

@@ -1,0 +1,1 @@
+"""A network outside this project: a PyTorch file, timm, ONNX."""

@@ -1,0 +1,1 @@
+"""Compound scaling: which coefficients, compared on the networks they really build."""

@@ -1,0 +1,162 @@
+"""The configuration of a grid search over compound coefficients."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from controller.halving import HalvingConfig
+from evaluator.objective import Objective
+from nas import config
+from nas.config import Component, RunConfig
+from nas.grid.candidates import CandidateSpace
+from nas.grid.enumeration import Bounds, Constraint, Grid
+from search_space.architecture import Architecture, read_document
+from search_space.cost import count
+from search_space.errors import InputError, check_fields
+from search_space.io import named, schema
+from search_space.io.amounts import format_amount, parse_amount
+
+FALLBACK = "efficientnet-b0"
+# Two epochs tell little, but they are asked of many networks; the last rung trains three times as long.
+_DEFAULTS = {"evaluator": {"name": "proxy", "epochs": 2}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridConfig(RunConfig):
+    """Everything that decides what a grid search does; saved with it."""
+
+    FORMAT: ClassVar[str] = "nas-grid/1"
+    FREE: ClassVar[frozenset[str]] = frozenset({"family"})
+
+    name: str
+    """The baseline's name; the family is named after it."""
+    baseline: Architecture
+    """The network to scale, in full."""
+    phi: float = 1.0
+    """The compound coefficient at which networks are compared; the paper's step 1 has 1."""
+    target_flops: int | None = None
+    """Multiply-adds wanted at phi; null for 2^phi times the baseline's."""
+    step: float = 0.05
+    """Distance of neighbouring coefficients."""
+    tolerance: float = 0.1
+    """Largest distance of alpha * beta^2 * gamma^2 from 2; 0.05 would leave the paper's own triple out."""
+    constraint: Constraint = "realised"
+    """``realised``: networks of the same true cost, resolutions fitted; ``nominal``: the paper's, by product alone."""
+    band: float = 0.05
+    """How far true costs may be from the target, relatively, where the constraint is ``realised``."""
+    rungs: tuple[int, ...] = (1, 2, 3)
+    """Lengths of training, in the evaluator's epochs: all networks enter the first, about half of them the next."""
+    finalists: int = 2
+    """Networks that enter the last rung, beside the paper's triple."""
+    repeats: int = 5
+    """Seeds of each network in the last rung."""
+    family: int = 7
+    """Members are written for phi 0 to this."""
+    seed: int = 0
+    """Root of all randomness."""
+    evaluator: Component
+    """What measures a network's accuracy."""
+
+    def __post_init__(self) -> None:
+        check_fields(
+            (
+                math.isfinite(self.phi) and 0 < self.phi <= 10,
+                "phi",
+                self.phi,
+                "above 0 (there all scale) and at most 10",
+            ),
+            (0.01 <= self.step <= 1, "step", self.step, "0.01 to 1"),
+            (0 < self.tolerance <= 1, "tolerance", self.tolerance, "above 0 and at most 1"),
+            (0 < self.band <= 1, "band", self.band, "above 0 and at most 1"),
+            (_rising(self.rungs), "rungs", list(self.rungs), "rising whole numbers from 1"),
+            (self.finalists >= 1, "finalists", self.finalists, "at least 1"),
+            (2 <= self.repeats <= 1000, "repeats", self.repeats, "at least 2: one training shows no noise"),
+            (0 <= self.family <= 100, "family", self.family, "0 to 100"),
+            (self.seed >= 0, "seed", self.seed, "at least 0"),
+        )
+        macs = count(self.baseline).macs
+        if self.target_flops is not None and self.target_flops <= macs:
+            raise InputError(
+                f"target_flops {format_amount(self.target_flops)}: the baseline {self.name} alone has "
+                f"{format_amount(macs)} MACs, and scaling adds to them; name a larger target or a smaller baseline"
+            )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Which triples and networks are compared."""
+        macs = count(self.baseline).macs
+        target = self.target_flops / macs if self.target_flops else 2.0**self.phi
+        return Bounds(
+            target=target,
+            phi=self.phi,
+            step=self.step,
+            tolerance=self.tolerance,
+            constraint=self.constraint,
+            band=self.band,
+        )
+
+    @property
+    def objective(self) -> Objective:
+        """Costs are equal, or unequal by the paper's leave: accuracy alone decides."""
+        target = round(self.bounds.target * count(self.baseline).macs)
+        return Objective(target_macs=target, alpha=0.0, beta=0.0)
+
+    def space(self, grid: Grid) -> CandidateSpace:
+        """The grid's networks, each to be trained in every rung and repeat."""
+        networks = [candidate.architecture for candidate in grid.candidates]
+        return CandidateSpace(f"scalings of {self.name}", networks, self.rungs, self.repeats)
+
+    def halving(self, seeded: Sequence[int]) -> HalvingConfig:
+        """How the trainings are spent, with these candidates kept in."""
+        return HalvingConfig(
+            rungs=len(self.rungs), finalists=self.finalists, repeats=self.repeats, seeded=tuple(seeded)
+        )
+
+
+def resolve(layers: Sequence[Mapping[str, Any]]) -> GridConfig:
+    """Merge layers of settings, later ones over earlier ones, into a checked config.
+
+    Raises:
+        InputError: Unknown keys or names, wrong types or values; the line names the dotted field.
+    """
+    merged = config.merge(_DEFAULTS, layers)
+    if merged.get("target_flops") is not None:
+        merged["target_flops"] = parse_amount(str(merged["target_flops"]), "target_flops")
+    settings = schema.from_mapping(GridConfig, merged, "config")
+    if "base_resolution" not in settings.evaluator.settings:
+        return settings
+    # A proxy trains a network larger than the baseline on larger images.
+    own = {**settings.evaluator.settings, "base_resolution": settings.baseline.resolution}
+    return dataclasses.replace(settings, evaluator=dataclasses.replace(settings.evaluator, settings=own))
+
+
+def load_baseline(arch: str | None, runs: Path) -> tuple[str, Architecture, str]:
+    """The network to scale: what is named, else the newest run's best, else EfficientNet-B0.
+
+    Args:
+        arch: A file or an installed name; None to look for one.
+        runs: Where runs are.
+
+    Returns:
+        Its name, the network, and one line that says where it comes from.
+
+    Raises:
+        InputError: No such file or name, or not an architecture.
+    """
+    found = sorted(runs.glob("*/best.yaml"), key=lambda path: path.stat().st_mtime)
+    source = arch or (str(found[-1]) if found else FALLBACK)
+    architecture, metadata = read_document(*named.read_config("architecture", "architectures", source))
+    name = str(metadata.get("name") or Path(source).stem)
+    why = "" if arch else (" (the newest run's best)" if found else f" (no --arch, and no run in {runs}/)")
+    said = f"Baseline {name}{why}: {format_amount(count(architecture).macs)} MACs, {architecture.resolution} pixels"
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name), architecture, said
+
+
+def _rising(rungs: tuple[int, ...]) -> bool:
+    return bool(rungs) and rungs[0] >= 1 and all(a < b for a, b in itertools.pairwise(rungs))

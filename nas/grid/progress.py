@@ -1,0 +1,52 @@
+"""How far a grid search is: trainings of unequal length and cost, by their work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controller.halving import CANDIDATE, FIDELITY, HalvingConfig, rung_size
+from nas.grid.config import GridConfig
+from nas.grid.enumeration import Grid
+from nas.progress import SearchProgress
+from nas.study import Study, Trial
+
+
+def planned(grid: Grid, settings: GridConfig, halving: HalvingConfig) -> list[int]:
+    """Most trainings that each rung can take: the networks kept in may be among its best anyway."""
+    number = len(grid.candidates)
+    sizes = [min(number, rung_size(number, rung, halving) + len(halving.seeded)) for rung in range(halving.rungs)]
+    return [*sizes[:-1], sizes[-1] * settings.repeats]
+
+
+def work(grid: Grid, settings: GridConfig, trainings: Sequence[int]) -> float:
+    """All trainings as a multiple of one training of the baseline at the first length."""
+    ratio = sum(candidate.ratio for candidate in grid.candidates) / len(grid.candidates)
+    return ratio * sum(n * rung for n, rung in zip(trainings, settings.rungs, strict=True))
+
+
+class GridProgress(SearchProgress):
+    """Shows the rung and the time left, by the work of trainings of unequal length."""
+
+    title = "grid"
+
+    def __init__(self, study: Study, grid: Grid, settings: GridConfig, trainings: Sequence[int], *, quiet: bool):
+        self._grid = grid
+        self._settings = settings
+        self._all_work = work(grid, settings, trainings)
+        super().__init__(study, quiet=quiet)
+
+    def found(self) -> str:
+        """The rung; scores of different rungs are no match for each other."""
+        rung = self.study.trials[-1].tokens[FIDELITY] if self.study.trials else 0
+        return f"rung {rung + 1} of {len(self._settings.rungs)}"
+
+    def done_work(self) -> float:
+        """The finished trials' share of `all_work`."""
+        return sum(self._work(trial) for trial in self.study.trials if trial.evaluation is not None)
+
+    def all_work(self) -> float:
+        """See `work`."""
+        return self._all_work
+
+    def _work(self, trial: Trial) -> float:
+        return self._settings.rungs[trial.tokens[FIDELITY]] * self._grid.candidates[trial.tokens[CANDIDATE]].ratio

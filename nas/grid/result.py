@@ -1,0 +1,209 @@
+"""What a grid search found: scores at equal epochs, the winner and how sure it is, the files that keep it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controller.halving import CANDIDATE, FIDELITY, REPEAT
+from nas import config as configs
+from nas.grid.coefficients import FORMAT, PAPER, Coefficients
+from nas.grid.config import GridConfig
+from nas.grid.enumeration import Candidate, Grid, realise
+from nas.statistics import CONFIDENCE, Difference, Mean, mean_of, paired_difference
+from nas.study import Study, Trial
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.errors import InputError, NasError
+from search_space.io import strict_yaml
+from search_space.io.files import write_atomic
+
+COLUMNS = (
+    *("trial", "candidate", "alpha", "beta", "gamma", "resolution", "ratio", "fidelity", "repeat"),
+    *("accuracy", "loss", "macs", "params", "status", "reason", "seconds", "key"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A finalist's result."""
+
+    candidate: int
+    accuracies: tuple[float, ...]
+    """In the last rung, by seed."""
+    losses: tuple[float, ...]
+
+    @property
+    def accuracy(self) -> Mean:
+        """Over the seeds."""
+        return mean_of(self.accuracies)
+
+    @property
+    def loss(self) -> Mean:
+        """Validation loss over the seeds, nats."""
+        return mean_of(self.losses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The finalists, best first, and the winner's lead."""
+
+    scores: tuple[Score, ...]
+    against: tuple[tuple[str, int, Difference], ...]
+    """What the winner is set against: who, which candidate, and its accuracy minus theirs."""
+
+    @property
+    def winner(self) -> int:
+        """The candidate of the highest mean accuracy."""
+        return self.scores[0].candidate
+
+
+def paper_candidate(grid: Grid, settings: GridConfig) -> int | None:
+    """The candidate that the paper's triple builds under the run's constraint, if it is among them."""
+    network = realise(settings.baseline, PAPER, settings.bounds)
+    numbers = [i for i, candidate in enumerate(grid.candidates) if candidate.architecture == network]
+    return numbers[0] if numbers else None
+
+
+def conclude(study: Study, settings: GridConfig, paper: int | None) -> Finding:
+    """Compare the last rung's networks: equal epochs, equal seeds.
+
+    Raises:
+        NasError: No network was trained on all seeds.
+    """
+    last = len(settings.rungs) - 1
+    finals = [trial for trial in study.trials if trial.tokens[FIDELITY] == last and trial.tokens[REPEAT]]
+    scores = [_score(number, finals) for number in sorted({trial.tokens[CANDIDATE] for trial in finals})]
+    whole = [score for score in scores if len(score.accuracies) == settings.repeats]
+    if not whole:
+        failed = next((t.evaluation for t in study.trials if t.evaluation and not t.ok), None)
+        why = f"{failed.status}: {failed.reason}" if failed else "it was stopped before"
+        raise NasError(f"no network was trained on all {settings.repeats} seeds (the first that was not: {why})")
+    ranked = sorted(whole, key=lambda score: (-score.accuracy.mean, score.candidate))
+    rivals = [("runner-up", ranked[1])] if len(ranked) > 1 else []
+    rivals += [("paper", score) for score in ranked[1:] if score.candidate == paper]
+    against = [
+        (name, rival.candidate, paired_difference(ranked[0].accuracies, rival.accuracies, len(ranked) - 1))
+        for name, rival in rivals
+    ]
+    return Finding(scores=tuple(ranked), against=tuple(against))
+
+
+def _score(number: int, finals: Sequence[Trial]) -> Score:
+    own = sorted((t for t in finals if t.tokens[CANDIDATE] == number and t.ok), key=lambda t: t.tokens[REPEAT])
+    results = [trial.evaluation for trial in own if trial.evaluation]
+    return Score(
+        candidate=number,
+        accuracies=tuple(result.accuracy for result in results if result.accuracy is not None),
+        losses=tuple(result.losses[-1] for result in results if result.losses),
+    )
+
+
+def family(settings: GridConfig, coefficients: Coefficients) -> list[Architecture]:
+    """The members at phi 0, 1, ...; the first is the baseline. It ends early where an architecture cannot grow on."""
+    members = []
+    for phi in range(settings.family + 1):
+        try:
+            members.append(coefficients.scale(settings.baseline, phi))
+        except InputError:
+            break
+    return members
+
+
+def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: Finding) -> None:
+    """Write coefficients.yaml and family/<name>-<phi>.yaml."""
+    chosen = grid.candidates[finding.winner].coefficients
+    write_atomic(path / "coefficients.yaml", strict_yaml.dump(_document(path, study, grid, settings, finding)))
+    triple = {"alpha": chosen.alpha, "beta": chosen.beta, "gamma": chosen.gamma}
+    for phi, member in enumerate(family(settings, chosen)):
+        name, cost = f"{settings.name}-{phi}", count(member)
+        metrics = {"macs": cost.macs, "params": cost.params}
+        provenance = {"run": path.name, "baseline": settings.name, **triple, "phi": phi, "versions": configs.versions()}
+        text = member.to_yaml(name=name, metrics=metrics, provenance=provenance)
+        write_atomic(path / "family" / f"{name}.yaml", text)
+
+
+def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: Finding) -> dict[str, Any]:
+    """The triple, its evidence, and the alternatives, as plain data."""
+    winner, bounds = grid.candidates[finding.winner], settings.bounds
+    base = {"name": settings.name, "key": settings.baseline.key, "macs": count(settings.baseline).macs}
+    evidence = {
+        "run": path.name,
+        "evaluator": settings.evaluator.name,
+        "data": str(settings.evaluator.settings.get("data", "")),
+        "seed": settings.seed,
+        "fidelity": settings.rungs[-1],
+        "repeats": settings.repeats,
+        "confidence": CONFIDENCE,
+        "against": [_lead(name, grid.candidates[rival], lead) for name, rival, lead in finding.against],
+        "triples": len(grid.triples),
+        "networks": len(grid.networks),
+        "candidates": len(grid.candidates),
+        "versions": configs.versions(),
+    }
+    scores = {score.candidate: score for score in finding.scores}
+    order = sorted(
+        range(len(grid.candidates)), key=lambda i: (list(scores).index(i) if i in scores else len(scores), i)
+    )
+    return {
+        "format": FORMAT,
+        **_triple(winner.coefficients),
+        "baseline": base,
+        "phi": settings.phi,
+        "constraint": settings.constraint,
+        "target": round(bounds.target, 4),
+        "evidence": evidence,
+        "candidates": [_row(i, grid.candidates[i], study, scores.get(i), settings) for i in order],
+    }
+
+
+def _triple(coefficients: Coefficients) -> dict[str, float]:
+    return {"alpha": coefficients.alpha, "beta": coefficients.beta, "gamma": coefficients.gamma}
+
+
+def _lead(name: str, rival: Candidate, lead: Difference) -> dict[str, Any]:
+    return {
+        "what": name,
+        **_triple(rival.coefficients),
+        "accuracy_difference": round(lead.mean, 5),
+        "standard_error": round(lead.standard_error, 5),
+        "interval": [round(lead.low, 5), round(lead.high, 5)],
+        "distinguishable": lead.distinguishable,
+    }
+
+
+def _row(number: int, candidate: Candidate, study: Study, score: Score | None, settings: GridConfig) -> dict[str, Any]:
+    own = [trial for trial in study.trials if trial.tokens[CANDIDATE] == number]
+    row: dict[str, Any] = {
+        "candidate": number,
+        **_triple(candidate.coefficients),
+        "resolution": candidate.architecture.resolution,
+        "ratio": round(candidate.ratio, 4),
+        "triples": len(candidate.triples),
+        "trained_to": max((settings.rungs[trial.tokens[FIDELITY]] for trial in own), default=0),
+    }
+    if score is not None:
+        row |= {"accuracy": round(score.accuracy.mean, 5), "standard_error": round(score.accuracy.standard_error, 5)}
+    return row
+
+
+def trials_csv(study: Study, grid: Grid, settings: GridConfig) -> str:
+    """One row a finished trial."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for trial in study.trials:
+        if (e := trial.evaluation) is None:
+            continue
+        number, rung, repeat = trial.tokens
+        candidate = grid.candidates[number]
+        triple = _triple(candidate.coefficients).values()
+        what = (trial.number, number, *triple, candidate.architecture.resolution, round(candidate.ratio, 4))
+        loss = e.losses[-1] if e.losses else None
+        result = (e.accuracy, loss, trial.macs, trial.params, e.status, e.reason, round(e.seconds, 3), trial.key)
+        rows.writerow((*what, settings.rungs[rung], repeat, *result))
+    return text.getvalue()

@@ -1,0 +1,136 @@
+"""What a person reads of a grid search: the plan before, the finding after, as texts and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from evaluator.base import Evaluation
+from nas.grid.coefficients import PAPER, Coefficients
+from nas.grid.config import GridConfig
+from nas.grid.enumeration import Candidate, Grid
+from nas.grid.result import Finding, family
+from nas.statistics import CONFIDENCE, Difference
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.io.amounts import format_amount
+
+Part = str | Table
+
+
+def describe_grid(grid: Grid, settings: GridConfig, trainings: Sequence[int], paper: int | None) -> list[Part]:
+    """How many triples and networks there are, what each really costs, and how many trainings follow."""
+    bounds, ratios = settings.bounds, [network.ratio for network in grid.networks]
+    parts: list[Part] = [
+        f"{len(grid.triples)} triples with alpha * beta^2 * gamma^2 within {bounds.tolerance:g} of "
+        f"{bounds.product:.4g} build {len(grid.networks)} distinct networks, which really cost {min(ratios):.2f} to "
+        f"{max(ratios):.2f} times the baseline at phi {settings.phi:g}"
+    ]
+    if settings.constraint == "realised":
+        parts.append(
+            f"With resolutions fitted, {len(grid.candidates)} networks cost {bounds.target:.4g} times the baseline "
+            f"within {bounds.band:.1%} (--constraint nominal compares all, at unequal cost)"
+        )
+    table = _table("candidate", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "triples")
+    for number, candidate in enumerate(grid.candidates):
+        mark = f"{number} (paper)" if number == paper else str(number)
+        table.add_row(mark, *_columns(candidate), str(len(candidate.triples)))
+    lengths = ", ".join(f"{n} at {rung}x" for n, rung in zip(trainings, settings.rungs, strict=True))
+    text = f"At most {sum(trainings)} trainings: {lengths} the epochs, the last over {settings.repeats} seeds"
+    return [*parts, table, text]
+
+
+def describe_time(baseline: Evaluation, left: float) -> str:
+    """How long the trainings that are left take."""
+    if baseline.status == "ok":
+        minutes = baseline.seconds * left / 60
+        return f"The baseline took {baseline.seconds:.1f} s; what is left takes about {minutes:.1f} minutes\n"
+    return f"How long that takes is unknown: the baseline ended as {baseline.status}: {baseline.reason}\n"
+
+
+def describe_finding(path: Path, grid: Grid, settings: GridConfig, finding: Finding, paper: int | None) -> list[Part]:
+    """The finalists, how sure the winner is, the family, and where to find it."""
+    table = _table("finalist", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "accuracy", "loss")
+    for score in finding.scores:
+        mark = f"{score.candidate} (paper)" if score.candidate == paper else str(score.candidate)
+        mean = f"{score.accuracy.mean:.2%} +- {score.accuracy.standard_error:.2%}"
+        loss = f"{sum(score.losses) / len(score.losses):.4f}" if score.losses else "-"
+        table.add_row(mark, *_columns(grid.candidates[score.candidate]), mean, loss)
+    winner = grid.candidates[finding.winner]
+    product = winner.coefficients.product
+    members = family(settings, winner.coefficients)
+    parts: list[Part] = [
+        f"\nFinalists at {settings.rungs[-1]}x the epochs, mean and standard error over {settings.repeats} seeds:",
+        table,
+        f"\nWinner: alpha / beta / gamma = {winner.coefficients}; rounding aside, a step of phi costs x{product:.3f}",
+        *_triples(winner),
+        *verdicts(grid, finding, paper),
+        f"\nThe family of {settings.name}; ratio is MACs over those of the one before:",
+        family_table(members, winner.coefficients),
+    ]
+    if len(members) <= settings.family:
+        ends = f"The family ends at phi {len(members) - 1}: beyond, a network exceeds what an architecture may be"
+        parts.append(ends)
+    return [*parts, f"\nCoefficients: {path / 'coefficients.yaml'}\nFamily:       {path / 'family'}"]
+
+
+def verdicts(grid: Grid, finding: Finding, paper: int | None) -> Iterable[str]:
+    """Whether the winner is distinguishable from the runner-up and from the paper's triple, with the figures."""
+    for name, rival, lead in finding.against:
+        triple = grid.candidates[rival].coefficients
+        who = f"the runner-up, {triple}" if name == "runner-up" else f"the paper's {PAPER} (as {triple})"
+        yield f"Against {who}: {_interval(lead)}"
+    if finding.winner == paper:
+        yield f"The winner is the network that the paper's {PAPER} builds"
+    elif paper is None:
+        yield f"The paper's {PAPER} is outside the constraint: not compared"
+    elif all(name != "paper" for name, _, _ in finding.against):
+        yield f"The paper's {PAPER} was not trained on all seeds: not compared"
+
+
+def family_table(members: Sequence[Architecture], coefficients: Coefficients) -> Table:
+    """The family, phi 0, 1, ..."""
+    table = _table("phi", "depth", "width", "pixels", "MACs", "parameters", "ratio")
+    before = None
+    for phi, member in enumerate(members):
+        cost = count(member)
+        factors = (f"{coefficients.alpha**phi:.2f}", f"{coefficients.beta**phi:.2f}", str(member.resolution))
+        ratio = f"{cost.macs / before:.2f}" if before else "-"
+        macs, params = format_amount(cost.macs), format_amount(cost.params)
+        table.add_row(str(phi), *factors, macs, params, ratio)
+        before = cost.macs
+    return table
+
+
+def _triples(winner: Candidate) -> list[str]:
+    if len(winner.triples) == 1:
+        return []
+    alphas, betas = {t.alpha for t in winner.triples}, {t.beta for t in winner.triples}
+    return [
+        f"Rounding makes {len(winner.triples)} triples this network: alpha {min(alphas):g} to {max(alphas):g}, "
+        f"beta {min(betas):g} to {max(betas):g}; the one whose product is nearest to right stands for them"
+    ]
+
+
+def _interval(lead: Difference) -> str:
+    verdict = "distinguishable" if lead.distinguishable else "not distinguishable"
+    return (
+        f"{lead.mean * 100:+.2f} points of accuracy, standard error {lead.standard_error * 100:.2f}, "
+        f"{CONFIDENCE:.0%} interval {lead.low * 100:+.2f} to {lead.high * 100:+.2f}: {verdict}"
+    )
+
+
+def _columns(candidate: Candidate) -> tuple[str, ...]:
+    c, macs = candidate.coefficients, count(candidate.architecture).macs
+    triple = (f"{c.alpha:g}", f"{c.beta:g}", f"{c.gamma:.4g}")
+    return (*triple, str(candidate.architecture.resolution), format_amount(macs), f"{candidate.ratio:.3f}")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table

@@ -1,0 +1,204 @@
+"""Training one network in full, from its folder's settings to its results, whatever kills it on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluator.data.dataset import Dataset, Images, load_dataset, split
+from evaluator.full_training import ALONE, FullTrainer, Team
+from evaluator.weights import load_weights, to_bytes
+from nas import config as configs
+from nas.runs.tensorboard import Curves
+from nas.training.folder import TrainConfig, TrainFolder
+from nas.training.progress import TrainProgress
+from search_space.architecture import Architecture
+from search_space.builder import Network, build_model
+from search_space.cost import count
+from search_space.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to train, which does not belong to what is trained."""
+
+    device: torch.device
+    team: Team = ALONE
+    quiet: bool = False
+
+    def wait(self) -> None:
+        """Until all processes of the team are here."""
+        if self.team.size > 1:
+            torch.distributed.barrier()
+
+
+@contextmanager
+def take_place(device: str, quiet: bool) -> Iterator[Place]:
+    """This process's device, and its team where torchrun started several.
+
+    Args:
+        device: ``auto``, ``cpu`` or ``cuda``.
+        quiet: Show no progress.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device must be cpu or auto where there is no CUDA device, got 'cuda'")
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(where)
+    team = Team(rank, size)
+    if size > 1:
+        torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield Place(where, team, quiet or rank > 0)
+    finally:
+        if size > 1:
+            torch.distributed.destroy_process_group()
+
+
+def fitted(architecture: Architecture, dataset: Dataset) -> Architecture:
+    """The network for a data set: its classes, its resolution."""
+    side = dataset.train.images.shape[-1]
+    return dataclasses.replace(architecture, classes=len(dataset.classes), resolution=side)
+
+
+def load_data(config: TrainConfig) -> Dataset:
+    """The data set of the settings.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    return load_dataset(config.data, config.resolution)
+
+
+def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, place: Place) -> dict[str, Any]:
+    """Train the folder's network to the end, from its checkpoint if there is one; its metrics.
+
+    Raises:
+        InputError: The initial weights or the checkpoint do not fit.
+        NasError: The training diverged.
+    """
+    done = folder.finished()
+    if done is not None:
+        return done
+    architecture = folder.architecture()
+    batch_size, least = config.recipe.batch_size, 2 * place.team.size * config.recipe.accumulate
+    if batch_size < least or batch_size % place.team.size:
+        allowed = f"at least {least} and divide among {place.team.size} devices"
+        raise InputError(f"--batch-size {batch_size}: must be {allowed}")
+    index, held_out = (
+        part.to(place.device) for part in split(dataset.train.labels, config.validation_share, config.seed)
+    )
+    data = Images(dataset.train.images.to(place.device), dataset.train.labels.to(place.device))
+    trainer = FullTrainer(
+        architecture,
+        data,
+        config.recipe,
+        mirror=dataset.mirror,
+        seed=config.seed,
+        team=place.team,
+        prepare=_initial_weights(config, architecture),
+    )
+    history = _epochs(folder, config, trainer, (data, index, held_out), place)
+    metrics = _results(architecture, config, dataset, trainer, history, place)
+    if place.team.rank == 0:
+        final = build_model(architecture)
+        final.load_state_dict(trainer.averaged.state_dict())
+        folder.finish(to_bytes(final, architecture), architecture, metrics)
+    return metrics
+
+
+def _initial_weights(config: TrainConfig, architecture: Architecture) -> Callable[[Network], None] | None:
+    if config.init is None:
+        return None
+    path = Path(config.init)
+    return lambda network: load_weights(network, architecture, path, config.bn_eps)
+
+
+def _epochs(
+    folder: TrainFolder,
+    config: TrainConfig,
+    trainer: FullTrainer,
+    parts: tuple[Images, torch.Tensor, torch.Tensor],
+    place: Place,
+) -> list[dict[str, Any]]:
+    """Train the epochs that are left; one row of numbers an epoch, of all of them."""
+    data, index, held_out = parts
+    checkpoint = folder.load_checkpoint(place.device)
+    history: list[dict[str, Any]] = []
+    if checkpoint is not None:
+        trainer.load_state(checkpoint["trainer"])
+        history = checkpoint["history"]
+    lead = place.team.rank == 0
+    curves = Curves(folder.tensorboard, len(history)) if lead else None
+    with TrainProgress(folder.path.name, config.recipe.epochs, len(history), quiet=place.quiet) as progress:
+        if curves and curves.missing and not place.quiet:
+            progress.console.print(curves.missing, markup=False, highlight=False)
+        for epoch in range(len(history), config.recipe.epochs):
+            start, losses = time.monotonic(), []
+            progress.begin_epoch()
+            for done, total, loss in trainer.epoch(data, index, epoch):
+                losses.append(loss)
+                progress.step(epoch, done, total, loss)
+            accuracy, validation_loss = trainer.score_averaged(data, held_out)
+            row = {
+                "epoch": epoch + 1,
+                "loss": sum(losses) / len(losses),
+                "learning_rate": float(trainer.optimizer.param_groups[0]["lr"]),
+                "validation_accuracy": accuracy,
+                "validation_loss": validation_loss,
+                "images_per_sec": progress.images_per_sec,
+                "seconds": time.monotonic() - start,
+            }
+            history.append(row)
+            if lead:
+                folder.save_checkpoint({"trainer": trainer.state(), "history": history})
+            if curves:
+                curves.add(row)
+            progress.end_epoch(row)
+    if curves:
+        curves.close()
+    return history
+
+
+def _results(
+    architecture: Architecture,
+    config: TrainConfig,
+    dataset: Dataset,
+    trainer: FullTrainer,
+    history: list[dict[str, Any]],
+    place: Place,
+) -> dict[str, Any]:
+    """What the training gave. The only place where test images are read."""
+    test = dataset.load_test()
+    data = Images(test.images.to(place.device), test.labels.to(place.device))
+    accuracy, loss = trainer.score_averaged(data, torch.arange(len(test), device=place.device))
+    cost = count(architecture)
+    return {
+        "validation_accuracy": history[-1]["validation_accuracy"],
+        "test_accuracy": accuracy,
+        "test_loss": loss,
+        "macs": cost.macs,
+        "params": cost.params,
+        "seconds": sum(row["seconds"] for row in history),
+        "data": dataset.name,
+        "classes": list(dataset.classes),
+        "pixel_mean": trainer.mean.flatten().tolist(),
+        "pixel_std": trainer.std.flatten().tolist(),
+        "key": architecture.key,
+        "seed": config.seed,
+        "versions": configs.versions(),
+        "history": history,
+    }

@@ -1,0 +1,68 @@
+"""What a person sees while a network is trained: a live line on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from search_space.io.amounts import format_clock
+
+
+class TrainProgress:
+    """Shows epochs, loss, images a second and time left. Use as a context manager."""
+
+    def __init__(self, title: str, epochs: int, done: int, *, quiet: bool, console: Console | None = None) -> None:
+        """Show a training of `epochs`, of which `done` are done; nothing at all if `quiet`."""
+        self.epochs = epochs
+        self.console = console or Console(stderr=True)
+        self.quiet = quiet
+        self._begun = time.monotonic()
+        self._first = float(done)
+        self._epoch_begun = self._begun
+        self._rate = 0.0
+        columns = (
+            TextColumn(title, markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.description}", markup=False),
+        )
+        self._live = Progress(*columns, console=self.console, disable=quiet or not self.console.is_terminal)
+        self._task = self._live.add_task("", total=epochs, completed=done)
+
+    def begin_epoch(self) -> None:
+        """An epoch's training begins."""
+        self._epoch_begun = time.monotonic()
+
+    def step(self, epoch: int, done: int, total: int, loss: float) -> None:
+        """`done` of `total` images of the epoch are trained on."""
+        self._rate = done / max(1e-9, time.monotonic() - self._epoch_begun)
+        position = epoch + done / total
+        text = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.3f}  {self._speed(position)}"
+        self._live.update(self._task, completed=position, description=text)
+
+    def end_epoch(self, row: dict[str, Any]) -> None:
+        """An epoch is trained, scored and saved."""
+        if not self.quiet and not self.console.is_terminal:
+            accuracy, position = row["validation_accuracy"], row["epoch"]
+            text = f"epoch {position}/{self.epochs}  loss {row['loss']:.3f}  validation {accuracy:.2%}"
+            self.console.print(f"{text}  {self._speed(position)}", markup=False, highlight=False, soft_wrap=True)
+
+    @property
+    def images_per_sec(self) -> float:
+        """Of the training of the current or last epoch."""
+        return self._rate
+
+    def _speed(self, position: float) -> str:
+        pace = (time.monotonic() - self._begun) / max(1e-9, position - self._first)
+        left = format_clock(round(pace * (self.epochs - position)))
+        return f"{self._rate:.0f} images/s  {left} left"
+
+    def __enter__(self) -> TrainProgress:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._live.stop()

@@ -1,0 +1,42 @@
+"""What a search does after its end, if asked: train its best networks in full, and rank them by that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nas.config import SearchConfig
+from nas.training.run import best_of_run, make_config, train_all
+from search_space.errors import InputError
+
+
+def check(count: int | None, settings: SearchConfig) -> None:
+    """Refuse before the search what could not be trained after it.
+
+    Args:
+        count: Networks to train; None for none.
+        settings: The search's.
+
+    Raises:
+        InputError: More networks than the run keeps, or an evaluator without images.
+    """
+    if count is None:
+        return
+    if not 1 <= count <= settings.top:
+        raise InputError(f"--retrain {count}: must be from 1 to {settings.top}, the number of networks that are kept")
+    if "data" not in settings.evaluator.settings:
+        raise InputError(f"--retrain: evaluator {settings.evaluator.name} has no images to train on")
+
+
+def retrain(count: int, settings: SearchConfig, run: Path, *, quiet: bool) -> dict[str, dict[str, Any]]:
+    """Train the best networks of a finished run on the search's images, in its folder ``trained``; their metrics.
+
+    Where that was begun before, it goes on.
+    """
+    evaluator = settings.evaluator.settings
+    kept = len(list((run / "top").glob("*.yaml")))
+    config = make_config(
+        None, {**{name: evaluator.get(name) for name in ("data", "resolution")}, "seed": settings.seed}
+    )
+    device = evaluator.get("device", "auto")
+    return train_all(best_of_run(run, min(count, kept)), config, run / "trained", device, resume=True, quiet=quiet)

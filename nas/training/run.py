@@ -1,0 +1,94 @@
+"""Training networks, one after the other, from named settings to their metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from nas.config import given
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+from search_space.io import schema
+
+if TYPE_CHECKING:
+    from nas.training.folder import TrainConfig
+
+_RECIPE_FLAGS = ("epochs", "batch_size", "accumulate", "learning_rate", "weight_decay", "ema", "rand_augment", "mixup")
+
+
+def best_of_run(run: Path, count: int) -> dict[str, Architecture]:
+    """The best networks of a run, by the name of its folder.
+
+    Raises:
+        InputError: The run has not so many.
+    """
+    files = sorted((run / "top").glob("*.yaml"))
+    if not 1 <= count <= len(files):
+        raise InputError(f"--run {run}: has {len(files)} networks in its folder top, {count} are wanted")
+    return {file.stem if count > 1 else "": Architecture.load(file) for file in files[:count]}
+
+
+def make_config(recipe: str | None, flags: dict[str, Any]) -> TrainConfig:
+    """Typed settings from a recipe's name and what was said apart, by field; None is not said.
+
+    Raises:
+        InputError: Values out of range.
+    """
+    from evaluator.recipe import RECIPES, FullRecipe
+    from nas.training.folder import TrainConfig
+
+    changes = given({name: flags.get(name) for name in _RECIPE_FLAGS})
+    chosen = schema.from_mapping(FullRecipe, {**schema.to_plain(RECIPES[recipe or "light"]), **changes}, "recipe")
+    fields = [field.name for field in dataclasses.fields(TrainConfig) if field.name != "recipe"]
+    return schema.from_mapping(
+        TrainConfig, {**given({name: flags.get(name) for name in fields}), "recipe": chosen}, "settings"
+    )
+
+
+def train_all(
+    networks: dict[str, Architecture],
+    config: TrainConfig,
+    output: Path,
+    device: str,
+    *,
+    resume: bool,
+    quiet: bool,
+    exact: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """Train networks one after the other.
+
+    Returns:
+        Each network's metrics by the name of its folder; none in any but the first of several processes.
+    """
+    import torch
+
+    from nas.training import loop as train_loop
+    from nas.training.folder import TrainFolder
+
+    dataset = train_loop.load_data(config)
+    with (
+        train_loop.take_place(device, quiet) as place,
+        torch.backends.cudnn.flags(enabled=True, deterministic=exact, benchmark=not exact),
+    ):
+        metrics = {}
+        for name, architecture in networks.items():
+            folder = TrainFolder(output / name)
+            if place.team.rank == 0:
+                folder.begin(config, train_loop.fitted(architecture, dataset), resume)
+            place.wait()
+            metrics[folder.path.name] = train_loop.train(folder, config, dataset, place)
+        return metrics if place.team.rank == 0 else {}
+
+
+def metrics_table(metrics: dict[str, dict[str, Any]]) -> Table:
+    """Networks by their accuracy on the held-out images, best first."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("network", "validation", "test", "MACs", "parameters", "minutes"):
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for name, row in sorted(metrics.items(), key=lambda item: -item[1]["validation_accuracy"]):
+        accuracies = [f"{row[part]:.2%}" for part in ("validation_accuracy", "test_accuracy")]
+        table.add_row(name, *accuracies, f"{row['macs']:,}", f"{row['params']:,}", f"{row['seconds'] / 60:.1f}")
+    return table

@@ -1,0 +1,1 @@
+"""What a search's answer is worth."""

@@ -1,0 +1,149 @@
+import sys
+import types
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluator.data.dataset import Dataset, Images, load_dataset, split
+from search_space.errors import InputError
+
+
+def make_dataset(**fields):
+    pixels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
+    usual = {"name": "own", "classes": ("a", "b"), "train": Images(pixels, torch.tensor([0, 1, 0, 1]))}
+    return Dataset(**{**usual, "load_test": lambda: Images(pixels, torch.tensor([0, 0, 1, 1])), **fields})
+
+
+@pytest.fixture
+def own_module(monkeypatch):
+    """A user's module ``own_data``; set its attribute ``load``."""
+    module = types.ModuleType("own_data")
+    monkeypatch.setitem(sys.modules, "own_data", module)
+    # As a package on disk would have it: names are resolved with importlib.
+    module.__spec__ = types.SimpleNamespace(name="own_data")
+    return module
+
+
+def test_digits_are_three_channels_at_their_own_or_the_resolution_asked_for():
+    own, small = load_dataset("digits"), load_dataset("digits", 8)
+    assert own.train.images.shape == (1500, 3, 16, 16)
+    assert small.train.images.shape == (1500, 3, 8, 8)
+    assert small.train.images.dtype == torch.uint8
+    assert len(own.load_test()) == 297
+    assert len(own.classes) == 10
+    assert not own.mirror
+    # The first digit of the set is a 0; its pixels in the corner are empty and in the ring are not.
+    assert int(small.train.labels[0]) == 0
+    assert small.train.images[0, 0].tolist()[0] == [0, 0, 80, 207, 143, 16, 0, 0]  # 0 0 5 13 9 1 0 0, times 255 / 16
+    assert torch.equal(small.train.images[:, 0], small.train.images[:, 2])
+
+
+def test_digits_take_no_argument():
+    with pytest.raises(InputError, match="digits takes no argument"):
+        load_dataset("digits:here")
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(
+        InputError, match=r"unknown data 'digit' \(did you mean 'digits'\?\): known are digits, fashion"
+    ):
+        load_dataset("digit")
+
+
+def test_a_bare_folder_gets_a_hint(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'folder:"):
+        load_dataset(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["folder", "mnist", "fashion-mnist", "cifar10"])
+def test_a_folder_is_needed_and_must_exist(name, tmp_path):
+    with pytest.raises(InputError, match=f"needs a folder: {name}:DIR"):
+        load_dataset(name)
+    with pytest.raises(InputError, match="missing is not a folder"):
+        load_dataset(f"{name}:{tmp_path}/missing")
+
+
+def test_a_users_own_function_is_asked_and_its_images_are_resized_once(own_module):
+    requests = []
+    own_module.load = lambda request: requests.append(request) or make_dataset()
+    dataset = load_dataset("own_data:load", 16)
+    assert dataset.train.images.shape == (4, 3, 16, 16)
+    assert dataset.load_test().images.shape == (4, 3, 16, 16)
+    assert requests[0].resolution == 16
+    assert load_dataset("own_data:load").train.images.shape == (4, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"train": Images(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]))}, "images must be uint8"),
+        ({"train": Images(torch.zeros(2, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]))}, "images must be uint8"),
+        ({"train": Images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0]))}, "2 images and 1 labels"),
+        ({"train": Images(torch.zeros(0, 3, 8, 8, dtype=torch.uint8), torch.tensor([]))}, "0 images and 0 labels"),
+        ({"train": Images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 2]))}, "labels must be 0 to 1"),
+        ({"train": Images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([1, 1]))}, "at least two classes"),
+    ],
+)
+def test_wrong_data_of_a_users_own_are_named(own_module, fields, message):
+    own_module.load = lambda request: make_dataset(**fields)
+    with pytest.raises(InputError, match=message):
+        load_dataset("own_data:load")
+
+
+def test_a_users_own_function_must_return_a_dataset(own_module):
+    own_module.load = lambda request: [1, 2, 3]
+    with pytest.raises(InputError, match=r"expected an evaluator\.data\.Dataset, got list"):
+        load_dataset("own_data:load")
+
+
+def test_a_name_that_is_not_a_function_is_refused(own_module):
+    own_module.load = 3
+    with pytest.raises(InputError, match="expected a function, got int"):
+        load_dataset("own_data:load")
+
+
+@pytest.mark.parametrize("spec", ["", ":", "./missing", "..missing", "/missing", "no_such_package.data:load"])
+def test_what_names_nothing_is_one_clear_error(spec):
+    with pytest.raises(InputError, match="data"):
+        load_dataset(spec)
+
+
+def test_the_test_set_is_not_read_until_asked_for(own_module):
+    def load_test():
+        raise AssertionError("the test set was read")
+
+    own_module.load = lambda request: make_dataset(load_test=load_test)
+    dataset = load_dataset("own_data:load", 16)
+    with pytest.raises(AssertionError, match="the test set was read"):
+        dataset.load_test()
+
+
+@given(
+    counts=st.lists(st.integers(2, 30), min_size=2, max_size=5),
+    share=st.floats(0.01, 0.99),
+    seed=st.integers(0, 2**40),
+)
+def test_a_split_is_stratified_complete_and_fixed_by_its_seed(counts, share, seed):
+    labels = torch.cat([torch.full((count,), label) for label, count in enumerate(counts)])
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
+    first, second = split(labels, share, seed)
+    assert sorted(first.tolist() + second.tolist()) == list(range(len(labels)))
+    for label, count in enumerate(counts):
+        held_out = int((labels[second] == label).sum())
+        assert 1 <= held_out <= count - 1
+        assert abs(held_out - share * count) <= 1
+    again = split(labels, share, seed)
+    assert torch.equal(first, again[0])
+    assert torch.equal(second, again[1])
+
+
+def test_another_seed_splits_otherwise():
+    labels = torch.arange(100) % 2
+    assert not torch.equal(split(labels, 0.3, 0)[1], split(labels, 0.3, 1)[1])
+
+
+def test_a_class_of_one_image_cannot_be_split():
+    with pytest.raises(InputError, match="class 1 has one image"):
+        split(torch.tensor([0, 0, 1]), 0.5, 0)

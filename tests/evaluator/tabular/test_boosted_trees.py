@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.ensemble import GradientBoostingRegressor
+
+from evaluator.tabular import boosted_trees
+from evaluator.tabular.boosted_trees import fit, fit_cached
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(boosted_trees.SETTINGS, "n_estimators", 30)
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    rows = generator.integers(0, 4, (300, 5)).astype(float)
+    return rows, rows[:, 0] - 0.5 * rows[:, 1] * (rows[:, 2] > 1) + 0.01 * generator.standard_normal(300)
+
+
+def test_the_arrays_predict_what_scikit_learn_predicts() -> None:
+    rows, target = data()
+    model = fit(rows, target)
+    reference = GradientBoostingRegressor(**boosted_trees.SETTINGS).fit(rows, target).predict(rows)
+    assert [model.predict(row) for row in rows] == pytest.approx(reference, abs=1e-9)
+    assert model.held_out_r2 > 0.8
+    assert model.held_out_tau > 0.7
+
+
+def test_the_cache_gives_the_same_model_without_fitting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, target = data()
+    first = fit_cached(rows, target, (tmp_path / "cache",))
+    monkeypatch.setattr(boosted_trees, "fit", lambda *_: pytest.fail("fitted again"))
+    again = fit_cached(rows, target, (tmp_path / "cache",))
+    assert again.predict(rows[7]) == first.predict(rows[7])
+    with pytest.raises(pytest.fail.Exception, match="fitted again"):
+        fit_cached(rows, target + 1, (tmp_path / "cache",))
+
+
+def test_a_folder_that_cannot_be_written_is_passed_over_and_a_damaged_file_fitted_again(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    rows, target = data()
+    first = fit_cached(rows, target, (tmp_path / "file" / "below", tmp_path / "cache"))
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_bytes(kept.read_bytes()[:1000])
+    assert fit_cached(rows, target, (tmp_path / "cache",)).predict(rows[0]) == first.predict(rows[0])
+    assert len(kept.read_bytes()) > 1000

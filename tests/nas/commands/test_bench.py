@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas.commands.bench import main
+from search_space.architecture import Architecture
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text(f"key,accuracy\n{Architecture.load('efficientnet-b0').key},0.5\n")
+    return path
+
+
+def test_it_prints_a_table_and_writes_files(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    options = ["--controllers", "random,evolution/paper", "--seeds", "2", "--trials", "4", "--jobs", "1"]
+    assert main(["--benchmark", f"table:{table}", *options, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "networks 1" in printed
+    assert "| evolution/paper" in printed
+    assert len((out / "bench.csv").read_text().splitlines()) == 1 + 2 * 2 * 4
+    assert (out / "bench.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--controllers", "gready"], "unknown controller 'gready'"),
+        (["--controllers", "reinforce/papr"], "unknown preset of controller reinforce 'papr'"),
+        (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["--target-flops", "banana"], "banana"),
+        (["--noise", "-1"], "noise must be from 0 to 1"),
+    ],
+)
+def test_bad_input_is_one_line(
+    table: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--benchmark", f"table:{table}", *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_the_source_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--rank", "nasbench"]) == 2
+    assert "--rank: expected accel-nasbench:PATH, got 'nasbench'" in capsys.readouterr().err
+
+
+def test_parameters_rank_the_published_networks_and_macs_do_not_within_a_band(
+    accel_nasbench: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--rank", f"accel-nasbench:{accel_nasbench}", "--networks", "200", "--evaluator", "params"]
+    assert main(flags) == 0
+    macs, params = capsys.readouterr().out.splitlines()[-2:]
+    taus = [[float(part.split()[-1]) for part in row.split("[")[:2]] for row in (macs, params)]
+    # Over all 5,138 networks, and the 1,068 of the band.
+    assert taus[0] == pytest.approx([0.44, 0.05], abs=0.10)
+    assert taus[1] == pytest.approx([0.62, 0.56], abs=0.10)

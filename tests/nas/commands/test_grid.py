@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.commands.grid import main
+from nas.grid.coefficients import Coefficients, read
+from nas.journal import read as read_journal
+from search_space.architecture import Architecture, Stage
+from search_space.cost import count
+from search_space.io import strict_yaml
+from search_space.seeding import derive_seed
+from tests.runs import trainings
+
+ROOT = Path(__file__).parents[3]
+TOY = ["--phi", "1", "--arch", "efficientnet-b0", "--evaluator", "tests.toys:ToyEvaluator"]
+COMMAND = [sys.executable, "-c", "from nas.commands.grid import main; raise SystemExit(main())"]
+SMALL = Architecture(
+    stem=16,
+    head=64,
+    stages=(
+        Stage(op="mbconv", expand=1, kernel=3, channels=16),
+        Stage(op="mbconv", expand=3, kernel=3, stride=2, channels=32, layers=2, se=0.25),
+        Stage(op="mbconv", expand=3, kernel=5, stride=2, channels=48, layers=2),
+    ),
+)
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    """The journal, times aside."""
+    rows = list(read_journal(run / "journal.jsonl"))
+    for row in rows:
+        row.get("evaluation", {}).pop("seconds", None)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("grid") / "run"
+    assert main([*TOY, "--quiet", "--run-dir", str(run)]) == 0
+    return run
+
+
+def test_a_run_leaves_coefficients_a_family_and_its_trials(finished: Path) -> None:
+    assert {path.name for path in finished.iterdir()} == {
+        *("config.yaml", "journal.jsonl", "coefficients.yaml", "trials.csv", "family", "report.html"),
+    }
+    coefficients = read(finished / "coefficients.yaml")
+    members = [Architecture.load(finished / "family" / f"efficientnet-b0-{phi}.yaml") for phi in range(8)]
+    assert members[0] == Architecture.load("efficientnet-b0")
+    assert members == [coefficients.scale(members[0], phi) for phi in range(8)]
+    assert all(count(a).macs < count(b).macs for a, b in itertools.pairwise(members))
+    assert 0.95 <= count(members[1]).macs / count(members[0]).macs / 2 <= 1.05
+
+
+def test_the_family_beyond_the_grids_phi_is_not_trained(finished: Path) -> None:
+    trained = {trial["key"] for row in events(finished) if row["event"] == "proposed" for trial in row["trials"]}
+    keys = [Architecture.load(finished / "family" / f"efficientnet-b0-{phi}.yaml").key for phi in range(8)]
+    assert [key in trained for key in keys] == [False, True, *[False] * 6]
+
+
+def test_trainings_are_paired_and_compared_at_equal_epochs_alone(finished: Path) -> None:
+    with open(finished / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    lengths = [(int(row["fidelity"]), int(row["repeat"])) for row in rows]
+    assert lengths[:16] == [(1, 0)] * 16
+    assert lengths[16:24] == [(2, 0)] * 8 or lengths[16:25] == [(2, 0)] * 9
+    finals = [row for row in rows if row["fidelity"] == "3"]
+    by_candidate: dict[str, list[float]] = {}
+    for row in finals:
+        by_candidate.setdefault(row["candidate"], []).append(float(row["accuracy"]))
+    assert all(len(accuracies) == 5 for accuracies in by_candidate.values())
+    document = strict_yaml.load((finished / "coefficients.yaml").read_text(), "coefficients")
+    best = max(by_candidate, key=lambda number: sum(by_candidate[number]))
+    assert document["candidates"][0]["candidate"] == int(best)
+    assert document["candidates"][0]["accuracy"] == pytest.approx(sum(by_candidate[best]) / 5, abs=1e-5)
+    paper = next(row for row in document["evidence"]["against"] if row["what"] == "paper")
+    assert (paper["alpha"], paper["beta"]) == (1.25, 1.1)
+
+
+def test_every_candidate_of_a_repeat_has_the_same_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.toys import ToyEvaluator
+
+    seen: list[tuple[int, int]] = []
+    evaluate = ToyEvaluator.evaluate
+
+    def watched(self: ToyEvaluator, architecture: Architecture, seed: int, fidelity: int = 1) -> Any:
+        seen.append((seed, fidelity))
+        return evaluate(self, architecture, seed, fidelity)
+
+    monkeypatch.setattr(ToyEvaluator, "evaluate", watched)
+    assert main([*TOY, "--quiet", "--repeats", "2", "--seed", "3", "--run-dir", str(tmp_path / "run")]) == 0
+    assert {seed for seed, fidelity in seen[1:] if fidelity < 3} == {derive_seed(3, "repeat", 0)}
+    finals = [seed for seed, fidelity in seen if fidelity == 3]
+    assert set(finals) == {derive_seed(3, "repeat", 1), derive_seed(3, "repeat", 2)}
+    assert finals.count(finals[0]) == len(finals) / 2
+
+
+def test_the_same_seed_gives_the_same_answer(finished: Path, tmp_path: Path) -> None:
+    assert main([*TOY, "--quiet", "--run-dir", str(tmp_path / "run")]) == 0
+    assert events(tmp_path / "run") == events(finished)
+    assert main([*TOY, "--quiet", "--seed", "1", "--run-dir", str(tmp_path / "other")]) == 0
+    assert events(tmp_path / "other")[1:] != events(finished)[1:]
+
+
+def test_the_screen_says_the_plan_the_winner_and_the_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--run-dir", str(tmp_path / "run"), "--family", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "108 triples" in out
+    assert "65 distinct networks, which really cost 1.93 to 3.33 times" in out
+    assert "16 networks cost 2 times the baseline within 5.0%" in out
+    assert "At most 40 trainings: 16 at 1x, 9 at 2x, 15 at 3x" in out
+    assert "what is left takes about" in out
+    assert "Against the runner-up" in out
+    assert "Against the paper's 1.2 / 1.1 / 1.15 (as 1.25 / 1.1 / 1.00446)" in out
+    assert "385.8M" in out
+    assert not (tmp_path / "run" / "family" / "efficientnet-b0-4.yaml").exists()
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2, 3, 10, 19, 20, 21, 31, 60])
+def test_resuming_after_any_event_gives_the_journal_of_an_unbroken_run(
+    finished: Path, tmp_path: Path, lines: int
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    kept = (finished / "journal.jsonl").read_bytes().splitlines(keepends=True)[:lines]
+    (run / "journal.jsonl").write_bytes(b"".join(kept) + b'{"torn')
+    flags = TOY if lines == 0 else []
+    assert main([*flags, "--run-dir", str(run), "--resume", "--quiet"]) == 0
+    assert events(run) == events(finished)
+    assert (run / "family").exists()
+
+
+def test_a_run_goes_on_with_its_own_settings_only(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--run-dir", str(finished), "--resume", "--quiet", "--step", "0.1"]) == 2
+    assert "was begun with other settings: step 0.05, not 0.1" in capsys.readouterr().err
+    assert main(["--run-dir", str(finished), "--resume", "--quiet", "--arch", "mnasnet-a1"]) == 2
+    assert "baseline" in capsys.readouterr().err
+    assert main([*TOY, "--run-dir", str(finished)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*TOY, "--resume"]) == 2
+    assert "--resume: name the run with --run-dir" in capsys.readouterr().err
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--dry-run", "--run-dir", str(tmp_path / "run")]) == 0
+    assert "what is left takes about" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
+def test_nominal_compares_all_networks_at_their_true_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--constraint", "nominal", "--dry-run", "--run-dir", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "65 at 1x" in out
+    assert "258  992.6M  2.573" in out  # the network of the paper's own triple
+
+
+@pytest.mark.parametrize("network", ["mnasnet-a1", "plain"])
+def test_networks_of_other_spaces(network: str, tmp_path: Path) -> None:
+    from tests.nas.grid.test_coefficients import PLAIN
+
+    (tmp_path / "plain.yaml").write_text(PLAIN.to_yaml(name="plain"))
+    arch = str(tmp_path / "plain.yaml") if network == "plain" else network
+    flags = [*TOY, "--arch", arch, "--quiet", "--band", "0.08", "--run-dir", str(tmp_path / "run")]
+    assert main(flags) == 0
+    assert read(tmp_path / "run" / "coefficients.yaml") != Coefficients(alpha=1, beta=1, gamma=1)
+
+
+def test_failed_trainings_are_recorded_and_leave_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failing = [*TOY, "--quiet", "--set", "evaluator.fail_every=7", "--run-dir", str(tmp_path / "some")]
+    assert main(failing) in (0, 1)
+    assert "this network always fails" in (tmp_path / "some" / "trials.csv").read_text()
+    capsys.readouterr()
+    assert main([*TOY, "--quiet", "--set", "evaluator.fail_every=1", "--run-dir", str(tmp_path / "all")]) == 1
+    error = capsys.readouterr().err
+    assert "no network was trained on all 5 seeds (the first that was not: failed: RuntimeError: this network" in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--phi", "-1"], "phi must be above 0"),
+        (["--phi", "0"], "phi must be above 0"),
+        (["--band", "0.000001"], "raise --band to"),
+        (["--tolerance", "0.00001", "--step", "0.3"], "raise --tolerance to"),
+        (["--target-flops", "300M"], "the baseline efficientnet-b0 alone has 385.8M MACs"),
+        (["--rungs", "3,1"], "rungs must be rising"),
+        (["--rungs", "x"], "rungs"),
+        (["--arch", "none.yaml"], "unknown architecture 'none.yaml'"),
+        (["--epochs", "2"], "epochs"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*TOY, *flags, "--run-dir", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_half_a_step(tmp_path: Path) -> None:
+    flags = [*TOY, "--phi", "0.5", "--constraint", "nominal", "--quiet", "--run-dir", str(tmp_path / "run")]
+    assert main(flags) == 0
+
+
+def test_a_real_grid_is_the_same_twice(tmp_path: Path) -> None:
+    """Trained on digits, at several resolutions: same seed, same accuracies."""
+    (tmp_path / "small.yaml").write_text(SMALL.to_yaml(name="small"))
+    flags = ["--arch", str(tmp_path / "small.yaml"), "--step", "0.25", "--tolerance", "0.5", "--band", "0.2"]
+    flags += ["--epochs", "1", "--rungs", "1", "--repeats", "2", "--set", "evaluator.max_images=200", "--quiet"]
+    for run in ("a", "b"):
+        assert main([*flags, "--run-dir", str(tmp_path / run)]) == 0
+    assert events(tmp_path / "a") == events(tmp_path / "b")
+    rows = [row for row in events(tmp_path / "a") if row["event"] == "finished"]
+    assert len(rows) >= 4
+    assert len({tuple(row["evaluation"]["losses"]) for row in rows}) == len(rows)
+
+
+@pytest.mark.slow
+def test_killed_at_many_moments_a_grid_ends_as_an_unkilled_one(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.to_yaml(name="small"))
+    flags = ["--arch", str(tmp_path / "small.yaml"), "--epochs", "1", "--set", "evaluator.max_images=600", "--quiet"]
+    assert main([*flags, "--run-dir", str(tmp_path / "whole")]) == 0
+    run, finished, moments = tmp_path / "killed", 0, random.Random(0)
+    for wanted in (0, 2, 9, 17, 26):
+        going_on = ["--run-dir", str(run), "--resume", "--quiet"] if run.exists() else [*flags, "--run-dir", str(run)]
+        process = subprocess.Popen([*COMMAND, *going_on], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        while trainings(run) < wanted and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0, 1))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "the run ended before it was killed: make it longer"
+        assert trainings(run) >= max(finished, wanted), "a finished training was lost"
+        finished = trainings(run)
+    assert main(["--run-dir", str(run), "--resume", "--quiet"]) == 0
+    assert events(run) == events(tmp_path / "whole")
+    assert read(run / "coefficients.yaml") == read(tmp_path / "whole" / "coefficients.yaml")
+
+
+@pytest.mark.slow
+def test_the_default_grid_finds_coefficients_on_digits(tmp_path: Path) -> None:
+    # All the trainings of the default grid, each on a tenth of the images.
+    small = ["--epochs", "1", "--set", "evaluator.max_images=150"]
+    run = ["--quiet", "--run-dir", str(tmp_path / "run")]
+    assert main(["--phi", "1", "--arch", "efficientnet-b0", *small, *run]) == 0
+    assert len(list((tmp_path / "run" / "family").iterdir())) == 8

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.commands.search import main
+from nas.journal import read
+from search_space.architecture import Architecture
+from search_space.builder import build_model
+from search_space.cost import count
+from tests.runs import trainings
+
+ROOT = Path(__file__).parents[3]
+TOY = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--trials", "8", "--batch", "4", "--quiet"]
+COMMAND = [sys.executable, "-c", "from nas.commands.search import main; raise SystemExit(main())"]
+SUBPROCESS = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    """The journal, times aside."""
+    rows = list(read(run / "journal.jsonl"))
+    for row in rows:
+        row.get("evaluation", {}).pop("seconds", None)
+    return rows
+
+
+def test_a_search_leaves_a_run_directory_that_reads_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main([*TOY, "--run-dir", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "efficientnet-b0" in out
+    assert "385,814,752" in out
+    assert f"{run / 'best.yaml'}" in out
+    best = Architecture.load(run / "best.yaml")
+    assert sum(p.numel() for p in build_model(best).parameters()) == count(best).params
+    assert (run / "top" / "01.yaml").read_text() == (run / "best.yaml").read_text()
+    assert len(list((run / "top").iterdir())) == 5
+    assert len((run / "trials.csv").read_text().splitlines()) == 9
+    rewards = [row["reward"] for row in events(run) if row["event"] == "finished"]
+    assert f"reward: {max(rewards)}" in (run / "best.yaml").read_text()
+
+
+def test_the_same_seed_gives_the_same_journal_and_another_seed_another(tmp_path: Path) -> None:
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert main([*TOY, "--seed", seed, "--run-dir", str(tmp_path / name)]) == 0
+    assert events(tmp_path / "a") == events(tmp_path / "b")
+    assert events(tmp_path / "a")[1:] != events(tmp_path / "c")[1:]
+
+
+def test_the_saved_config_repeats_the_search(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert main([*TOY, "--objective", "hard", "--controller", "evolution", "--run-dir", str(a)]) == 0
+    assert main(["--config", str(a / "config.yaml"), "--quiet", "--run-dir", str(b)]) == 0
+    assert (a / "config.yaml").read_text() == (b / "config.yaml").read_text()
+    assert events(a) == events(b)
+
+
+def test_resume_goes_on_and_may_only_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, whole = str(tmp_path / "run"), str(tmp_path / "whole")
+    assert main([*TOY, "--run-dir", run]) == 0
+    assert main(["--run-dir", run, "--resume", "--quiet", "--trials", "16"]) == 0
+    assert main([*TOY, "--run-dir", whole, "--trials", "16"]) == 0
+    trials = [[row for row in events(Path(path)) if row["event"] == "finished"] for path in (run, whole)]
+    assert trials[0] == trials[1]
+    capsys.readouterr()
+    assert main(["--run-dir", run, "--resume", "--trials", "4"]) == 2
+    assert "a run can only grow" in capsys.readouterr().err
+    assert main(["--run-dir", run, "--resume", "--seed", "5", "--space", "mnasnet"]) == 2
+    assert "begun with other settings: seed 0, not 5; space efficientnet, not mnasnet" in capsys.readouterr().err
+
+
+def test_every_candidate_failing_ends_with_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--set", "evaluator.fail_every=1", "--run-dir", str(tmp_path / "run")]) == 1
+    assert "no network could be evaluated in 8 trials (the first: failed: RuntimeError" in capsys.readouterr().err
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--dry-run", "--run-dir", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    for part in ("target_flops: 400000000", "43 decisions", "MACs of 2,000 random networks", "8 trials take about"):
+        assert part in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def _space_with(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "space.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+HEADER = "format: nas-search/1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target-flops", "banana"], "target_flops: expected an amount such as 400M, 0.4B or 3.9e8, got 'banana'"),
+        (["--target-flops", "0"], "target_flops: must be from 1 to 10^18, got '0'"),
+        (["--target-flops", "-5M"], "target_flops: expected an amount such as 400M, 0.4B or 3.9e8, got '-5M'"),
+        (["--target-flop", "5M"], "unrecognized arguments: --target-flop 5M (see nas-search --help)"),
+        (["--trials", "some"], "argument --trials: invalid int value: 'some'"),
+        (["--target-flops", "1K"], "outside the space efficientnet"),
+        (["--target-flops", "900T"], "outside the space efficientnet"),
+        ([], "target_flops: missing"),
+        (["--controller", "reinforced"], "unknown controller 'reinforced' (did you mean 'reinforce'?): known are"),
+        (["--evaluator", "nothing"], "unknown evaluator 'nothing': known are proxy"),
+        (["--evaluator", "no_such.module:Class"], "cannot import no_such"),
+        (["--space", "nowhere"], "unknown search space 'nowhere': known are accel-nasbench, efficientnet, mnasnet"),
+        (["--data", "imagenot"], "unknown data 'imagenot': known are digits"),
+        (["--data", "folder:/nowhere/at/all"], "/nowhere/at/all"),
+        (["--preset", "best"], "unknown preset of controller guided 'best': known are default"),
+        (["--trials", "0"], "trials must be at least 1, got 0"),
+        (["--set", "evaluator.epochz=3"], "unknown key 'epochz' (did you mean 'epochs'?)"),
+        (["--set", "evaluator.epochs=many"], "epochs: expected a whole number, got 'many'"),
+        (["--set", "evaluator.epochs"], "write it as name=value"),
+        (["--set", "sped=3"], "unknown key 'sped'"),
+        (["--set", "band=[2, 1]"], "band must be two rising numbers"),
+        (["--exponent", "3"], "alpha must be a number from -10 to 0"),
+        (["--resume"], "--resume: name the run with --run-dir"),
+        (["--config", "no-file.yaml"], "unknown config 'no-file.yaml'"),
+    ],
+)
+def test_bad_flags_are_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if arguments and "--target-flops" not in arguments:
+        arguments = ["--target-flops", "400M", *arguments]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [], "wrong input must leave nothing behind"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + "space: efficientnet\nspace: mnasnet\n", "line 3: duplicate key 'space'"),
+        (HEADER + "spacy: efficientnet\n", "unknown key 'spacy' (did you mean 'space'?)"),
+        (HEADER + "trials: !!python/object/apply:os.getcwd []\n", "tags (tag:yaml.org"),
+        (HEADER + "trials: [1]\n", "trials: expected a whole number, got [1]"),
+        (HEADER + "x: " + "[" * 5_000_000, "characters, at most"),
+        (HEADER + "x: " + "[" * 1000, "nested deeper than"),
+        (HEADER + "controller: 3\n", "unknown controller '3'"),
+        ("trials: 3\n", "not a search config"),
+    ],
+)
+def test_bad_config_files_are_one_line(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    assert main(["--target-flops", "400M", "--config", str(tmp_path / "c.yaml"), "--run-dir", str(tmp_path / "r")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_existing_run_directory_is_not_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main([*TOY, "--run-dir", str(run)]) == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert main([*TOY, "--run-dir", str(run)]) == 2
+    assert "exists already; add --resume" in capsys.readouterr().err
+    assert main(["--run-dir", str(tmp_path / "none"), "--resume"]) == 2
+    assert "no run to resume" in capsys.readouterr().err
+    damaged = (run / "journal.jsonl").read_bytes().replace(b'"trial":3', b'"trial":4', 1)
+    (run / "journal.jsonl").write_bytes(damaged)
+    assert main(["--run-dir", str(run), "--resume"]) == 2
+    assert "line 2: damaged" in capsys.readouterr().err
+    before[run / "journal.jsonl"] = damaged
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_help_answers_without_loading_torch() -> None:
+    code = """
+import sys, nas.commands.search
+try:
+    nas.commands.search.main(["--help"])
+except SystemExit:
+    assert "torch" not in sys.modules and "ray" not in sys.modules and "sklearn" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=SUBPROCESS, capture_output=True, text=True, check=True)
+    assert "--target-flops" in done.stdout
+
+
+def _start(run: Path, *extra: str) -> subprocess.Popen[bytes]:
+    arguments = ["--run-dir", str(run), *extra]
+    return subprocess.Popen(
+        [*COMMAND, *arguments], env=SUBPROCESS, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+
+
+def test_a_second_process_on_a_run_is_refused_and_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = _start(run, *TOY, "--trials", "1000", "--set", "evaluator.sleep=0.05")
+    journal = run / "journal.jsonl"
+    while not journal.exists() or journal.read_bytes().count(b"finished") < 2:
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.05)
+    second = _start(run, "--resume")
+    _, error = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert b"another process is writing to this run" in error
+    first.send_signal(signal.SIGINT)
+    out, _ = first.communicate(timeout=30)
+    assert first.returncode == 130
+    assert f"nas-search --run-dir {run} --resume".encode() in out
+    assert (run / "best.yaml").exists()
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments_a_run_ends_as_an_unkilled_one(tmp_path: Path) -> None:
+    flags = ["--target-flops", "400M", "--trials", "24", "--batch", "4", "--quiet", "--epochs", "1"]
+    assert main([*flags, "--run-dir", str(tmp_path / "quiet")]) == 0
+    run, moments, finished = tmp_path / "killed", random.Random(0), 0
+    for kill in range(10):
+        process = _start(run, *(["--resume", "--quiet"] if run.exists() else flags))
+        # Every other kill comes after some progress, however slow the machine; the rest come while a run starts, too.
+        while kill % 2 == 0 and process.poll() is None and trainings(run) <= finished:
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0, 1) if kill % 2 == 0 else moments.uniform(0, 3))
+        process.kill()
+        _, errors = process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"ended by itself after {kill} kills: {errors.decode()}"
+        assert trainings(run) >= finished, "a finished trial was lost"
+        finished = trainings(run)
+    assert main(["--run-dir", str(run), "--resume", "--quiet"]) == 0
+    assert events(run) == events(tmp_path / "quiet")
+    assert (run / "trials.csv").read_text().count("\n") == 25
+
+
+@pytest.mark.slow
+def test_the_default_search_finds_a_network_on_digits(tmp_path: Path) -> None:
+    """32 trials of the default, as a user runs it: real images, no network access, best.yaml builds."""
+    assert main(["--target-flops", "400M", "--quiet", "--run-dir", str(tmp_path / "run")]) == 0
+    rows = [row for row in events(tmp_path / "run") if row["event"] == "finished"]
+    assert len(rows) == 32
+    assert sum(row["evaluation"]["status"] == "ok" for row in rows) >= 30
+    best = Architecture.load(tmp_path / "run" / "best.yaml")
+    build_model(best)
+    assert 200_000_000 <= count(best).macs <= 600_000_000
+
+
+def test_a_latency_target_is_measured_journaled_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(10, 100))
+    monkeypatch.setattr("evaluator.latency.LatencyMeter.measure", lambda self, architecture: float(next(times)))
+    flags = [*TOY, "--target-latency", "20ms", "--run-dir", str(tmp_path / "run")]
+    assert main(flags) == 0
+    rows = [row for row in events(tmp_path / "run") if row["event"] == "finished"]
+    for row in rows:
+        evaluation = row["evaluation"]
+        factor = (evaluation["latency_ms"] / 20) ** -0.07
+        macs = next(
+            t["macs"] for e in events(tmp_path / "run") for t in e.get("trials", []) if t["trial"] == row["trial"]
+        )
+        assert row["reward"] == pytest.approx(evaluation["accuracy"] * (macs / 400e6) ** -0.07 * factor)
+    assert "latency_ms:" in (tmp_path / "run" / "best.yaml").read_text()
+    before = events(tmp_path / "run")
+    assert main(["--run-dir", str(tmp_path / "run"), "--resume", "--quiet"]) == 0
+    assert events(tmp_path / "run") == before
+    assert main(["--run-dir", str(tmp_path / "run"), "--resume", "--quiet", "--target-latency", "30ms"]) == 2

@@ -1,0 +1,140 @@
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nas.commands.train import best_of_run, main
+from search_space.architecture import Architecture
+from tests.nas_small import SMALL
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+FAST = ["--epochs", "1", "--quiet", "--device", "cpu"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run directory with three networks."""
+    for rank, stem in enumerate((8, 16, 24), 1):
+        (tmp_path / "run" / "top").mkdir(parents=True, exist_ok=True)
+        text = dataclasses.replace(SMALL, stem=stem).to_yaml()
+        (tmp_path / "run" / "top" / f"{rank:02d}.yaml").write_text(text)
+    return tmp_path / "run"
+
+
+def test_one_network(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main([str(run / "top" / "01.yaml"), "-o", str(out), *FAST]) == 0
+    assert {path.name for path in out.iterdir()} >= {
+        "config.yaml",
+        "network.yaml",
+        "network.safetensors",
+        "metrics.json",
+        "checkpoint.pt",
+    }
+    table = capsys.readouterr().out
+    assert "validation" in table
+    assert str(out) in table
+    assert Architecture.load(out / "network.yaml").classes == 10
+    assert main([str(run / "top" / "01.yaml"), "-o", str(out), *FAST]) == 2
+    assert "exists already; add --resume" in capsys.readouterr().err
+    assert main([str(run / "top" / "01.yaml"), "-o", str(out), *FAST, "--resume"]) == 0
+
+
+def test_the_best_of_a_run_are_ranked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--run", str(run), "--top", "2", "-o", str(tmp_path / "out"), *FAST]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:3]
+    metrics = {name: json.loads((tmp_path / "out" / name / "metrics.json").read_text()) for name in ("01", "02")}
+    order = sorted(metrics, key=lambda name: -metrics[name]["validation_accuracy"])
+    assert [row.split()[0] for row in rows] == order
+    assert list(best_of_run(run, 1)) == [""]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "name either FILE or --run RUN"),
+        (["efficientnet-b0", "--top", "2"], "--top: goes with --run"),
+        (["--run", "absent", "--top", "2"], "--run absent: has 0 networks in its folder top, 2 are wanted"),
+        (["efficientnet-b0", "--resume"], "--resume: name the training with -o"),
+        (["efficientnet-b0", "--epochs", "0"], "epochs must be at least 1"),
+        (["efficientnet-b0", "--batch-size", "1"], "batch_size must be at least 2"),
+        (["efficientnet-b0", "--data", "absent"], "unknown data 'absent'"),
+        (["efficientnet-b0", "--init", "absent.pt"], "absent.pt: cannot be read"),
+        (["efficientnet-b0", "--threads", "0"], "--threads: must be 1 to 1024"),
+        (["efficientnet-b0", "--device", "tpu"], "--device"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*flags, "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_help_answers_without_loading_torch() -> None:
+    code = "import sys; from nas.commands.train import main\n"
+    code += "try:\n main(['--help'])\nexcept SystemExit: assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    assert "--recipe" in done.stdout
+
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+LONG = ["--epochs", "6", "--ema", "0.9", "--mixup", "0.2", "--rand-augment", "1", "--device", "cpu", "--threads", "1"]
+
+
+@pytest.mark.slow
+def test_killed_five_times_it_ends_with_the_same_weights(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.to_yaml())
+    command = [sys.executable, "-m", "nas.commands.train", str(tmp_path / "small.yaml"), *LONG]
+    subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True, env=ENVIRONMENT, capture_output=True)
+    chance, kills = random.Random(0), 0
+    while kills < 5:
+        process = subprocess.Popen(
+            [*command, "-o", str(tmp_path / "cut"), "--resume"],
+            env=ENVIRONMENT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stderr is not None
+        if kills != 2:  # once before it has begun to train, else some time after the next epoch
+            process.stderr.readline()
+        time.sleep(chance.uniform(0, 1.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+        kills += 1
+    subprocess.run(
+        [*command, "-o", str(tmp_path / "cut"), "--resume"], check=True, env=ENVIRONMENT, capture_output=True
+    )
+    weights = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.to_yaml())
+    flags = [*LONG, "--batch-size", "32", "--accumulate", "2"]
+    flags[1] = "4"
+    done = subprocess.run(
+        [*TORCHRUN, "-m", "nas.commands.train", str(tmp_path / "small.yaml"), *flags, "-o", str(tmp_path / "out")],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["history"][-1]["loss"] < metrics["history"][0]["loss"]
+    assert done.stdout.count("validation") == 1

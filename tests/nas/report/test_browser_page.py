@@ -1,0 +1,236 @@
+"""The report in a real browser: what its charts, table and drawing show, against the journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nas.report import charts as report_charts
+from nas.runs.record import RunRecord
+from nas.study import Trial
+from search_space.architecture import Architecture, read_document
+from search_space.cost import count
+from tests.browser import Browser
+from tests.nas.report.conftest import HOSTILE, Shown
+
+pytestmark = pytest.mark.slow
+KINDS = ("plain", "failed", "one", "running", "damaged", "empty", "hostile", "compared")
+
+
+def traces(browser: Browser, chart: str, name: str) -> list[dict[str, Any]]:
+    script = "return byId(arguments[0]).data.filter((t) => t.name === arguments[1]).map(({x, y}) => ({x, y}))"
+    found: list[dict[str, Any]] = browser.js(script, chart, name)
+    return found
+
+
+def drawn_points(browser: Browser, chart: str) -> int:
+    number: int = browser.js("byId(arguments[0]).querySelectorAll('.scatterlayer path.point').length", chart)
+    return number
+
+
+def ok_and_failed(run: RunRecord) -> tuple[list[Trial], list[Trial]]:
+    return [t for t in run.finished if t.ok], [t for t in run.finished if not t.ok]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", ["phone", "wide"])
+def test_no_error_and_no_request(browser: Browser, pages: dict[str, Shown], kind: str, size: str) -> None:
+    browser.requests()
+    browser.open(pages[kind].page, size, "dark" if size == "phone" else "light")
+    browser.draw_all()
+    assert browser.logs("browser") == []
+    assert [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
+
+
+def test_accuracy_chart_has_every_trial(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    browser.draw_all()
+    (run,) = pages["plain"].runs
+    good, bad = ok_and_failed(run)
+    assert bad
+    (shown,) = traces(browser, "tradeoff-chart", "trials")
+    assert shown["x"] == [t.macs for t in good]
+    assert shown["y"] == pytest.approx([t.evaluation.accuracy for t in good if t.evaluation], rel=1e-5)
+    assert traces(browser, "tradeoff-chart", "failed")[0]["x"] == [t.macs for t in bad]
+    front = report_charts.pareto_front(run.trials)
+    assert traces(browser, "tradeoff-chart", "front")[0]["x"] == [run.trials[i].macs for i in front]
+    assert traces(browser, "tradeoff-chart", "reference")[0]["x"] == [385_814_752]
+    assert drawn_points(browser, "tradeoff-chart") == len(good) + len(bad) + len(front) + 1
+    dotted = browser.js("byId('tradeoff-chart').data.filter((t) => t.line?.dash === 'dot').length")
+    assert dotted == 4  # curves of equal reward
+    assert browser.js("byId('tradeoff-chart').layout.shapes[0].x0") == 400_000_000
+
+
+def test_reward_chart_has_every_trial(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    browser.draw_all()
+    (run,) = pages["plain"].runs
+    good, bad = ok_and_failed(run)
+    (shown,) = traces(browser, "progress-chart", "trials")
+    assert shown["x"] == [t.number for t in good]
+    assert shown["y"] == pytest.approx([t.reward for t in good], rel=1e-5)
+    assert traces(browser, "progress-chart", "failed")[0]["x"] == [t.number for t in bad]
+    (best,) = traces(browser, "progress-chart", "best")
+    assert run.best is not None
+    assert best["y"][-1] == pytest.approx(run.best.reward, rel=1e-5)
+    assert drawn_points(browser, "progress-chart") == len(good) + len(bad)
+    assert browser.text("#failures").startswith(f"{len(bad)} \u00d7 failed: RuntimeError: this network always fails")
+
+
+def test_beliefs_are_the_journals(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    browser.draw_all()
+    (run,) = pages["plain"].runs
+    for name in ("entropy", "baseline", "repeats", "gradient_norm", "advantage_mean", "advantage_std"):
+        (line,) = browser.js("document.querySelector(`[data-signal=${arguments[0]}]`).data.map((t) => t.y)", name)
+        assert line == pytest.approx([signal[name] for signal in run.signals], rel=1e-5)
+    blocks = browser.js("[...document.querySelectorAll('[data-block]')].map((n) => [n.dataset.block, n.data[0].z])")
+    assert run.space is not None
+    names = [decision.name.split(".") for decision in run.space.decisions]
+    assert [block for block, _ in blocks] == list(dict.fromkeys(n[0] if len(n) > 1 else "network" for n in names))
+    last = [row[-1] for _, rows in blocks for row in reversed(rows) if row[-1] is not None]
+    told = [value for choice in run.signals[-1]["probabilities"] for value in choice]
+    assert last == pytest.approx(told, abs=5.1e-4)
+    assert "of 43 decisions are settled" in browser.text("#beliefs-note")
+
+
+def test_effects_have_a_point_for_every_choice_that_was_tried(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    (run,) = pages["plain"].runs
+    assert run.space is not None
+    tables = report_charts.effects(run.space.decisions, run.trials)
+    for number in (8, len(tables)):
+        browser.draw_all()
+        points = browser.js("[...document.querySelectorAll('[data-effect]')].map((n) => n.data[0].x.length)")
+        assert points == [sum(n > 0 for table in tables[:number] for n in table["count"])] * 2
+        bars = browser.js("document.querySelector('[data-effect]').data[0].error_x.array.filter((e) => e > 0).length")
+        assert bars == points[0]
+        browser.find("#effects-pick button").click()
+
+
+def point_at(browser: Browser, chart: str, number: int) -> Any:
+    """The drawn point of a trial, which Plotly draws in the order of the data."""
+    browser.find(f"#{chart}")
+    script = """
+      const chart = byId(arguments[0]);
+      const index = chart.data.filter((t) => t.name === 'trials')[0].customdata.findIndex((c) => c[1] === arguments[1]);
+      return [...chart.querySelectorAll('.scatterlayer .trace')].map((t) => [...t.querySelectorAll('path.point')])
+        .filter((points) => points.length)[0][index];
+    """
+    browser.wait(f"byId('{chart}').dataset.drawn")
+    return browser.js(script, chart, number)
+
+
+@pytest.mark.parametrize("chart", ["tradeoff-chart", "progress-chart"])
+def test_a_point_shows_its_network_everywhere(browser: Browser, pages: dict[str, Shown], chart: str) -> None:
+    from selenium.webdriver import ActionChains
+
+    browser.open(pages["plain"].page)
+    (run,) = pages["plain"].runs
+    trial = [t for t in run.finished if t.ok and t != run.best][7]
+    point = point_at(browser, chart, trial.number)
+    ActionChains(browser.driver).move_to_element(point).perform()
+    browser.wait("!byId('tooltip').hidden")
+    assert f"Trial {trial.number}" in browser.text("#tooltip")
+    assert run.space is not None
+    stage = run.space.decode(trial.tokens).stages[3]
+    assert f"{stage.channels} channels \u00d7 {stage.layers}" in browser.text("#tooltip")
+    ActionChains(browser.driver).click().perform()
+    assert browser.text("#network-facts b") == f"Trial {trial.number}"
+    assert Architecture.from_yaml(browser.text("#yaml")).key == trial.key
+    ring = "byId(arguments[0]).layout.shapes.find((s) => s.name === 'ring').xanchor"
+    browser.draw_all()
+    assert browser.js(ring, "tradeoff-chart") == trial.macs
+    assert browser.js(ring, "progress-chart") == trial.number
+    assert f"trial-0-{trial.number}" in browser.driver.current_url
+
+
+def test_every_network_is_drawn_and_written_as_it_is(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    (run,) = pages["plain"].runs
+    assert run.space is not None
+    for trial in run.trials:
+        browser.js("return select(trial(0, arguments[0]))", trial.number)
+        architecture, metadata = read_document(browser.text("#yaml"), "the page")
+        assert architecture == run.space.decode(trial.tokens)
+        assert metadata["metrics"]["macs"] == trial.macs
+        shares = browser.js("[...byId('drawing').querySelectorAll('text')].map((t) => t.textContent)")
+        percentages = [float(text[:-1]) for text in shares if text.endswith("%")]
+        assert len(percentages) == len(architecture.stages) + 2
+        assert sum(percentages) == pytest.approx(100, abs=0.5)
+        description = browser.js("byId('drawing').firstChild.getAttribute('aria-label')")
+        for number, stage in enumerate(architecture.stages, 1):
+            assert f"stage {number} " in description
+            assert f"{stage.channels} channels, {stage.layers} layers" in description
+
+
+def test_the_best_stands_beside_b0_stage_by_stage(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    (run,) = pages["plain"].runs
+    assert run.best is not None
+    assert run.space is not None
+    best, b0 = run.space.decode(run.best.tokens), Architecture.load("efficientnet-b0")
+    cells = browser.js("[...byId('difference').tBodies[0].rows].map((r) => [...r.cells].map((c) => c.textContent))")
+    for row, mine, known in zip(cells, best.stages, b0.stages, strict=True):
+        wanted = str(mine.channels) if mine.channels == known.channels else f"{mine.channels} ← {known.channels}"
+        assert row[2] == wanted
+        wanted = str(mine.layers) if mine.layers == known.layers else f"{mine.layers} ← {known.layers}"
+        assert row[3] == wanted
+    tiles = browser.text(".tiles")
+    assert f"B0 {run.references['efficientnet-b0'].accuracy:.2%}" in tiles
+    assert f"{count(best).macs / 1e6:.4g}M" in tiles
+
+
+def test_failures_only(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["failed"].page)
+    browser.draw_all()
+    assert "No network could be evaluated: all 9 failed" in browser.text("main")
+    assert len(traces(browser, "progress-chart", "failed")[0]["x"]) == 9
+    assert browser.text("#network-facts b") == "Trial 0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("one", "finished, 1 trials"),
+        ("running", "still running, 10 of 24 trials"),
+        ("damaged", "line 9: damaged"),
+        ("empty", "nothing was recorded yet"),
+    ],
+)
+def test_the_state_is_told(browser: Browser, pages: dict[str, Shown], kind: str, text: str) -> None:
+    browser.open(pages[kind].page)
+    assert text in browser.text("main")
+
+
+def test_hostile_text_is_text(browser: Browser, pages: dict[str, Shown]) -> None:
+    for kind in ("hostile", "compared"):
+        browser.open(pages[kind].page)
+        browser.draw_all()
+        assert HOSTILE in browser.text("h1")
+        assert HOSTILE in browser.text("#failures")
+        failed = browser.js("indices(data.runs.length - 1, (s) => s === 'failed')[0]")
+        browser.js("return select(trial(data.runs.length - 1, arguments[0]))", failed)
+        browser.js("return showTooltip(selection.item, {clientX: 0, clientY: 0})")
+        assert HOSTILE in browser.text("#network-facts")
+        assert HOSTILE in browser.text("#tooltip")
+        assert read_document(browser.text("#yaml"), "the page")[1]["name"] == f"{HOSTILE}-{failed}"
+        assert browser.js("document.querySelectorAll('img, main script').length") == 0
+        assert browser.logs("browser") == []  # an alert would have stopped the driver
+
+
+def test_runs_side_by_side(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["compared"].page)
+    browser.draw_all()
+    runs = pages["compared"].runs
+    for chart in ("tradeoff-chart", "progress-chart"):
+        assert [len(t["x"]) for t in traces(browser, chart, "trials")] == [len(ok_and_failed(r)[0]) for r in runs]
+    names = browser.js("[...byId('comparison').tBodies[0].rows].map((row) => row.cells[0].textContent)")
+    assert names == [run.name for run in runs]
+    dashes = browser.js("byId('progress-chart').data.filter((t) => t.name === 'best').map((t) => t.line.dash)")
+    assert dashes == ["solid", "dash", "dash"]  # the other two are random search, the control
+    assert "random search, the control" in browser.text("#progress-legend")
+    assert browser.text("#count") == f"{sum(len(r.trials) for r in runs)} of {sum(len(r.trials) for r in runs)} trials"
+    entropy = browser.js("document.querySelector('[data-signal=repeats]').data.length")
+    assert entropy == 3

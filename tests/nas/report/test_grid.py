@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.commands import grid as grid_search
+from nas.report import data as report_data
+from nas.report import grid as report_grid
+from nas.report import page as report
+from nas.report.networks import NetworkTable
+from nas.runs.record import RunRecord, load
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.io import strict_yaml
+from tests.browser import Browser
+
+ARGV = ["--arch", "efficientnet-b0", "--phi", "1", "--evaluator", "tests.toys:ToyEvaluator", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("grids") / "grid"
+    assert grid_search.main([*ARGV, "--run-dir", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(path: Path) -> RunRecord:
+    return load(path)
+
+
+def test_points_are_the_journals(run: RunRecord) -> None:
+    points = report_grid.grid_points(run)
+    assert sum(point["seeds"] for point in points) == len(run.trials)
+    b0 = count(Architecture.load("efficientnet-b0")).macs
+    for point in points:
+        rung, candidate, _ = (run.trials[point["trial"]].tokens[i] for i in (1, 0, 2))
+        same = [t for t in run.trials if t.tokens[:2] == (candidate, rung)]
+        accuracies = [t.evaluation.accuracy for t in same if t.evaluation]
+        assert point["accuracy"] == pytest.approx(np.mean(accuracies), rel=1e-5)
+        assert point["ratio"] == pytest.approx(same[0].macs / b0, rel=1e-5)
+        if point["last"]:
+            assert point["error"] == pytest.approx(np.std(accuracies, ddof=1) / len(same) ** 0.5, rel=1e-5)
+        else:
+            assert point["error"] is None
+
+
+def test_winner_and_family_are_those_of_the_files(path: Path, run: RunRecord) -> None:
+    document = strict_yaml.load((path / "coefficients.yaml").read_text(), "coefficients")
+    triple = report_grid.winner(run)
+    assert triple is not None
+    assert (triple.alpha, triple.beta, triple.gamma) == tuple(document[name] for name in ("alpha", "beta", "gamma"))
+    rows = report_grid.family_table(run)["rows"]
+    files = sorted((path / "family").iterdir())
+    assert [row[3] for row in rows] == [str(Architecture.load(file).resolution) for file in files]
+
+
+def test_a_grid_has_a_record(run: RunRecord) -> None:
+    assert run.state == "finished"
+    assert run.best is not None
+    assert run.best.tokens[1] == 2  # only the longest training counts
+    data = report_data.run_data(run, NetworkTable())
+    assert (data["effects"], data["beliefs"], data["iso_rewards"]) == ([], None, [])
+    assert [item["name"] for item in data["references"]] == ["baseline"]
+    facts = dict(report_data.run_texts(run)["facts"])
+    assert facts["Baseline"] == "efficientnet-b0"
+    assert facts["Target"] == "2 times its multiply-adds"
+
+
+def test_a_grid_ends_with_its_page(path: Path) -> None:
+    text = (path / "report.html").read_text()
+    assert "The winner is alpha / beta / gamma = " in text
+
+
+def test_a_grid_that_is_not_over_has_no_winner(path: Path, tmp_path: Path) -> None:
+    lines = (path / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "journal.jsonl").write_bytes(b"".join(lines[:-3]))
+    run = load(tmp_path)
+    assert run.state == "stopped"
+    assert report_grid.winner(run) is None
+    assert report_grid.family_table(run)["text"].endswith("No triple has won yet.")
+
+
+@pytest.mark.slow
+def test_the_page_shows_every_network_with_its_error(browser: Browser, path: Path, run: RunRecord) -> None:
+    browser.open(path / "report.html")
+    browser.draw_all()
+    points = report_grid.grid_points(run)
+    shown = browser.js("byId('family-chart').data.map((t) => [t.x, t.y, t.error_y.visible, t.error_y.array])")
+    for rung, (x, y, visible, errors) in enumerate(shown):
+        own = [p for p in points if p["rung"] == rung]
+        assert (x, y) == ([p["ratio"] for p in own], [p["accuracy"] for p in own])
+        assert visible == own[0]["last"]
+        assert errors == [p["error"] or 0 for p in own]
+    assert browser.js("document.querySelectorAll('.family tbody tr').length") == 8
+    assert browser.logs("browser") == []
+
+
+def test_a_grid_beside_a_search(path: Path, tmp_path: Path) -> None:
+    from tests.runs import make_run
+
+    make_run(tmp_path / "search", trials=8)
+    page = report.render([load(path), load(tmp_path / "search")])
+    assert "The grid and its family" in page

@@ -1,0 +1,112 @@
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from evaluator.data.dataset import Dataset
+from evaluator.full_training import FullTrainer, Team
+from evaluator.recipe import FullRecipe
+from evaluator.weights import load_weights, to_bytes
+from nas.training import loop as train_loop
+from nas.training.folder import TrainConfig, TrainFolder
+from nas.training.loop import Place, fitted, load_data, take_place, train
+from search_space.builder import build_model
+from search_space.errors import InputError
+from tests.nas_small import SMALL
+
+CONFIG = TrainConfig(recipe=FullRecipe(epochs=3, batch_size=64, ema=0.9, drop_path=0.2, rand_augment=1, mixup=0.2))
+HERE = Place(torch.device("cpu"), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    """A part of the digits that counts how often its test images are read."""
+    whole = load_data(CONFIG)
+    few = torch.arange(400)
+
+    def load_test() -> Any:
+        reads.append(1)
+        return whole.load_test()[few[:100]]
+
+    return dataclasses.replace(whole, train=whole.train[few], load_test=load_test)
+
+
+reads: list[int] = []
+
+
+def begin(path: Path, digits: Dataset, config: TrainConfig = CONFIG) -> TrainFolder:
+    folder = TrainFolder(path)
+    folder.begin(config, fitted(SMALL, digits), resume=True)
+    return folder
+
+
+def test_a_training_leaves_weights_metrics_and_network(tmp_path: Path, digits: Dataset) -> None:
+    reads.clear()
+    folder = begin(tmp_path, digits)
+    metrics = train(folder, CONFIG, digits, HERE)
+    assert reads == [1]
+    assert [row["epoch"] for row in metrics["history"]] == [1, 2, 3]
+    assert metrics["validation_accuracy"] == metrics["history"][-1]["validation_accuracy"]
+    assert len(metrics["pixel_mean"]) == 3
+    architecture = folder.architecture()
+    assert (architecture.classes, architecture.resolution) == (10, 16)
+    load_weights(build_model(architecture), architecture, folder.weights)
+    assert train(folder, CONFIG, digits, HERE) == metrics
+    assert reads == [1]
+
+
+def test_interrupted_in_every_epoch_it_ends_with_the_same_weights(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = begin(tmp_path / "whole", digits)
+    train(whole, CONFIG, digits, HERE)
+    original = FullTrainer.epoch
+    stop = [0, 1, 1, 2, None]
+
+    def interrupted(self: FullTrainer, data: Any, index: Any, number: int) -> Iterator[Any]:
+        yield from original(self, data, index, number)
+        if number == stop[0]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(FullTrainer, "epoch", interrupted)
+    while stop[0] is not None:
+        with pytest.raises(KeyboardInterrupt):
+            train(begin(tmp_path / "cut", digits), CONFIG, digits, HERE)
+        stop.pop(0)
+    train(begin(tmp_path / "cut", digits), CONFIG, digits, HERE)
+    assert (tmp_path / "cut" / "network.safetensors").read_bytes() == whole.weights.read_bytes()
+
+
+def test_initial_weights_are_loaded_or_refused(tmp_path: Path, digits: Dataset) -> None:
+    ten = fitted(SMALL, digits)
+    given = build_model(ten, generator=torch.Generator().manual_seed(7))
+    (tmp_path / "w.safetensors").write_bytes(to_bytes(given, ten))
+    still = FullRecipe(epochs=1, batch_size=64, learning_rate=1e-12)
+    config = TrainConfig(recipe=still, init=str(tmp_path / "w.safetensors"))
+    folder = begin(tmp_path / "a", digits, config)
+    train(folder, config, digits, HERE)
+    trained = build_model(ten)
+    load_weights(trained, ten, folder.weights)
+    torch.testing.assert_close(trained.conv_head.weight, given.conv_head.weight)
+    (tmp_path / "five.safetensors").write_bytes(to_bytes(build_model(SMALL), SMALL))
+    config = dataclasses.replace(config, init=str(tmp_path / "five.safetensors"))
+    with pytest.raises(InputError, match="weights of another number of classes"):
+        train(begin(tmp_path / "b", digits, config), config, digits, HERE)
+
+
+def test_batches_that_do_not_divide(tmp_path: Path, digits: Dataset) -> None:
+    place = Place(torch.device("cpu"), Team(0, 3), True)
+    with pytest.raises(InputError, match="--batch-size 64: must be at least 6 and divide among 3 devices"):
+        train(begin(tmp_path, digits), CONFIG, digits, place)
+
+
+def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    with take_place("cpu", quiet=True) as place:
+        assert (place.device.type, place.team, place.quiet) == ("cpu", Team(0, 1), True)
+        place.wait()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="--device must be cpu or auto"), train_loop.take_place("cuda", quiet=True):
+        pass

@@ -1,0 +1,35 @@
+import io
+
+from rich.console import Console
+
+from nas.training.progress import TrainProgress
+
+ROW = {
+    "epoch": 2,
+    "loss": 1.25,
+    "validation_accuracy": 0.5,
+}
+
+
+def shown(*, quiet: bool = False, terminal: bool = False) -> str:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=120)
+    with TrainProgress("mine", 4, 1, quiet=quiet, console=console) as progress:
+        progress.begin_epoch()
+        progress.step(1, 50, 100, 1.5)
+        progress.step(1, 100, 100, 1.25)
+        progress.end_epoch(ROW)
+    assert progress.images_per_sec > 0
+    return text.getvalue()
+
+
+def test_a_line_an_epoch_with_speed_and_time_left() -> None:
+    line = shown()
+    assert line.startswith("epoch 2/4  loss 1.250  validation 50.00%")
+    assert "images/s" in line
+    assert line.endswith("left\n")
+
+
+def test_a_live_line_on_a_terminal_and_nothing_if_quiet() -> None:
+    assert "epoch 2/4  loss 1.250" in shown(terminal=True)
+    assert shown(quiet=True) == ""

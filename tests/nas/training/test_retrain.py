@@ -1,0 +1,63 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from evaluator.recipe import RECIPES
+from nas import config
+from nas.commands.search import main
+from nas.training.retrain import check, retrain
+from search_space.errors import InputError
+from tests.nas_small import SMALL
+
+
+def settings(evaluator: object = "proxy") -> config.SearchConfig:
+    return config.resolve([{"target_flops": "400M", "evaluator": evaluator, "top": 3}])
+
+
+@pytest.mark.parametrize("count", [0, 4, -1])
+def test_more_than_the_run_keeps(count: int) -> None:
+    with pytest.raises(InputError, match=f"--retrain {count}: must be from 1 to 3"):
+        check(count, settings())
+
+
+def test_no_images() -> None:
+    with pytest.raises(InputError, match="has no images to train on"):
+        check(1, settings({"name": "tests.toys:ToyEvaluator"}))
+    check(None, settings({"name": "tests.toys:ToyEvaluator"}))
+    check(3, settings())
+
+
+def test_it_trains_what_the_run_kept_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "top").mkdir()
+    for rank in ("01", "02"):
+        (tmp_path / "top" / f"{rank}.yaml").write_text(SMALL.to_yaml())
+    short = make_short(monkeypatch)
+    metrics = retrain(3, settings(), tmp_path, quiet=True)
+    assert sorted(metrics) == ["01", "02"]
+    assert json.loads((tmp_path / "trained" / "02" / "metrics.json").read_text())["history"][-1]["epoch"] == short
+    assert retrain(3, settings(), tmp_path, quiet=True) == metrics
+
+
+def make_short(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let the light recipe take one epoch."""
+    monkeypatch.setitem(RECIPES, "light", dataclasses.replace(RECIPES["light"], epochs=1))
+    return 1
+
+
+def test_the_search_refuses_before_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--target-flops", "400M", "--run-dir", str(tmp_path / "run"), "--retrain", "9", "--quiet"]
+    assert main(flags) == 2
+    assert "--retrain 9: must be from 1 to 5" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_search_that_retrains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_short(monkeypatch)
+    flags = ["--target-flops", "400M", "--trials", "2", "--batch", "2", "--epochs", "1", "--quiet"]
+    assert main([*flags, "--run-dir", str(tmp_path / "run"), "--retrain", "2"]) == 0
+    assert {path.name for path in (tmp_path / "run" / "trained").iterdir()} == {"01", "02"}

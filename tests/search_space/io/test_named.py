@@ -1,0 +1,59 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from search_space.errors import InputError
+from search_space.io import named
+
+KNOWN = {"dict": "collections:OrderedDict", "counter": "collections:Counter"}
+
+
+def test_known_names_with_and_without_an_argument() -> None:
+    import collections
+
+    assert named.load_object("thing", "dict", KNOWN) == (collections.OrderedDict, None)
+    assert named.load_object("thing", "counter:a:b", KNOWN) == (collections.Counter, "a:b")
+
+
+def test_import_paths() -> None:
+    assert named.load_object("thing", "collections.abc:Mapping", KNOWN) == (Mapping, None)
+    assert named.load_object("thing", "pathlib:Path", KNOWN) == (Path, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("dcit", r"unknown thing 'dcit' \(did you mean 'dict'\?\): known are dict, counter, or package.module:Class"),
+        ("zzz", "unknown thing 'zzz': known are dict, counter"),
+        ("", "unknown thing ''"),
+        ("zzz:y", "unknown thing 'zzz:y'"),
+        ("no.such:Thing", "thing 'no.such:Thing': cannot import no.such"),
+        ("./photos", r"unknown thing './photos': known are"),
+        ("../photos:Thing", r"unknown thing '../photos:Thing': known are"),
+        ("collections.abc:Nothing", "collections.abc has no 'Nothing'"),
+        ("collections.abc", "collections.abc has no 'class named after a colon'"),
+    ],
+)
+def test_unknown_names_list_the_known(spec: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        named.load_object("thing", spec, KNOWN)
+
+
+def test_installed_configs() -> None:
+    assert {"efficientnet-b0", "mnasnet-a1", "mnasnet-b1"} <= set(named.config_names("architectures"))
+    assert named.config_names("spaces") == ["accel-nasbench", "efficientnet", "mnasnet"]
+    text, source = named.read_config("space", "spaces", "mnasnet")
+    assert source == "mnasnet"
+    assert "nas-space/1" in text
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: 1")
+    assert named.read_config("space", "spaces", path) == ("a: 1", str(path))
+    with pytest.raises(InputError, match=r"unknown space '.*missing.yaml': known are .*mnasnet, or the path of a YAML"):
+        named.read_config("space", "spaces", tmp_path / "missing.yaml")
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"mine\.yaml: cannot be read as text"):
+        named.read_config("space", "spaces", path)
