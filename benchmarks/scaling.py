@@ -29,9 +29,10 @@ from nas.async_study import AsyncStudy
 from nas.commands import engine_options as options
 from nas.engines import ray_cluster
 from nas.engines.base import Engine
+from nas.history import Trial
 from nas.journal import Journal, read
 from nas.problem import make_problem
-from nas.study import Study, Trial
+from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.space import SearchSpace
 

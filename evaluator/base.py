@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from search_space.architecture import Architecture
+from search_space.errors import InputError, check_fields, one_line
 from search_space.io import schema
 
 ConfigT = TypeVar("ConfigT")
 
 Status = Literal["ok", "infeasible", "diverged", "failed", "timeout"]
+STATUSES = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What an evaluation found. Never NaN, never -1: a network without an accuracy has a status and a reason."""
+    """What an evaluation found. Never NaN, never -1: a network without an accuracy has a status and a reason.
+
+    Raises:
+        InputError: Fields that contradict each other or are out of range, by name.
+    """
 
     status: Status
     """``infeasible``: cannot run here (memory); ``diverged``: NaN or exploding loss; ``failed``: an error."""
@@ -36,12 +43,37 @@ class Evaluation:
     """Measured milliseconds an image of the network as deployed; None where the search does not ask for it."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.reason, str):
+            object.__setattr__(self, "reason", one_line(self.reason))
+        object.__setattr__(self, "curve", _numbers(self.curve))
+        object.__setattr__(self, "losses", _numbers(self.losses))
         ok = self.status == "ok"
-        assert ok == (self.accuracy is not None), f"status {self.status} with accuracy {self.accuracy}"
-        assert ok or self.reason, f"status {self.status} needs a reason"
-        assert self.accuracy is None or (math.isfinite(self.accuracy) and 0 <= self.accuracy <= 1), self.accuracy
-        object.__setattr__(self, "curve", tuple(self.curve))
-        object.__setattr__(self, "losses", tuple(self.losses))
+        check_fields(
+            (self.status in STATUSES, "status", self.status, f"one of {', '.join(STATUSES)}"),
+            (
+                ok == (self.accuracy is not None),
+                "accuracy",
+                self.accuracy,
+                "given where the status is ok, and only there",
+            ),
+            (self.accuracy is None or _in_range(self.accuracy, 0, 1), "accuracy", self.accuracy, "from 0 to 1"),
+            (isinstance(self.reason, str), "reason", self.reason, "text"),
+            (ok or bool(self.reason), "reason", self.reason, "given where the status is not ok"),
+            (all(_in_range(value, 0, 1) for value in self.curve), "curve", self.curve, "accuracies from 0 to 1"),
+            (
+                all(_in_range(value, 0, math.inf) for value in self.losses),
+                "losses",
+                self.losses,
+                "numbers of 0 or more",
+            ),
+            (_in_range(self.seconds, 0, math.inf), "seconds", self.seconds, "0 or more"),
+            (
+                self.latency_ms is None or _in_range(self.latency_ms, 0, math.inf),
+                "latency_ms",
+                self.latency_ms,
+                "0 or more",
+            ),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The evaluation as plain JSON values, read back by `from_json`."""
@@ -49,13 +81,28 @@ class Evaluation:
         return plain
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+    def from_json(cls, data: object) -> Evaluation:
         """Read what `to_json` wrote.
 
         Raises:
-            InputError: Unknown or missing fields, or wrong types.
+            InputError: Unknown or missing fields, or wrong values.
         """
-        return schema.from_mapping(cls, data, "evaluation")
+        if not isinstance(data, Mapping) or not {"status"} <= data.keys() <= _FIELDS:
+            raise InputError(f"evaluation: expected a mapping of {', '.join(sorted(_FIELDS))}, got {str(data)[:60]!r}")
+        return cls(**data)
+
+
+_FIELDS = frozenset(field.name for field in fields(Evaluation))
+
+
+def _numbers(values: object) -> tuple[Any, ...]:
+    """A sequence as a tuple; anything else as what its field's rule refuses."""
+    return tuple(values) if isinstance(values, list | tuple) else (None,)
+
+
+def _in_range(value: object, low: float, high: float) -> bool:
+    """Whether it is a finite number of Python's own between two others."""
+    return type(value) in (int, float) and low <= value <= high and value != math.inf  # type: ignore[operator]
 
 
 class Evaluator(ABC, Generic[ConfigT]):
@@ -67,6 +114,8 @@ class Evaluator(ABC, Generic[ConfigT]):
     Config: ClassVar[type]
     presets: ClassVar[Mapping[str, Any]]
     """Named configs; ``default`` always exists."""
+    argument: ClassVar[str | None] = None
+    """The setting that ``name:ARGUMENT`` gives; None where a name takes no argument."""
 
     def __init__(self, config: ConfigT) -> None:
         """Prepare to evaluate, e.g. load the data.
@@ -93,10 +142,55 @@ class Evaluator(ABC, Generic[ConfigT]):
         engine records it as ``failed``.
         """
 
+    # What follows is optional: how an evaluator takes part in what goes on around it.
+
     @classmethod
     def caveat(cls, config: ConfigT) -> str:
         """One line for the user on what a ranking by this config is worth; empty where there is nothing to say."""
         return ""
+
+    @classmethod
+    def time_limit(cls, config: ConfigT) -> float | None:
+        """Seconds after which a training of usual length is given up; None for never. The engine keeps it too."""
+        return None
+
+    @classmethod
+    def wants_gpu(cls, config: ConfigT) -> bool:
+        """Whether an evaluation uses a GPU where there is one."""
+        return False
+
+    @classmethod
+    def images(cls, config: ConfigT) -> dict[str, Any]:
+        """What it trains on, as ``nas-train`` takes it: data, resolution, device; empty where there are no images."""
+        return {}
+
+    @classmethod
+    def keeping(cls, config: ConfigT, folder: Path) -> ConfigT:
+        """The config with which trainings leave their state in a folder, so that longer ones continue them.
+
+        Raises:
+            InputError: It cannot train on.
+        """
+        raise InputError("promote needs an evaluator that can train on, such as proxy")
+
+    @classmethod
+    def scaled_from(cls, config: ConfigT, resolution: int) -> ConfigT:
+        """The config for networks scaled from one of this resolution: larger ones are to see larger images."""
+        return config
+
+    @classmethod
+    def with_seed(cls, config: ConfigT, seed: int) -> ConfigT:
+        """The config with another seed, where the seed is the config's and not the trial's."""
+        return config
+
+    @classmethod
+    def with_noise(cls, config: ConfigT, deviation: float) -> ConfigT:
+        """The config whose accuracies have noise of this standard deviation, as trainings do.
+
+        Raises:
+            InputError: It is no benchmark.
+        """
+        raise InputError(f"{cls.__name__} has no noise to set: it is no benchmark")
 
     def describe(self) -> dict[str, Any]:
         """What was used, for the run's record: data set, images, device. Plain JSON values."""

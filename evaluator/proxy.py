@@ -145,6 +145,31 @@ class Proxy(Evaluator[ProxyConfig]):
         little = config.epochs <= LITTLE_EPOCHS and (config.resolution is None or config.resolution <= LITTLE_PIXELS)
         return CAVEAT if little else ""
 
+    @classmethod
+    def time_limit(cls, config: ProxyConfig) -> float | None:
+        """The config's; checked here after every step as well."""
+        return config.timeout
+
+    @classmethod
+    def wants_gpu(cls, config: ProxyConfig) -> bool:
+        """Unless the config says CPU."""
+        return config.device != "cpu"
+
+    @classmethod
+    def images(cls, config: ProxyConfig) -> dict[str, Any]:
+        """The same images, at the same resolution."""
+        return {"data": config.data, "resolution": config.resolution, "device": config.device}
+
+    @classmethod
+    def keeping(cls, config: ProxyConfig, folder: Path) -> ProxyConfig:
+        """States are files of that folder."""
+        return dataclasses.replace(config, keep=str(folder))
+
+    @classmethod
+    def scaled_from(cls, config: ProxyConfig, resolution: int) -> ProxyConfig:
+        """Networks of that resolution see the config's own images, larger ones larger images."""
+        return dataclasses.replace(config, base_resolution=resolution)
+
     def __init__(self, config: ProxyConfig) -> None:
         """Load, split and place the data.
 

@@ -32,7 +32,8 @@ from search_space.errors import check_fields
 from search_space.seeding import derive_seed
 
 WARNING = "A score exploited is a score broken: a training-free score is no judge."
-REFERENCE = "efficientnet-b0"
+MIDDLE = "efficientnet-b0"
+"""The network whose score becomes an accuracy of one half."""
 POWER = 0.2
 """Doubling a score raises the accuracy by 7 % of it, as doubling the gradient norm does on published networks: there
 the slope of log accuracy on log score is 0.12 over all networks and 0.10 at equal MACs."""
@@ -81,7 +82,7 @@ class TrainingFree(Evaluator[TrainingFreeConfig]):
     def __init__(self, config: TrainingFreeConfig) -> None:
         """Score EfficientNet-B0, which the others are set against."""
         super().__init__(config)
-        self._reference = self.log_score(Architecture.load(REFERENCE))
+        self._middle = self.log_score(Architecture.load(MIDDLE))
 
     @abstractmethod
     def log_score(self, architecture: Architecture) -> float:
@@ -94,13 +95,18 @@ class TrainingFree(Evaluator[TrainingFreeConfig]):
         seconds = time.monotonic() - start
         if not math.isfinite(score):
             return Evaluation(status="diverged", reason=f"log score {score}", seconds=seconds)
-        accuracy = 0.5 * (1 + math.tanh(POWER * (score - self._reference) / 2))  # the same, and no overflow
+        accuracy = 0.5 * (1 + math.tanh(POWER * (score - self._middle) / 2))  # the same, and no overflow
         return Evaluation(status="ok", accuracy=accuracy, seconds=seconds)
 
     @classmethod
     def caveat(cls, config: TrainingFreeConfig) -> str:
         """The warning that belongs to every training-free score."""
         return WARNING
+
+    @classmethod
+    def with_seed(cls, config: TrainingFreeConfig, seed: int) -> TrainingFreeConfig:
+        """Other weights, images and labels."""
+        return dataclasses.replace(config, seed=seed)
 
     def describe(self) -> dict[str, Any]:
         """That no image was looked at."""

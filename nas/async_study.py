@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from evaluator.base import Evaluation
 from nas.engines.base import Engine, Job
-from nas.journal import Event
-from nas.study import Study, Trial
+from nas.history import Trial
+from nas.study import Study
 
 
 class AsyncStudy(Study):
@@ -21,9 +22,10 @@ class AsyncStudy(Study):
 
     def __init__(self, **arguments: Any) -> None:
         """Take up the journal where it ends; the arguments are those of `Study`."""
-        self._untold: list[int] = []
-        """Finished trials that are not learned from, in the order they finished."""
         super().__init__(**arguments)
+        learned = {number for numbers in self.history.learned_from for number in numbers}
+        self._untold = [trial.number for trial in self.history.finished if trial.number not in learned]
+        """Finished trials that are not learned from, in the order they finished."""
 
     def run(self, engine: Engine) -> Iterator[Trial]:
         """Search until all trials are finished, yielding each as it finishes."""
@@ -31,9 +33,10 @@ class AsyncStudy(Study):
         repeats: list[int] = []
         for number, evaluation in engine.run(self._jobs(finished, repeats)):
             finished.append(self._finish(number, evaluation, None))
-            for repeat in [r for r in repeats if self._first(r) is not None]:
-                repeats.remove(repeat)
-                finished.append(self._finish_repeat(repeat))
+            for repeat in repeats.copy():
+                if (first := self._first(repeat)) is not None:
+                    repeats.remove(repeat)
+                    finished.append(self._finish_repeat(repeat, first))
             self._learn_from_full_batches()
             while finished:
                 yield finished.popleft()
@@ -50,12 +53,12 @@ class AsyncStudy(Study):
         """
         started = set()
         waiting = deque(trial.number for trial in self.trials if trial.evaluation is None)
-        while waiting or (len(self.trials) < self.num_trials and self._propose()):
-            waiting = waiting or deque(self._batches[-1])
+        while waiting or (len(self.trials) < self.num_trials and self._propose(self._room())):
+            waiting = waiting or deque(self.history.batches[-1])
             trial = self.trials[waiting.popleft()]
             identity = self._identity(trial)
-            if self._first(trial.number) is not None:
-                finished.append(self._finish_repeat(trial.number))
+            if (first := self._first(trial.number)) is not None:
+                finished.append(self._finish_repeat(trial.number, first))
                 self._learn_from_full_batches()
             elif identity in started:
                 repeats.append(trial.number)
@@ -67,12 +70,12 @@ class AsyncStudy(Study):
         """The finished trial that measured the same network in the same way; None if there is none."""
         return self._first_of.get(self._identity(self.trials[number]))
 
-    def _finish_repeat(self, number: int) -> Trial:
-        first = self._first(number)
-        assert first is not None
-        known = self.trials[first].evaluation
-        assert known is not None
-        return self._finish(number, known, first)
+    def _room(self) -> int:
+        return min(self.batch_size, self.num_trials - len(self.trials))
+
+    def _finish(self, number: int, evaluation: Evaluation, repeat_of: int | None) -> Trial:
+        self._untold.append(number)
+        return super()._finish(number, evaluation, repeat_of)
 
     def _learn_from_full_batches(self) -> None:
         while len(self._untold) >= self.batch_size:
@@ -80,13 +83,6 @@ class AsyncStudy(Study):
 
     def _learn_from(self, numbers: list[int]) -> None:
         numbers = sorted(numbers)
+        self._untold = [number for number in self._untold if number not in numbers]
         signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
-        event: Event = {"event": "updated", "batch": len(self.signals), "trials": numbers, "signals": signals}
-        self._record(event, learn=False)
-
-    def _replay(self, event: Event, learn: bool = True) -> None:
-        super()._replay(event, learn)
-        if event["event"] == "finished":
-            self._untold.append(event["trial"])
-        elif event["event"] == "updated":
-            self._untold = [number for number in self._untold if number not in event["trials"]]
+        self._record({"event": "updated", "batch": len(self.signals), "trials": numbers, "signals": signals})

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, fields
 from importlib import metadata
 from typing import Any, ClassVar
 
+from controller.base import Controller
 from controller.registry import CONTROLLERS
+from evaluator.function import as_evaluator_class
 from evaluator.objective import Objective
 from evaluator.registry import EVALUATORS
 from search_space.errors import InputError
 from search_space.io import named, schema, strict_yaml
 from search_space.io.amounts import parse_amount
 
-_REGISTRIES = {"controller": CONTROLLERS, "evaluator": EVALUATORS}
+REGISTRIES = {"controller": CONTROLLERS, "evaluator": EVALUATORS}
 _SHORT = {"controller": "name", "evaluator": "name", "objective": "kind"}  # what a bare word in place of a mapping is
 _DEFAULTS = {"controller": {"name": "guided"}, "evaluator": {"name": "proxy"}, "objective": {"kind": "soft"}}
 
@@ -111,7 +113,7 @@ def merge(defaults: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> d
     merged: dict[str, Any] = dict(defaults)
     for layer in layers:
         _merge(merged, layer)
-    return merged | {kind: _component(kind, merged[kind]) for kind in _REGISTRIES if kind in merged}
+    return merged | {kind: _component(kind, merged[kind]) for kind in REGISTRIES if kind in merged}
 
 
 def read(path: str, cls: type[RunConfig] = SearchConfig) -> dict[str, Any]:
@@ -167,7 +169,7 @@ def to_plain(config: RunConfig) -> dict[str, Any]:
     """The resolved config as plain data, component settings beside their names."""
     plain: dict[str, Any] = schema.to_plain(config)
     plain.get("objective", {}).pop("target_macs", None)
-    for kind in _REGISTRIES.keys() & plain.keys():
+    for kind in REGISTRIES.keys() & plain.keys():
         plain[kind] |= plain[kind].pop("settings")
     return plain
 
@@ -178,8 +180,32 @@ def make(kind: str, component: Component) -> tuple[Any, Any]:
     Raises:
         InputError: Unknown name or settings.
     """
-    cls, _ = named.load_object(kind, component.name, _REGISTRIES[kind])
+    cls, _ = load_class(kind, component.name)
     return cls, schema.from_mapping(cls.Config, component.settings, kind)
+
+
+def load_class(kind: str, spec: str) -> tuple[Any, str | None]:
+    """The class of a controller or evaluator, a function made into one, and what stands after a known name's colon.
+
+    Args:
+        kind: ``controller`` or ``evaluator``.
+        spec: A registered name, ``name:ARGUMENT``, or ``package.module:NAME``.
+
+    Raises:
+        InputError: Unknown name, or it names something else.
+    """
+    found, argument = named.load_object(kind, spec, REGISTRIES[kind])
+    if kind == "evaluator":
+        found = as_evaluator_class(found, spec)
+    elif not (isinstance(found, type) and issubclass(found, Controller)):
+        raise InputError(f"controller {spec}: must be a subclass of Controller")
+    return found, argument
+
+
+def images_of(evaluator: Component) -> str:
+    """The data set that an evaluator trains on, as ``--data`` names it; empty where there is none."""
+    cls, evaluator_config = make("evaluator", evaluator)
+    return str(cls.images(evaluator_config).get("data", ""))
 
 
 def use_one_thread() -> None:
@@ -206,11 +232,14 @@ def _component(kind: str, data: Mapping[str, Any]) -> Component:
     """Resolve a component's preset and settings; the class's own Config checks them."""
     data = dict(data)
     spec, preset = str(data.pop("name")), str(data.pop("preset", "default"))
-    cls, argument = named.load_object(kind, spec, _REGISTRIES[kind])
+    cls, argument = load_class(kind, spec)
     name = spec
     if argument is not None:
-        # `table:scores.csv` is short for name `table`, path `scores.csv`.
-        name, data = spec.partition(":")[0], {"path": argument, **data}
+        name = spec.partition(":")[0]
+        field_name = getattr(cls, "argument", None)
+        if field_name is None:
+            raise InputError(f"{kind} {spec}: {name} takes nothing after a colon")
+        data = {field_name: argument, **data}  # `table:scores.csv` is short for name `table`, path `scores.csv`
     if preset not in cls.presets:
         raise InputError(named.unknown(f"preset of {kind} {name}", preset, cls.presets, "settings of your own"))
     settings = {**schema.to_plain(cls.presets[preset]), **data}

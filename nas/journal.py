@@ -1,13 +1,13 @@
 """The journal: an append-only record of a run, one JSON line an event, and the only memory a run has.
 
-Every line ends with a checksum of itself and counts only when it is on disk (flushed and fsynced). A last line
-that was cut off by a crash is dropped; damage anywhere else is an error that names the line. An exclusive lock,
-which dies with its process, refuses a second writer.
+Every line holds its number and ends with a checksum of itself, and counts only when it is on disk (flushed and
+fsynced). A last line that was cut off by a crash is dropped; damage anywhere else, and lines that are missing, repeated
+or out of order, are an error that names the line. An exclusive lock, which dies with its process, refuses a second
+writer.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import zlib
@@ -16,10 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from search_space.errors import InputError
+from filelock import FileLock, Timeout
+
+from search_space.errors import InputError, NasError
 
 Event = dict[str, Any]
 _SEAL = len(',"crc":"00000000"}')
+_LOCK_SECS = 0.5  # a reader that asks whether a run goes on holds the lock for a moment
 
 
 class Journal:
@@ -35,26 +38,46 @@ class Journal:
             path: The file; its folder exists.
 
         Raises:
-            InputError: Another process writes to it, or it is damaged before its last line.
+            InputError: Another process writes to it, it is a link, it cannot be written, or it is damaged before its
+                last line.
         """
         self.path = path
-        self._file = open(path, "ab")
+        refuse_link(path)
+        self._lock = FileLock(_lock_file(path))
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
+            self._lock.acquire(timeout=_LOCK_SECS, poll_interval=0.05)
+        except Timeout:
             raise InputError(f"{path}: another process is writing to this run") from None
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         try:
-            self._drop_torn_line()
+            whole, self._lines = _verify(path) if path.exists() else (0, 0)
+            self._file = open(path, "ab")
+            self._file.truncate(whole)  # what follows is a line that a crash cut off
+        except OSError as error:
+            self._lock.release()
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         except BaseException:
-            self.close()
+            self._lock.release()
             raise
 
     def append(self, event: Event) -> None:
-        """Add one event; it is on disk when this returns."""
-        self._file.write(seal(event))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Add one event; it is on disk when this returns.
+
+        Raises:
+            NasError: The disk is full, or the file was deleted or replaced while this was open.
+        """
+        try:
+            if os.fstat(self._file.fileno()).st_ino != self.path.stat().st_ino:
+                raise FileNotFoundError
+            self._file.write(seal(event, self._lines + 1))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except FileNotFoundError:
+            raise NasError(f"{self.path}: was deleted or replaced while the run was writing to it") from None
+        except OSError as error:
+            raise NasError(f"{self.path}: cannot be written: {error.strerror}; what stands in it is safe") from None
+        self._lines += 1
 
     def events(self) -> Iterator[Event]:
         """All events so far, in order."""
@@ -63,6 +86,7 @@ class Journal:
     def close(self) -> None:
         """Release the lock."""
         self._file.close()
+        self._lock.release()
 
     def __enter__(self) -> Journal:
         return self
@@ -70,18 +94,10 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _drop_torn_line(self) -> None:
-        whole = 0
-        for line in _lines(self.path):
-            if line.endswith(b"\n"):
-                whole += len(line)
-        if whole < self.path.stat().st_size:
-            self._file.truncate(whole)
 
-
-def seal(event: Event) -> bytes:
-    """One event as its line: JSON with a CRC-32 of itself as the last field."""
-    body = json.dumps(event, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+def seal(event: Event, number: int) -> bytes:
+    """One event as its line: JSON with the line's number, and a CRC-32 of itself as the last field."""
+    body = json.dumps(event | {"line": number}, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
@@ -89,12 +105,53 @@ def read(path: Path) -> Iterator[Event]:
     """All events of a journal, in order, whether or not a run is writing to it.
 
     Raises:
-        InputError: Not there, or a line other than a cut-off last one is damaged.
+        InputError: Not there, or a line other than a cut-off last one is damaged or out of place.
     """
     for number, line in enumerate(_lines(path), 1):
         if not line.endswith(b"\n"):
             return
-        yield _open_line(line[:-1], f"{path}, line {number}")
+        event = _open_line(line[:-1], f"{path}, line {number}")
+        found = event.pop("line", number)  # journals of version 0.1 have no numbers
+        if found != number:
+            raise InputError(
+                f"{path}, line {number}: out of place, it is line {found} of its run: lines are missing, repeated or "
+                "swapped; restore the file from a copy"
+            )
+        yield event
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process writes to the journal."""
+    lock = _lock_file(path)
+    if not lock.is_file() or lock.is_symlink():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written is not being written
+        return False
+
+
+def refuse_link(path: Path) -> None:
+    """Write to no file that lies elsewhere.
+
+    Raises:
+        InputError: The path is a symbolic link.
+    """
+    if path.is_symlink():
+        raise InputError(f"{path}: is a link; a run's files are written only where they stand")
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+def _verify(path: Path) -> tuple[int, int]:
+    """Bytes and number of the whole lines of a journal, once all of them are found in order."""
+    count = sum(1 for _ in read(path))
+    return sum(len(line) for line in _lines(path) if line.endswith(b"\n")), count
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -110,7 +167,9 @@ def _open_line(line: bytes, where: str) -> Event:
     if line[-_SEAL:] != b',"crc":"%08x"}' % zlib.crc32(body):
         raise InputError(f"{where}: damaged (its checksum does not match); restore the file from a copy")
     try:
-        event: Event = json.loads(body)
-    except ValueError as error:
+        event = json.loads(body)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: damaged: {error}") from None
+    if not isinstance(event, dict):
+        raise InputError(f"{where}: damaged: not an event")
     return event

@@ -12,7 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.study import Study, Trial
+from nas.history import Trial
+from nas.study import Study
 from search_space.io.amounts import format_amount, format_clock
 
 LAST = 5

@@ -7,8 +7,7 @@ which evaluations finish, or how often the run was killed.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,33 +16,13 @@ from evaluator.base import Evaluation
 from evaluator.objective import Objective
 from evaluator.timing import make_timer
 from nas.engines.base import Engine, Job
+from nas.history import Trial, fold
 from nas.journal import Event, Journal
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Space, Tokens
 from search_space.errors import InputError
 from search_space.seeding import derive_seed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One proposal and, once it is finished, its result."""
-
-    number: int
-    tokens: Tokens
-    key: str
-    """Key of the network that the tokens build."""
-    macs: int
-    params: int
-    evaluation: Evaluation | None = None
-    reward: float | None = None
-    repeat_of: int | None = None
-    """The earlier trial of the same network whose result this one takes; None for a trained one."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the trial is finished with an accuracy."""
-        return self.evaluation is not None and self.evaluation.status == "ok"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +35,28 @@ class Measurement:
     """Proposals of the same repeat share one seed, whatever their networks: their comparison is paired."""
 
 
+def measurement_of(space: Space, tokens: Tokens) -> Measurement | None:
+    """How a space wants a proposal measured; None where every network is measured once, in the usual way."""
+    measure = getattr(space, "measurement", None)
+    return None if measure is None else measure(tokens)
+
+
+def evaluation_seed(seed: int, number: int, how: Measurement | None) -> int:
+    """Seed of a trial's training: its own, or that of all trials of the same repeat.
+
+    Args:
+        seed: The run's.
+        number: The trial's.
+        how: How the trial is measured.
+    """
+    return derive_seed(seed, "evaluation", number) if how is None else derive_seed(seed, "repeat", how.repeat)
+
+
 class Study:
     """A search over a space, remembered by a journal.
 
     Attributes:
-        trials: All trials so far, finished or not, by number.
-        signals: What the controller reported after each batch.
-        references: Evaluations of named networks beside the search, by name.
+        history: What the journal says so far.
     """
 
     def __init__(
@@ -75,21 +69,20 @@ class Study:
         num_trials: int,
         batch_size: int,
         seed: int,
-        measurement: Callable[[Tokens], Measurement] | None = None,
     ) -> None:
         """Take up the journal where it ends.
 
         Args:
-            space: What is searched.
+            space: What is searched. One that has a method ``measurement(tokens) -> Measurement`` says how to measure
+                each proposal, and a network is trained once for each of its measurements; else once, with a seed of
+                its own.
             objective: Accuracy and MACs to reward.
             controller: Fresh; it is told the journal's finished batches again.
             journal: Its first event, the run header, is written by the caller.
-            num_trials: When to stop, unless the controller has nothing left to propose before; repeats of a network
-                count as trials.
+            num_trials: When `run` stops, unless the controller has nothing left to propose before; repeats of a
+                network count as trials.
             batch_size: Trials the controller proposes and learns from at a time.
             seed: The run's seed.
-            measurement: How to measure a proposal; a network is trained once for each of its measurements. None
-                trains each network once, with a seed of its own.
 
         Raises:
             InputError: The journal is damaged or holds proposals of another space.
@@ -101,20 +94,40 @@ class Study:
         self.num_trials = num_trials
         self.batch_size = batch_size
         self.seed = seed
-        self.measurement = measurement
         self._timed = make_timer(objective)
-        self.trials: list[Trial] = []
-        self.signals: list[dict[str, Any]] = []
-        self.references: dict[str, Evaluation] = {}
-        self._batches: list[range] = []
+        self._asked: set[int] = set()
         self._first_of: dict[tuple[str, Measurement | None], int] = {}
-        for event in journal.events():
-            self._replay(event)
+        self.history = fold(journal.events(), journal.path)
+        try:
+            self.history.check_tokens(space.decisions)
+        except InputError as error:
+            raise InputError(f"{journal.path}: {error}") from None
+        for trial in self.history.finished:
+            self._first_of.setdefault(self._identity(trial), trial.number)
+        if self.history.told:
+            controller.tell(self.history.told)
+        for numbers in self.history.learned_from:
+            controller.tell(self._outcomes(numbers))
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials so far, finished or not, by number."""
+        return self.history.trials
+
+    @property
+    def signals(self) -> list[dict[str, Any]]:
+        """What the controller reported after each update."""
+        return self.history.signals
+
+    @property
+    def references(self) -> dict[str, Evaluation]:
+        """Evaluations of named networks beside the search, by name."""
+        return self.history.references
 
     @property
     def best(self) -> Trial | None:
         """The finished trial of highest reward, the earlier one where equal; None if none succeeded."""
-        return max((t for t in self.trials if t.ok), key=lambda t: (t.reward, -t.number), default=None)
+        return self.history.best
 
     def ranking(self) -> list[Trial]:
         """Finished, distinct networks, best reward first; one that was measured in several ways counts once."""
@@ -137,6 +150,54 @@ class Study:
             yield from self._evaluate(trial_numbers, engine)
             self._learn(trial_numbers)
 
+    def ask(self) -> Trial | None:
+        """A trial for the caller to evaluate; None where the controller has nothing left to propose.
+
+        Trials come batch by batch. A batch that is not told whole is no reason to wait: the next one is then proposed
+        without having learned from it. A network that is known, or asked for already, is not handed out again.
+        """
+        while True:
+            self._finish_repeats()
+            in_flight = {self._identity(self.trials[number]) for number in self._asked}
+            trial = next((t for t in self._unfinished() if self._identity(t) not in in_flight), None)
+            if trial is not None:
+                self._asked.add(trial.number)
+                return trial
+            if not self._propose(self.batch_size):
+                return None
+
+    def tell(self, number: int, evaluation: Evaluation) -> Trial:
+        """Finish a trial that `ask` gave, late or early, in any order; batches are learned from as they become whole.
+
+        Raises:
+            InputError: There is no such trial, or it is finished.
+        """
+        if not 0 <= number < len(self.trials):
+            raise InputError(f"trial {number}: there is none; {len(self.trials)} were proposed")
+        if self.trials[number].evaluation is not None:
+            raise InputError(f"trial {number}: is finished already")
+        trial = self._finish(number, evaluation, None)
+        self._asked.discard(number)
+        self._finish_repeats()
+        return trial
+
+    def _unfinished(self) -> list[Trial]:
+        """Trials that have no result and were not asked for."""
+        open_batches = self.history.batches[len(self.signals) :]
+        numbers = (number for batch in open_batches for number in batch if number not in self._asked)
+        return [self.trials[number] for number in numbers if self.trials[number].evaluation is None]
+
+    def _finish_repeats(self) -> None:
+        """Give proposals of known networks their results, and learn from the batches that are whole, in order."""
+        for trial in self._unfinished():
+            if (first := self._first_of.get(self._identity(trial))) is not None:
+                self._finish_repeat(trial.number, first)
+        while len(self.signals) < len(self.history.batches):
+            numbers = self.history.batches[len(self.signals)]
+            if any(self.trials[n].evaluation is None for n in numbers):
+                return
+            self._learn(numbers)
+
     def evaluate_reference(
         self, name: str, architecture: Architecture, engine: Engine, fidelity: int = 1
     ) -> Evaluation:
@@ -150,16 +211,16 @@ class Study:
         return self.references[name]
 
     def _all_batches(self) -> Iterator[range]:
-        """Batches that are not learned from yet: the one in the journal, then new ones."""
-        while len(self.signals) < len(self._batches) or len(self.trials) < self.num_trials:
-            if len(self.signals) == len(self._batches) and not self._propose():
+        """Batches that are not learned from yet: those in the journal, then new ones."""
+        while len(self.signals) < len(self.history.batches) or len(self.trials) < self.num_trials:
+            size = min(self.batch_size, self.num_trials - len(self.trials))
+            if len(self.signals) == len(self.history.batches) and not self._propose(size):
                 return
-            yield self._batches[-1]
+            yield self.history.batches[len(self.signals)]
 
-    def _propose(self) -> bool:
+    def _propose(self, size: int) -> bool:
         """Ask for the next batch; False if there is none."""
-        size = min(self.batch_size, self.num_trials - len(self.trials))
-        proposals = self.controller.ask(len(self._batches), size)
+        proposals = self.controller.ask(len(self.history.batches), size)
         if not proposals:
             return False
         rows = []
@@ -168,7 +229,7 @@ class Study:
             cost = count(architecture)
             row = {"trial": number, "tokens": list(tokens), "key": architecture.key}
             rows.append(row | {"macs": cost.macs, "params": cost.params})
-        self._record({"event": "proposed", "batch": len(self._batches), "trials": rows})
+        self._record({"event": "proposed", "batch": len(self.history.batches), "trials": rows})
         return True
 
     def _evaluate(self, numbers: range, engine: Engine) -> Iterator[Trial]:
@@ -184,23 +245,20 @@ class Study:
         for number, evaluation in engine.run(jobs):
             yield self._finish(number, evaluation, None)
         for number in repeats:
-            first = self._first_of[self._identity(self.trials[number])]
-            known = self.trials[first].evaluation
-            assert known is not None
-            yield self._finish(number, known, first)
+            yield self._finish_repeat(number, self._first_of[self._identity(self.trials[number])])
 
     def _identity(self, trial: Trial) -> tuple[str, Measurement | None]:
         """What may not be measured twice."""
-        return trial.key, self.measurement(trial.tokens) if self.measurement else None
+        return trial.key, measurement_of(self.space, trial.tokens)
 
     def _job(self, trial: Trial) -> Job:
-        architecture = self.architecture(trial)
-        if self.measurement is None:
-            seed = derive_seed(self.seed, "evaluation", trial.number)
-            return Job(trial=trial.number, architecture=architecture, seed=seed)
-        how = self.measurement(trial.tokens)
-        seed = derive_seed(self.seed, "repeat", how.repeat)
-        return Job(trial=trial.number, architecture=architecture, seed=seed, fidelity=how.fidelity)
+        how = measurement_of(self.space, trial.tokens)
+        return Job(
+            trial=trial.number,
+            architecture=self.architecture(trial),
+            seed=evaluation_seed(self.seed, trial.number, how),
+            fidelity=how.fidelity if how else 1,
+        )
 
     def _finish(self, number: int, evaluation: Evaluation, repeat_of: int | None) -> Trial:
         trial = self.trials[number]
@@ -208,11 +266,19 @@ class Study:
         reward = self.objective.reward(evaluation.accuracy or 0.0, trial.macs, evaluation.latency_ms)
         event: Event = {"event": "finished", "trial": number, "evaluation": evaluation.to_json()}
         self._record(event | {"reward": reward, "repeat_of": repeat_of})
-        return self.trials[number]
+        trial = self.trials[number]
+        self._first_of.setdefault(self._identity(trial), number)
+        return trial
 
-    def _learn(self, numbers: range) -> None:
+    def _finish_repeat(self, number: int, first: int) -> Trial:
+        known = self.trials[first].evaluation
+        assert known is not None
+        return self._finish(number, known, first)
+
+    def _learn(self, numbers: Iterable[int]) -> None:
+        """Learn from a batch."""
         signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
-        self._record({"event": "updated", "batch": len(self.signals), "signals": signals}, learn=False)
+        self._record({"event": "updated", "batch": len(self.signals), "signals": signals})
 
     def _outcomes(self, numbers: Iterable[int]) -> list[Outcome]:
         outcomes = []
@@ -223,46 +289,7 @@ class Study:
             outcomes.append(Outcome(tokens=trial.tokens, reward=trial.reward, accuracy=accuracy))
         return outcomes
 
-    def _record(self, event: Event, learn: bool = True) -> None:
+    def _record(self, event: Event) -> None:
         """Write an event, then let it count."""
         self.journal.append(event)
-        self._replay(event, learn)
-
-    def _replay(self, event: Event, learn: bool = True) -> None:
-        """Let one event of the journal count."""
-        match event["event"]:
-            case "proposed":
-                self._replay_proposed(event["trials"])
-            case "finished":
-                self._replay_finished(event)
-            case "updated":
-                if learn:
-                    # An asynchronous run names the trials; others learn from the batch they proposed.
-                    self.controller.tell(self._outcomes(event.get("trials") or self._batches[event["batch"]]))
-                self.signals.append(event["signals"])
-            case "told":
-                self.controller.tell([Outcome(**row | {"tokens": tuple(row["tokens"])}) for row in event["outcomes"]])
-            case "reference":
-                self.references[event["name"]] = Evaluation.from_json(event["evaluation"])
-
-    def _replay_proposed(self, rows: Sequence[Event]) -> None:
-        start = len(self.trials)
-        for row in rows:
-            tokens = tuple(row["tokens"])
-            if len(tokens) != len(self.space.decisions):
-                raise InputError(f"{self.journal.path}: its proposals have {len(tokens)} decisions, not the space's")
-            self.trials.append(
-                Trial(number=row["trial"], tokens=tokens, key=row["key"], macs=row["macs"], params=row["params"])
-            )
-        self._batches.append(range(start, len(self.trials)))
-
-    def _replay_finished(self, event: Event) -> None:
-        number = event["trial"]
-        trial = dataclasses.replace(
-            self.trials[number],
-            evaluation=Evaluation.from_json(event["evaluation"]),
-            reward=event["reward"],
-            repeat_of=event["repeat_of"],
-        )
-        self.trials[number] = trial
-        self._first_of.setdefault(self._identity(trial), number)
+        self.history.add(event)

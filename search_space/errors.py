@@ -20,3 +20,9 @@ def check_fields(*rules: tuple[bool, str, object, str]) -> None:
     broken = [f"{field} must be {allowed}, got {value!r}" for holds, field, value, allowed in rules if not holds]
     if broken:
         raise InputError("; ".join(broken))
+
+
+def one_line(text: str, most: int = 500) -> str:
+    """Text as one line that any terminal and any file can take: control characters escaped, and clipped."""
+    safe = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[:most])
+    return safe if len(safe) <= most and len(text) <= most else safe[: most - 3] + "..."

@@ -218,7 +218,7 @@ def find_space(name: str) -> Space:
     Raises:
         InputError: There is none of the name, or the file does not describe one.
     """
-    if ":" in name and not Path(name).exists():
+    if named.is_code(name):
         own: Space = named.import_object(name, "space")
         return own
     return SearchSpace.load(name)

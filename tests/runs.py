@@ -8,13 +8,9 @@ from typing import Any
 from unittest import mock
 
 from nas import config
-from nas.commands.search import load_space
 from nas.engines.local import LocalEngine
-from nas.problem import make_problem
-from nas.runs import directory as run_dir
-from nas.runs.directory import REFERENCE
+from nas.runs.search import StudyRun
 from nas.study import Study
-from search_space.architecture import Architecture
 
 
 def make_run(path: Path, *, trials: int = 24, stop_after: int | None = None, **settings: Any) -> Study:
@@ -28,27 +24,13 @@ def make_run(path: Path, *, trials: int = 24, stop_after: int | None = None, **s
     """
     base = {"target_flops": "400M", "controller": "random", "evaluator": "tests.toys:ToyEvaluator", "trials": trials}
     resolved = config.resolve([base, settings])
-    space = load_space(resolved)
-    controller, controller_config = config.make("controller", resolved.controller)
-    evaluator, evaluator_config = config.make("evaluator", resolved.evaluator)
-    engine = LocalEngine(evaluator(evaluator_config))
+    cls, evaluator_config = config.make("evaluator", resolved.evaluator)
     # Thousands of trials need not survive a power cut.
-    with mock.patch.object(os, "fsync"), run_dir.open_journal(path, resolved) as journal:
-        study = Study(
-            space=space,
-            objective=resolved.objective,
-            controller=controller(make_problem(space, resolved.objective, resolved.band), controller_config, 0),
-            journal=journal,
-            num_trials=trials,
-            batch_size=resolved.batch,
-            seed=resolved.seed,
-        )
-        for count, _ in enumerate(study.run(engine), 1):
+    with mock.patch.object(os, "fsync"), StudyRun(path, resolved) as run:
+        for count, _ in enumerate(run.run(LocalEngine(cls(evaluator_config))), 1):
             if count == stop_after:
                 break
-        else:
-            study.evaluate_reference(REFERENCE, Architecture.load(REFERENCE), engine)
-    return study
+    return run.study
 
 
 def trainings(path: Path) -> int:

@@ -11,14 +11,14 @@ LAYERS = (
     ("nas.report", "nas.trust", "nas.training"),
     ("nas.runs",),
     ("nas.grid", "nas.bench", "nas.export"),
-    ("nas.study", "nas.async_study", "nas.config", "nas.problem", "nas.progress"),
+    ("nas.study", "nas.async_study", "nas.history", "nas.config", "nas.problem", "nas.progress"),
     ("nas.engines",),
     ("controller", "evaluator"),
     ("nas.journal", "nas.statistics"),
     ("search_space",),
 )
 """From the top down; what shares a line may not import each other, apart from the loop's own modules."""
-TOGETHER = {"nas.study", "nas.async_study", "nas.config", "nas.problem", "nas.progress"}
+TOGETHER = {"nas.study", "nas.async_study", "nas.history", "nas.config", "nas.problem", "nas.progress"}
 FILES = [
     path
     for package in ("search_space", "controller", "evaluator", "nas")

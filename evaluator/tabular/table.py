@@ -66,6 +66,7 @@ class AccelNasbench(Evaluator[AccelNasbenchConfig]):
 
     Config: ClassVar[type] = AccelNasbenchConfig
     presets: ClassVar[dict[str, AccelNasbenchConfig]] = {"default": AccelNasbenchConfig()}
+    argument = "path"
 
     def __init__(self, config: AccelNasbenchConfig) -> None:
         super().__init__(config)
@@ -121,6 +122,7 @@ class Table(Evaluator[TableConfig]):
 
     Config: ClassVar[type] = TableConfig
     presets: ClassVar[dict[str, TableConfig]] = {"default": TableConfig()}
+    argument = "path"
 
     def __init__(self, config: TableConfig) -> None:
         super().__init__(config)

@@ -6,7 +6,6 @@ what an evaluation costs; and how much of a score is its seed.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from evaluator.base import Evaluation, Evaluator
 from evaluator.registry import EVALUATORS
 from evaluator.tabular.accel_nasbench import Published
+from nas import config
 from nas.engines.base import Job
 from nas.engines.local import evaluate_safely
 from nas.statistics import RankCorrelation, rank_correlation
@@ -92,13 +92,12 @@ def make(spec: str, data: str | None) -> Evaluator[Any]:
         InputError: Unknown names, or data that are not there.
     """
     name, _, preset = spec.partition("/")
-    cls, _ = named.load_object("evaluator", name, EVALUATORS)
-    preset = preset or "default"
-    if preset not in cls.presets:
-        raise InputError(named.unknown(f"preset of evaluator {name}", preset, cls.presets, "none"))
-    settings = cls.presets[preset]
-    if data is not None and hasattr(settings, "data"):
-        settings = dataclasses.replace(settings, data=data)
+    wanted = {"name": name, "preset": preset or "default"}
+    component = config.merge({"evaluator": wanted}, [])["evaluator"]
+    cls, settings = config.make("evaluator", component)
+    if data is not None and cls.images(settings):
+        component = config.merge({"evaluator": wanted | {"data": data}}, [])["evaluator"]
+        cls, settings = config.make("evaluator", component)
     evaluator: Evaluator[Any] = cls(settings)
     return evaluator
 
@@ -113,7 +112,7 @@ def measure(name: str, evaluator: Evaluator[Any], sample: Sample, seed: int) -> 
     few = sample.band[:NOISE_NETWORKS]
     again = [[evaluations[i] for i in few]]
     for repeat in range(1, NOISE_SEEDS):
-        other = _reseeded(evaluator, repeat)
+        other = type(evaluator)(evaluator.with_seed(evaluator.config, repeat))
         again.append(_evaluate(other, [architectures[i] for i in few], derive_seed(seed, "fidelity", repeat)))
     seconds = float(np.mean([e.seconds for e in evaluations]))
     for suffix, read in (("", _accuracy), (", by validation loss", _minus_loss)):
@@ -150,13 +149,6 @@ def _evaluate(evaluator: Evaluator[Any], architectures: Sequence[Architecture], 
     return [evaluate_safely(evaluator, job) for job in jobs]
 
 
-def _reseeded(evaluator: Evaluator[Any], seed: int) -> Evaluator[Any]:
-    """An evaluator whose seed is in its config rather than the trial's, with another one."""
-    if not hasattr(evaluator.config, "seed"):
-        return evaluator
-    return type(evaluator)(dataclasses.replace(evaluator.config, seed=evaluator.config.seed + seed))
-
-
 def _accuracy(evaluation: Evaluation) -> float:
     return FAILED if evaluation.accuracy is None else evaluation.accuracy
 
@@ -170,7 +162,7 @@ def every_preset() -> list[str]:
     specs = []
     for name in EVALUATORS:
         cls, _ = named.load_object("evaluator", name, EVALUATORS)
-        if any(field.name == "path" for field in dataclasses.fields(cls.Config)):
+        if cls.argument is not None:
             continue  # it looks accuracies up: there is nothing to find out
         specs += [name if preset == "default" else f"{name}/{preset}" for preset in cls.presets]
     return specs

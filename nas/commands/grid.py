@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from controller.halving import HalvingConfig, SuccessiveHalving
 from nas import config
 from nas.commands import cli, options
 from nas.engines.base import Engine, Job
@@ -17,14 +17,10 @@ from nas.grid import progress as grid_progress
 from nas.grid import text
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid, enumerate_grid
-from nas.grid.result import conclude, export, paper_candidate, trials_csv
-from nas.journal import Journal
-from nas.problem import make_problem
+from nas.grid.result import paper_candidate
 from nas.report import page as report
-from nas.runs import directory as run_dir
-from nas.runs.directory import BASELINE
-from nas.study import Study
-from search_space.io.files import write_atomic
+from nas.runs.grid import GridRun
+from nas.runs.header import trust_flag
 from search_space.seeding import derive_seed
 
 DESCRIPTION = """\
@@ -76,32 +72,28 @@ def _grid(args: argparse.Namespace) -> int:
     settings = _resolve(args, recorded, path)
     grid = enumerate_grid(settings.baseline, settings.bounds)
     paper = paper_candidate(grid, settings)
-    halving = settings.halving([] if paper is None else [paper])
-    trainings = grid_progress.planned(grid, settings, halving)
-    engine = make_engine(options.engine_options(args), *config.make("evaluator", settings.evaluator), path)
-    try:
+    trainings = grid_progress.planned(grid, settings, settings.halving([] if paper is None else [paper]))
+    evaluator = config.make("evaluator", settings.evaluator)
+    with closing(make_engine(options.engine_options(args), *evaluator, path)) as engine:
         if not args.quiet:
             cli.show(*text.describe_grid(grid, settings, trainings, paper))
         if args.dry_run:
             return _dry_run(settings, grid, trainings, engine)
-        with run_dir.open_journal(path, settings) as journal:
-            study = _study(settings, grid, halving, journal, sum(trainings))
-            return _run(path, settings, grid, study, engine, trainings, paper, quiet=args.quiet)
-    finally:
-        engine.close()
+        with GridRun(path, settings) as run:
+            return _run(run, engine, quiet=args.quiet)
 
 
 def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> GridConfig:
     """The config from file and flags; a resumed run's own, of which only the family's size may change."""
-    layers = [recorded] if recorded else []
-    layers += [config.read(args.config, GridConfig)] if args.config else []
-    if args.arch or not any("baseline" in layer for layer in layers):
-        name, baseline, said = grid_config.load_baseline(args.arch, Path("runs"))
-        layers.append({"name": name, "baseline": baseline})
-        cli.say(said)
-    layers.append(_flags(args))
-    layers += [config.parse_setting(text) for text in args.set]
-    settings = grid_config.resolve(layers)
+    said = [config.read(args.config, GridConfig)] if args.config else []
+    if args.arch or not any("baseline" in layer for layer in (recorded or {}, *said)):
+        name, baseline, why = grid_config.load_baseline(args.arch, Path("runs"))
+        said.append({"name": name, "baseline": baseline})
+        cli.say(why)
+    said += [_flags(args), *(config.parse_setting(text) for text in args.set)]
+    if recorded:
+        options.check_code(path, recorded, said, trusted=args.trust_code)
+    settings = grid_config.resolve([*([recorded] if recorded else []), *said])
     if recorded:
         options.check_unchanged(path, grid_config.resolve([recorded]), settings)
     return settings
@@ -117,20 +109,6 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
     return config.given(flags)
 
 
-def _study(settings: GridConfig, grid: Grid, halving: HalvingConfig, journal: Journal, num_trials: int) -> Study:
-    space, objective = settings.space(grid), settings.objective
-    return Study(
-        space=space,
-        objective=objective,
-        controller=SuccessiveHalving(make_problem(space, objective, None), halving, settings.seed),
-        journal=journal,
-        num_trials=num_trials,
-        batch_size=num_trials,
-        seed=settings.seed,
-        measurement=space.measurement,
-    )
-
-
 def _dry_run(settings: GridConfig, grid: Grid, trainings: Sequence[int], engine: Engine) -> int:
     seed = derive_seed(settings.seed, "dry run")
     ((_, evaluation),) = engine.run([Job(trial=-1, architecture=settings.baseline, seed=seed)])
@@ -138,34 +116,24 @@ def _dry_run(settings: GridConfig, grid: Grid, trainings: Sequence[int], engine:
     return cli.DONE
 
 
-def _run(
-    path: Path,
-    settings: GridConfig,
-    grid: Grid,
-    study: Study,
-    engine: Engine,
-    trainings: Sequence[int],
-    paper: int | None,
-    *,
-    quiet: bool,
-) -> int:
+def _run(run: GridRun, engine: Engine, *, quiet: bool) -> int:
     """Time the baseline, train what is left, and print the result."""
     try:
-        baseline = study.evaluate_reference(BASELINE, settings.baseline, engine)
-        with grid_progress.GridProgress(study, grid, settings, trainings, quiet=quiet) as progress:
+        baseline = run.time_baseline(engine)
+        with grid_progress.GridProgress(run.study, run.grid, run.settings, run.trainings, quiet=quiet) as progress:
             if not quiet:
                 cli.say(text.describe_time(baseline, progress.all_work() - progress.done_work()))
-            for trial in study.run(engine):
+            for trial in run.run(engine):
                 progress.update(trial)
-                write_atomic(path / "trials.csv", trials_csv(study, grid, settings))
     except KeyboardInterrupt:
-        report.write_ended(path)
-        done = sum(trial.evaluation is not None for trial in study.trials)
-        cli.say(f"Stopped after {done} trainings; nothing finished is lost. To go on:")
-        cli.say(f"  nas-grid --run-dir {path} --resume")
+        report.write_ended(run.path)
+        cli.say(f"Stopped after {len(run.finished)} trainings; nothing finished is lost. To go on:")
+        cli.say(f"  nas-grid --run-dir {run.path} --resume{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
-    report.write_ended(path)
-    finding = conclude(study, settings, paper)
-    export(path, study, grid, settings, finding)
-    cli.show(*text.describe_finding(path, grid, settings, finding, paper))
+    report.write_ended(run.path)
+    cli.show(*text.describe_result(run.path, run.grid, run.settings, run.conclude(), run.paper))
     return cli.DONE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

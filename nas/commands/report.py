@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.commands import cli
+from nas.journal import is_locked
 from nas.report.page import render
 from nas.report.server import ReportServer
 from nas.runs.directory import JOURNAL
-from nas.runs.record import is_locked, load
+from nas.runs.record import load
 from search_space.io.files import write_atomic
 
 DESCRIPTION = """\

@@ -8,32 +8,24 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
-from controller.base import Controller
-from controller.promoting import Promoting
 from controller.registry import CONTROLLERS
 from nas import config
-from nas.async_study import AsyncStudy
 from nas.commands import cli, options, summary
 from nas.config import SearchConfig
 from nas.engines.base import Engine
 from nas.engines.make import make_engine
-from nas.problem import make_problem
 from nas.progress import SearchProgress
 from nas.report import page as report
-from nas.runs import directory as run_dir
-from nas.runs import promotion, tensorboard, warm_start
-from nas.runs.directory import REFERENCE
-from nas.runs.promotion import PromotingSpace
-from nas.study import Study
+from nas.runs import tensorboard, warm_start
+from nas.runs.directory import REFERENCE_NETWORK
+from nas.runs.header import trust_flag
+from nas.runs.search import StudyRun, evaluator_of, load_space
 from nas.training import retrain
 from nas.training.run import metrics_table
 from nas.trust import measure as trust
-from search_space.architecture import Architecture
-from search_space.decision import Space
 from search_space.errors import InputError
 from search_space.io import named
 from search_space.io.amounts import parse_milliseconds, parse_share
-from search_space.space import SearchSpace, find_space
 
 DESCRIPTION = """\
 Search for the best convnet within a budget of multiply-adds (the papers' FLOPs).
@@ -45,7 +37,6 @@ Search for the best convnet within a budget of multiply-adds (the papers' FLOPs)
 The run directory holds best.yaml, top/*.yaml, trials.csv, config.yaml, journal.jsonl and report.html.
 Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
 """
-WEIGHTS = "weights"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,39 +95,22 @@ def _search(args: argparse.Namespace) -> int:
     retrain.check(args.retrain, settings)
     space = load_space(settings)
     earlier = warm_start.read(args.warm_start, space, settings.objective)
-    config.use_one_thread()
-    evaluator_class, evaluator_config = config.make("evaluator", settings.evaluator)
     if args.dry_run:
-        return summary.plan(settings, space, evaluator_class(evaluator_config))
-    controller = _make_controller(settings, space)
-    how: dict[str, Any] = {}
-    if settings.promote:
-        evaluator_config = promotion.keeping(evaluator_config, path / WEIGHTS)
-        controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
-        how = {"measurement": space.measurement}
-    study_class = AsyncStudy if settings.asynchronous else Study
-    with (
-        closing(make_engine(options.engine_options(args), evaluator_class, evaluator_config, path)) as engine,
-        run_dir.open_journal(path, settings) as journal,
-    ):
-        if earlier:
-            journal.append(warm_start.to_event(earlier))
-        study = study_class(
-            space=space,
-            objective=settings.objective,
-            controller=controller,
-            journal=journal,
-            num_trials=settings.trials,
-            batch_size=settings.batch,
-            seed=settings.seed,
-            **how,
-        )
-        with tensorboard.ScalarWriter(path, study) if args.tensorboard else nullcontext() as scalars:
-            code = _run(path, settings, study, engine, scalars, quiet=args.quiet)
-        if code == cli.DONE:
-            if caveat := evaluator_class.caveat(evaluator_config):
-                cli.say(caveat)
-            trust.after_search(path, settings, engine, share, cli.say)
+        config.use_one_thread()
+        cls, evaluator_config = config.make("evaluator", settings.evaluator)
+        cli.show(*summary.plan(settings, space, cls(evaluator_config)))
+        return cli.DONE
+    engine_options = options.engine_options(args)
+    with closing(make_engine(engine_options, *evaluator_of(settings, path), path)) as engine:
+        with StudyRun(path, settings, earlier) as run:
+            watch = tensorboard.ScalarWriter(path, run.study) if args.tensorboard else nullcontext()
+            with watch as scalars:
+                code = _run(run, engine, scalars, quiet=args.quiet)
+            if code == cli.DONE:
+                cls, evaluator_config = run.evaluator
+                if caveat := cls.caveat(evaluator_config):
+                    cli.say(caveat)
+                trust.after_search(path, settings, engine, share, cli.say)
     if args.retrain and code == cli.DONE:
         cli.show(metrics_table(retrain.retrain(args.retrain, settings, path, quiet=args.quiet)))
         cli.say(f"Weights, metrics and networks: {path / 'trained'}")
@@ -145,11 +119,11 @@ def _search(args: argparse.Namespace) -> int:
 
 def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> SearchConfig:
     """The config from file and flags; a resumed run's own, in which only the number of trials may change."""
-    layers = [recorded] if recorded else []
-    layers += [config.read(args.config)] if args.config else []
-    layers.append(_flags(args))
-    layers += [config.parse_setting(text) for text in args.set]
-    settings = config.resolve(layers)
+    said = [config.read(args.config)] if args.config else []
+    said += [_flags(args), *(config.parse_setting(text) for text in args.set)]
+    if recorded:
+        options.check_code(path, recorded, said, trusted=args.trust_code)
+    settings = config.resolve([*([recorded] if recorded else []), *said])
     if recorded:
         before = config.resolve([recorded])
         options.check_unchanged(path, before, settings)
@@ -182,58 +156,27 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
     return config.given(flags)
 
 
-def load_space(settings: SearchConfig) -> Space:
-    """The search's space; one of ours must have networks of the target.
-
-    Raises:
-        InputError: No such space, or the target is outside its range.
-    """
-    space = find_space(settings.space)
-    if isinstance(space, SearchSpace):
-        space.check_target(settings.target_flops)
-    return space
-
-
-def _make_controller(settings: SearchConfig, space: Space) -> Controller[Any]:
-    cls, controller_config = config.make("controller", settings.controller)
-    problem = make_problem(space, settings.objective, settings.band)
-    controller: Controller[Any] = cls(problem, controller_config, settings.seed)
-    return controller
-
-
-def _run(
-    path: Path,
-    settings: SearchConfig,
-    study: Study,
-    engine: Engine,
-    scalars: tensorboard.ScalarWriter | None,
-    *,
-    quiet: bool,
-) -> int:
-    """Search, export as it goes, and print the result."""
+def _run(run: StudyRun, engine: Engine, scalars: tensorboard.ScalarWriter | None, *, quiet: bool) -> int:
+    """Search and print the result."""
     try:
-        with SearchProgress(study, quiet=quiet) as progress:
-            for trial in study.run(engine):
+        with SearchProgress(run.study, quiet=quiet) as progress:
+            for trial in run.run(engine):
                 progress.update(trial)
                 if scalars:
                     scalars.update(trial)
-                if trial == study.best:
-                    run_dir.export(path, study, settings)
-                if settings.promote:
-                    promotion.prune(path / WEIGHTS, study, settings.top)
-            if study.best is not None:
-                study.evaluate_reference(REFERENCE, Architecture.load(REFERENCE), engine, settings.promote or 1)
     except KeyboardInterrupt:
-        run_dir.export(path, study, settings)
-        report.write_ended(path)
-        done = sum(trial.evaluation is not None for trial in study.trials)
-        cli.say(f"Stopped after {done} of {settings.trials} trials; nothing finished is lost.")
-        unfinished = [str(trial.number) for trial in study.trials if trial.evaluation is None]
+        report.write_ended(run.path)
+        cli.say(f"Stopped after {len(run.finished)} of {run.settings.trials} trials; nothing finished is lost.")
+        unfinished = [str(trial.number) for trial in run.trials if trial.evaluation is None]
         if unfinished:
             cli.say(f"Proposed but not finished, to be run again: trials {', '.join(unfinished)}.")
         cli.say("To go on:")
-        cli.say(f"  nas-search --run-dir {path} --resume")
+        cli.say(f"  nas-search --run-dir {run.path} --resume{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
-    run_dir.export(path, study, settings)
-    report.write_ended(path)
-    return summary.result(path, study, REFERENCE)
+    report.write_ended(run.path)
+    cli.show(*summary.result(run, REFERENCE_NETWORK))
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from evaluator.base import Evaluation, Evaluator
 from nas import config
-from nas.commands import cli
 from nas.config import SearchConfig
 from nas.engines.base import Job
 from nas.engines.local import evaluate_safely
+from nas.runs.search import StudyRun
 from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -25,19 +23,19 @@ from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
 
 
-def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> int:
-    """Print the resolved config, the space, its FLOPs distribution and a time estimate from one timed trial."""
-    cli.say(config.to_yaml(settings))
+def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> list[str]:
+    """The resolved config, the space, its FLOPs distribution and a time estimate from one timed trial."""
+    lines = [config.to_yaml(settings)]
     generator = np.random.default_rng(derive_seed(settings.seed, "dry run"))
-    cli.say(f"Space {space.name}: {len(space.decisions)} decisions{_extent(space)}")
+    lines.append(f"Space {space.name}: {len(space.decisions)} decisions{_extent(space)}")
     samples = [space.decode(sample_tokens(space.decisions, generator)) for _ in range(2_000)]
     macs = np.array([count(sample).macs for sample in samples])
     quantiles = np.quantile(macs, (0.05, 0.25, 0.5, 0.75, 0.95))
     shares = ", ".join(f"{q} % {format_amount(round(v))}" for q, v in zip((5, 25, 50, 75, 95), quantiles, strict=True))
-    cli.say(f"MACs of 2,000 random networks, quantiles: {shares}")
+    lines.append(f"MACs of 2,000 random networks, quantiles: {shares}")
     low, high = settings.band or (0.0, float("inf"))
     near = [s for s, m in zip(samples, macs / settings.target_flops, strict=True) if low <= m <= high]
-    cli.say(f"Inside the band that is searched: {len(near) / len(samples):.1%} of them")
+    lines.append(f"Inside the band that is searched: {len(near) / len(samples):.1%} of them")
     if not near:
         raise NasError("no random network fell into the band, so none was timed; widen it with --set band=[0.2,2]")
     job = Job(trial=-1, architecture=near[0], seed=derive_seed(settings.seed, "dry run"))
@@ -45,8 +43,10 @@ def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> int
     if evaluation.status != "ok":
         raise NasError(f"the timed trial ended as {evaluation.status}: {evaluation.reason}")
     minutes = evaluation.seconds * settings.trials / 60
-    cli.say(f"One trial took {evaluation.seconds:.1f} s: {settings.trials} trials take about {minutes:.1f} minutes")
-    return cli.DONE
+    lines.append(
+        f"One trial took {evaluation.seconds:.1f} s: {settings.trials} trials take about {minutes:.1f} minutes"
+    )
+    return lines
 
 
 def _extent(space: Space) -> str:
@@ -57,31 +57,29 @@ def _extent(space: Space) -> str:
     return f", {space.size:.2g} proposals, {format_amount(low)} to {format_amount(high)} MACs"
 
 
-def result(path: Path, study: Study, reference: str) -> int:
-    """Print the best network next to the reference, and where to find it."""
-    best = study.best
+def result(run: StudyRun, reference: str) -> list[str | Table]:
+    """The best network next to the reference, and where to find it.
+
+    Raises:
+        NasError: No network succeeded.
+    """
+    study, best = run.study, run.best_trial
     if best is None or best.evaluation is None:
-        first = next((t.evaluation for t in study.trials if t.evaluation), None)
+        first = next((t.evaluation for t in run.finished), None)
         why = f"{first.status}: {first.reason}" if first else "none was run"
-        raise NasError(f"no network could be evaluated in {len(study.trials)} trials (the first: {why})")
+        raise NasError(f"no network could be evaluated in {len(run.trials)} trials (the first: {why})")
     table = Table(box=None, pad_edge=False)
     for column in ("network", "accuracy", "MACs", "parameters", "reward"):
         table.add_column(column, justify="left" if column == "network" else "right")
     _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
-    if reference in study.references:
-        _add_row(table, study, reference, Architecture.load(reference), study.references[reference])
-    console = Console(soft_wrap=True, highlight=False)
-    console.print()
-    console.print(table)
-    trained = [t for t in study.trials if t.evaluation and t.repeat_of is None]
+    if reference in run.references:
+        _add_row(table, study, reference, Architecture.load(reference), run.references[reference])
+    trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)
-    console.print(
-        f"\n{len(study.trials)} trials, {len(trained)} trained, {failed} failed, {seconds:.0f} s of evaluation"
-    )
-    console.print(f"Best network: {path / 'best.yaml'}", markup=False)
-    console.print(f"Report: {path / 'report.html'}", markup=False)
-    return cli.DONE
+    counts = f"{len(run.trials)} trials, {len(trained)} trained, {failed} failed, {seconds:.0f} s of evaluation"
+    files = [f"Best network: {run.path / 'best.yaml'}", f"Report: {run.path / 'report.html'}"]
+    return ["", table, f"\n{counts}", *files]
 
 
 def _add_row(table: Table, study: Study, name: str, architecture: Architecture, evaluation: Evaluation) -> None:

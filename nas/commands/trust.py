@@ -35,12 +35,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", type=Path, metavar="RUN", help="the search's directory")
     parser.add_argument("--budget", default=DEFAULT_BUDGET, metavar="SHARE", help="of the search's training time")
     options.add_engine(parser)
+    parser.add_argument("--trust-code", action="store_true", help="import Python code that the run's journal names")
     return parser
 
 
 def _trust(args: argparse.Namespace) -> int:
     budget = parse_share(args.budget, "--budget")
     record = run_record.load(args.run)
+    options.check_code(args.run, record.config, [], trusted=args.trust_code)
+    if args.trust_code:
+        run_record.find_code(record)
     if not record.config or record.objective is None or record.space is None or "baseline" in record.config:
         raise InputError(f"{args.run}: not a search whose networks can be built: {' '.join(record.notices) or 'empty'}")
     settings = config.resolve([record.config])

@@ -129,10 +129,8 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> GridConfig:
     if merged.get("target_flops") is not None:
         merged["target_flops"] = parse_amount(str(merged["target_flops"]), "target_flops")
     settings = schema.from_mapping(GridConfig, merged, "config")
-    if "base_resolution" not in settings.evaluator.settings:
-        return settings
-    # A proxy trains a network larger than the baseline on larger images.
-    own = {**settings.evaluator.settings, "base_resolution": settings.baseline.resolution}
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    own = schema.to_plain(cls.scaled_from(evaluator_config, settings.baseline.resolution))
     return dataclasses.replace(settings, evaluator=dataclasses.replace(settings.evaluator, settings=own))
 
 

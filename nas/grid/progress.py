@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from controller.halving import CANDIDATE, FIDELITY, HalvingConfig, rung_size
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid
+from nas.history import Trial
 from nas.progress import SearchProgress
-from nas.study import Study, Trial
+from nas.study import Study
 
 
 def planned(grid: Grid, settings: GridConfig, halving: HalvingConfig) -> list[int]:

@@ -14,8 +14,9 @@ from nas import config as configs
 from nas.grid.coefficients import FORMAT, PAPER, Coefficients
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Candidate, Grid, realise
+from nas.history import Trial
 from nas.statistics import CONFIDENCE, Difference, Mean, mean_of, paired_difference
-from nas.study import Study, Trial
+from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.errors import InputError, NasError
@@ -49,7 +50,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class GridResult:
     """The finalists, best first, and the winner's lead."""
 
     scores: tuple[Score, ...]
@@ -69,7 +70,7 @@ def paper_candidate(grid: Grid, settings: GridConfig) -> int | None:
     return numbers[0] if numbers else None
 
 
-def conclude(study: Study, settings: GridConfig, paper: int | None) -> Finding:
+def compare_finalists(study: Study, settings: GridConfig, paper: int | None) -> GridResult:
     """Compare the last rung's networks: equal epochs, equal seeds.
 
     Raises:
@@ -90,7 +91,7 @@ def conclude(study: Study, settings: GridConfig, paper: int | None) -> Finding:
         (name, rival.candidate, paired_difference(ranked[0].accuracies, rival.accuracies, len(ranked) - 1))
         for name, rival in rivals
     ]
-    return Finding(scores=tuple(ranked), against=tuple(against))
+    return GridResult(scores=tuple(ranked), against=tuple(against))
 
 
 def _score(number: int, finals: Sequence[Trial]) -> Score:
@@ -114,7 +115,7 @@ def family(settings: GridConfig, coefficients: Coefficients) -> list[Architectur
     return members
 
 
-def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: Finding) -> None:
+def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: GridResult) -> None:
     """Write coefficients.yaml and family/<name>-<phi>.yaml."""
     chosen = grid.candidates[finding.winner].coefficients
     write_atomic(path / "coefficients.yaml", strict_yaml.dump(_document(path, study, grid, settings, finding)))
@@ -127,14 +128,14 @@ def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: 
         write_atomic(path / "family" / f"{name}.yaml", text)
 
 
-def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: Finding) -> dict[str, Any]:
+def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: GridResult) -> dict[str, Any]:
     """The triple, its evidence, and the alternatives, as plain data."""
     winner, bounds = grid.candidates[finding.winner], settings.bounds
     base = {"name": settings.name, "key": settings.baseline.key, "macs": count(settings.baseline).macs}
     evidence = {
         "run": path.name,
         "evaluator": settings.evaluator.name,
-        "data": str(settings.evaluator.settings.get("data", "")),
+        "data": configs.images_of(settings.evaluator),
         "seed": settings.seed,
         "fidelity": settings.rungs[-1],
         "repeats": settings.repeats,

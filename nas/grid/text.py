@@ -1,4 +1,4 @@
-"""What a person reads of a grid search: the plan before, the finding after, as texts and tables."""
+"""What a person reads of a grid search: the plan before, the result after, as texts and tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evaluator.base import Evaluation
 from nas.grid.coefficients import PAPER, Coefficients
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Candidate, Grid
-from nas.grid.result import Finding, family
+from nas.grid.result import GridResult, family
 from nas.statistics import CONFIDENCE, Difference
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -50,15 +50,15 @@ def describe_time(baseline: Evaluation, left: float) -> str:
     return f"How long that takes is unknown: the baseline ended as {baseline.status}: {baseline.reason}\n"
 
 
-def describe_finding(path: Path, grid: Grid, settings: GridConfig, finding: Finding, paper: int | None) -> list[Part]:
+def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridResult, paper: int | None) -> list[Part]:
     """The finalists, how sure the winner is, the family, and where to find it."""
     table = _table("finalist", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "accuracy", "loss")
-    for score in finding.scores:
+    for score in result.scores:
         mark = f"{score.candidate} (paper)" if score.candidate == paper else str(score.candidate)
         mean = f"{score.accuracy.mean:.2%} +- {score.accuracy.standard_error:.2%}"
         loss = f"{sum(score.losses) / len(score.losses):.4f}" if score.losses else "-"
         table.add_row(mark, *_columns(grid.candidates[score.candidate]), mean, loss)
-    winner = grid.candidates[finding.winner]
+    winner = grid.candidates[result.winner]
     product = winner.coefficients.product
     members = family(settings, winner.coefficients)
     parts: list[Part] = [
@@ -66,7 +66,7 @@ def describe_finding(path: Path, grid: Grid, settings: GridConfig, finding: Find
         table,
         f"\nWinner: alpha / beta / gamma = {winner.coefficients}; rounding aside, a step of phi costs x{product:.3f}",
         *_triples(winner),
-        *verdicts(grid, finding, paper),
+        *verdicts(grid, result, paper),
         f"\nThe family of {settings.name}; ratio is MACs over those of the one before:",
         family_table(members, winner.coefficients),
     ]
@@ -76,17 +76,17 @@ def describe_finding(path: Path, grid: Grid, settings: GridConfig, finding: Find
     return [*parts, f"\nCoefficients: {path / 'coefficients.yaml'}\nFamily:       {path / 'family'}"]
 
 
-def verdicts(grid: Grid, finding: Finding, paper: int | None) -> Iterable[str]:
+def verdicts(grid: Grid, result: GridResult, paper: int | None) -> Iterable[str]:
     """Whether the winner is distinguishable from the runner-up and from the paper's triple, with the figures."""
-    for name, rival, lead in finding.against:
+    for name, rival, lead in result.against:
         triple = grid.candidates[rival].coefficients
         who = f"the runner-up, {triple}" if name == "runner-up" else f"the paper's {PAPER} (as {triple})"
         yield f"Against {who}: {_interval(lead)}"
-    if finding.winner == paper:
+    if result.winner == paper:
         yield f"The winner is the network that the paper's {PAPER} builds"
     elif paper is None:
         yield f"The paper's {PAPER} is outside the constraint: not compared"
-    elif all(name != "paper" for name, _, _ in finding.against):
+    elif all(name != "paper" for name, _, _ in result.against):
         yield f"The paper's {PAPER} was not trained on all seeds: not compared"
 
 

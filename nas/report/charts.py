@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from evaluator.objective import Objective
-from nas.study import Trial
+from nas.history import Trial
 from search_space.decision import Decision
 
 MAX_COLUMNS = 120

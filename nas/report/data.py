@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from nas.history import Trial
 from nas.report import charts
 from nas.report import grid as report_grid
 from nas.report.networks import NetworkTable
-from nas.runs.directory import BASELINE, JOURNAL, REFERENCE
+from nas.runs.directory import BASELINE, JOURNAL, REFERENCE_NETWORK
 from nas.runs.record import RunRecord
-from nas.study import Trial
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.io.amounts import format_amount
@@ -31,7 +31,7 @@ def run_data(run: RunRecord, networks: NetworkTable) -> dict[str, Any]:
         "target": run.objective.target_macs if run.objective else None,
         "trials": columns,
         "reasons": reasons,
-        "best": run.best.number if run.best else None,
+        "best": run.best_trial.number if run.best_trial else None,
         "front": charts.pareto_front(run.trials),
         "best_so_far": charts.best_so_far(run.finished),
         "iso_rewards": _iso_rewards(run),
@@ -46,7 +46,7 @@ def run_data(run: RunRecord, networks: NetworkTable) -> dict[str, Any]:
 
 def _compared(run: RunRecord) -> str:
     """The known network that the best one stands beside, evaluated or not."""
-    return BASELINE if run.grid else REFERENCE
+    return BASELINE if run.grid else REFERENCE_NETWORK
 
 
 def _iso_rewards(run: RunRecord) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ def _state_text(run: RunRecord) -> str:
 
 
 def _failure_notice(run: RunRecord) -> list[str]:
-    if run.best is not None or not run.finished:
+    if run.best_trial is not None or not run.finished:
         return []
     first = run.finished[0].evaluation
     assert first is not None
@@ -156,7 +156,7 @@ def _failure_notice(run: RunRecord) -> list[str]:
 
 def _tiles(run: RunRecord) -> list[dict[str, str]]:
     """Accuracy, MACs, parameters and reward of the best network, beside those of the known one."""
-    best = run.best
+    best = run.best_trial
     if best is None or best.evaluation is None or best.evaluation.accuracy is None or best.reward is None:
         return []
     known = _reference(run, _compared(run), NetworkTable())
@@ -210,7 +210,7 @@ def _facts_of_any_run(run: RunRecord) -> list[tuple[str, str]]:
         ("Seed", str(config["seed"])),
         ("Time evaluating", duration(sum(t.evaluation.seconds for t in trained if t.evaluation))),
         ("Last result", _written(run)),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in run.versions.items())),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in run.history.versions.items())),
     ]
 
 
@@ -236,7 +236,7 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _comparison_row(run: RunRecord, num_columns: int) -> list[str]:
-    config, best = run.config, run.best
+    config, best = run.config, run.best_trial
     if not config:
         return [run.name, run.state, *["-"] * (num_columns - 1)]
     target = run.objective.target_macs if run.objective else 0
@@ -263,7 +263,7 @@ def lede(runs: Sequence[RunRecord]) -> str:
         return str(report_grid.family_table(run)["text"])
     target = format_amount(run.config["target_flops"])
     asked = f"A search of the space {run.config['space']} for the best network of about {target} multiply-adds."
-    best = run.best
+    best = run.best_trial
     if best is None or best.evaluation is None:
         return asked
     share = best.macs / run.config["target_flops"]

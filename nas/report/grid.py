@@ -9,10 +9,10 @@ from nas.grid.coefficients import Coefficients
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid
 from nas.grid.result import family
+from nas.history import Trial
 from nas.report.charts import rounded
 from nas.runs.record import RunRecord
 from nas.statistics import mean_of
-from nas.study import Trial
 from search_space.cost import count
 from search_space.io.amounts import format_amount
 

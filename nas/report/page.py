@@ -50,7 +50,8 @@ def render(records: Sequence[RunRecord], live_stamp: str | None = None) -> str:
         comparison=comparison(records),
         family=any(record.grid for record in records),
         has_trials=any(record.trials for record in records),
-        has_best=any(record.best for record in records) and all(run["best"] is None or _drawable(run) for run in runs),
+        has_best=any(record.best_trial for record in records)
+        and all(run["best"] is None or _drawable(run) for run in runs),
         policy=_policy(scripts.values(), live=live_stamp is not None),
         style=Markup(_page_file("page.css")),
         data=_embedded(data),

@@ -5,25 +5,24 @@ config.yaml  journal.jsonl  best.yaml  top/*.yaml  trials.csv  report.html (nas/
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from nas import config as configs
 from nas.config import RunConfig, SearchConfig
-from nas.journal import Journal, read
-from nas.study import Study, Trial
+from nas.history import Trial
+from nas.journal import Journal, refuse_link
+from nas.runs import table
+from nas.runs.base import Run
+from nas.study import Study
 from search_space.errors import InputError
 from search_space.io.files import write_atomic
 
 JOURNAL = "journal.jsonl"
-REFERENCE = "efficientnet-b0"
+REFERENCE_NETWORK = "efficientnet-b0"
 """The known network that a search is set beside, and its name in the journal."""
 BASELINE = "baseline"
 """What a grid's journal calls the network that is scaled."""
-COLUMNS = ("trial", "reward", "accuracy", "macs", "params", "status", "reason", "seconds", "repeat_of", "key")
 
 
 def default_path() -> Path:
@@ -55,34 +54,27 @@ def open_journal(path: Path, config: RunConfig) -> Journal:
     return journal
 
 
-def recorded_config(path: Path) -> dict[str, Any] | None:
-    """The config in the header of a run's journal; None if the run was killed before it wrote one.
+def inside(run: Path, *parts: str) -> Path:
+    """A path within a run's directory, to be written to.
 
     Raises:
-        InputError: There is no run at `path`, or its journal is damaged.
+        InputError: A folder on the way to it is a link, and may lead elsewhere.
     """
-    if not path.is_dir():
-        raise InputError(f"--run-dir {path}: no run to resume, there is no such directory")
-    journal = path / JOURNAL
-    header = next(read(journal), None) if journal.exists() else None
-    if header is None:
-        if any(path.iterdir()) and not journal.exists():
-            raise InputError(f"--run-dir {path}: not a run, it has files but no {JOURNAL}")
-        return None
-    if header.get("event") != "run":
-        raise InputError(f"{journal}, line 1: not the header of a run")
-    recorded: dict[str, Any] = header["config"]
-    return recorded
+    path = run
+    for part in parts[:-1]:
+        path = path / part
+        refuse_link(path)
+    return path / parts[-1]
 
 
-def export(path: Path, study: Study, config: SearchConfig) -> None:
+def export(run: Run, study: Study, config: SearchConfig) -> None:
     """Write best.yaml, top/*.yaml and trials.csv of what is finished so far."""
     for rank, trial in enumerate(study.ranking()[: config.top], 1):
-        text = architecture_yaml(path, study, trial, config)
-        write_atomic(path / "top" / f"{rank:02d}.yaml", text)
+        text = architecture_yaml(run.path, study, trial, config)
+        write_atomic(inside(run.path, "top", f"{rank:02d}.yaml"), text)
         if rank == 1:
-            write_atomic(path / "best.yaml", text)
-    write_atomic(path / "trials.csv", trials_csv(study.trials))
+            write_atomic(run.path / "best.yaml", text)
+    write_atomic(run.path / "trials.csv", table.to_csv(run.table()))
 
 
 def architecture_yaml(path: Path, study: Study, trial: Trial, config: SearchConfig) -> str:
@@ -99,19 +91,7 @@ def architecture_yaml(path: Path, study: Study, trial: Trial, config: SearchConf
         "space": config.space,
         "key": trial.key,
         "evaluator": config.evaluator.name,
-        "data": str(config.evaluator.settings.get("data", "")),
+        "data": configs.images_of(config.evaluator),
         "versions": configs.versions(),
     }
     return study.architecture(trial).to_yaml(name=f"{path.name}-{trial.number}", metrics=metrics, provenance=provenance)
-
-
-def trials_csv(trials: list[Trial]) -> str:
-    """One row a finished trial."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    for trial in trials:
-        if (found := trial.evaluation) is not None:
-            result = (trial.number, trial.reward, found.accuracy, trial.macs, trial.params, found.status, found.reason)
-            rows.writerow((*result, round(found.seconds, 3), trial.repeat_of, trial.key))
-    return text.getvalue()

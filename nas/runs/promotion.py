@@ -6,16 +6,13 @@ resumed run need to know nothing of it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from controller.promoting import LONG
 from nas.study import Measurement, Study
 from search_space.architecture import Architecture
 from search_space.decision import Decision, Space, Tokens
-from search_space.errors import InputError
 
 
 class PromotingSpace:
@@ -40,17 +37,6 @@ class PromotingSpace:
     def measurement(self, tokens: Tokens) -> Measurement:
         """How long to train; all networks on one seed, so that a network's trainings continue each other."""
         return Measurement(fidelity=self.factor if tokens[-1] == LONG else 1)
-
-
-def keeping(evaluator_config: Any, folder: Path) -> Any:
-    """The evaluator's settings, with a folder in which trainings leave their state.
-
-    Raises:
-        InputError: The evaluator cannot train on.
-    """
-    if not hasattr(evaluator_config, "keep"):
-        raise InputError("promote needs an evaluator that can train on, such as proxy")
-    return dataclasses.replace(evaluator_config, keep=str(folder.absolute()))
 
 
 def prune(folder: Path, study: Study, top: int) -> None:

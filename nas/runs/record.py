@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
-import fcntl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from controller.halving import FIDELITY
-from evaluator.base import Evaluation
 from evaluator.objective import Objective
+from nas.config import SearchConfig
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid, enumerate_grid
-from nas.journal import Event, read
+from nas.history import History, Trial, fold
+from nas.journal import is_locked, read
+from nas.runs.base import Run
 from nas.runs.directory import JOURNAL
+from nas.runs.header import from_header
 from nas.runs.promotion import PromotingSpace
-from nas.study import Trial
 from search_space.decision import Space
-from search_space.errors import InputError
-from search_space.io import schema
+from search_space.errors import InputError, one_line
+from search_space.io import named
 from search_space.space import find_space
 
 State = Literal["finished", "running", "stopped", "damaged", "empty"]
 
 
 @dataclass(kw_only=True)
-class RunRecord:
-    """What a run's journal says."""
+class RunRecord(Run):
+    """What a run's journal says, and what it means."""
 
     path: Path
-    config: dict[str, Any] = field(default_factory=dict)
-    """The resolved config of the header, as plain data."""
-    versions: dict[str, str] = field(default_factory=dict)
-    trials: list[Trial] = field(default_factory=list)
-    """By number, finished or not."""
-    signals: list[dict[str, Any]] = field(default_factory=list)
-    """What the controller reported after each batch."""
-    references: dict[str, Evaluation] = field(default_factory=dict)
-    """Evaluations of named networks beside the search."""
+    history: History = field(default_factory=History)
+    """As far as it can be read."""
+    settings: SearchConfig | GridConfig | None = None
+    """The header's config, typed; settings of its controller and evaluator as they stand there."""
     objective: Objective | None = None
     space: Space | None = None
     grid: tuple[GridConfig, Grid] | None = None
@@ -56,18 +50,25 @@ class RunRecord:
         return self.path.resolve().name
 
     @property
-    def finished(self) -> list[Trial]:
-        """Trials with a result, by number."""
-        return [trial for trial in self.trials if trial.evaluation is not None]
+    def config(self) -> dict[str, Any]:
+        """The resolved config of the header, as plain data."""
+        return self.history.config
 
     @property
-    def best(self) -> Trial | None:
+    def seed(self) -> int:  # type: ignore[override]
+        """Root of all its randomness."""
+        return self.settings.seed if self.settings else 0
+
+    @property
+    def best_trial(self) -> Trial | None:
         """The trial of highest reward, the earlier one where equal; None if none succeeded.
 
         Of a grid's trials only the longest count: accuracies of unequal training are no match for each other.
         """
-        longest = max((t.tokens[FIDELITY] for t in self.trials if t.ok), default=0) if self.grid else None
-        good = [t for t in self.trials if t.ok and (longest is None or t.tokens[FIDELITY] == longest)]
+        if not self.grid:
+            return self.history.best
+        longest = max((t.tokens[FIDELITY] for t in self.trials if t.ok), default=0)
+        good = [t for t in self.trials if t.ok and t.tokens[FIDELITY] == longest]
         return max(good, key=lambda t: (t.reward, -t.number), default=None)
 
     @property
@@ -80,14 +81,15 @@ class RunRecord:
         if self.grid:
             done = len(self.signals) >= len(self.grid[0].rungs)
         else:
-            done = len(self.finished) >= int(self.config["trials"])
+            assert isinstance(self.settings, SearchConfig)
+            done = len(self.finished) >= self.settings.trials
         if done:
             return "finished"
         return "running" if self.running else "stopped"
 
 
 def load(path: Path) -> RunRecord:
-    """Read the run in a directory; damage ends the reading, not the report.
+    """Read the run in a directory; damage ends the reading, not the report. Nothing that it names is imported.
 
     Raises:
         InputError: There is no run at `path`.
@@ -97,81 +99,61 @@ def load(path: Path) -> RunRecord:
         raise InputError(f"{path}: not a run: there is no {JOURNAL}")
     run = RunRecord(path=path, running=is_locked(journal))
     try:
-        for event in read(journal):
-            _take(run, event)
+        fold(read(journal), journal, run.history)
     except InputError as error:
         _note_damage(run, str(error))
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        _note_damage(run, f"{journal}: an event is not of a search ({type(error).__name__}: {error})")
+    try:
+        _interpret(run)
+    except InputError as error:
+        run.history, run.settings, run.objective, run.space, run.grid = History(), None, None, None, None
+        _note_damage(run, f"{journal}, line 1: not the header of a run: {error}")
     return run
 
 
 def _note_damage(run: RunRecord, problem: str) -> None:
     run.damaged = True
-    run.notices.append(f"{problem}. Only what stands before the damage is shown.")
+    run.notices.append(f"{one_line(problem)}. Only what stands before the damage is shown.")
 
 
-def is_locked(journal: Path) -> bool:
-    """Whether a process writes to the journal."""
-    with open(journal, "rb") as file:
+def _interpret(run: RunRecord) -> None:
+    """Make of the header's plain data what the trials are read with."""
+    if not run.config:
+        return
+    if "baseline" in run.config:
+        settings = from_header(run.config, GridConfig)
+        grid = enumerate_grid(settings.baseline, settings.bounds)
+        run.settings, run.grid, run.space, run.objective = (
+            settings,
+            (settings, grid),
+            settings.space(grid),
+            settings.objective,
+        )
+    else:
+        run.settings = search = from_header(run.config, SearchConfig)
+        run.objective = search.objective
+        run.space = _space(run, search)
+    if run.space is not None:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+            run.history.check_tokens(run.space.decisions)
+        except InputError as error:
+            run.space = None
+            run.notices.append(f"The networks cannot be drawn: {error}")
 
 
-def _take(run: RunRecord, event: Event) -> None:
-    """Let one event count, as `nas.study.Study` does."""
-    match event["event"]:
-        case "run":
-            run.config, run.versions = event["config"], event["versions"]
-            if "baseline" in run.config:
-                _take_grid(run)
-            else:
-                run.objective = _objective(run.config)
-                run.space = _space(run)
-        case "proposed":
-            for row in event["trials"]:
-                values = {"number": row["trial"], "tokens": tuple(row["tokens"]), "key": row["key"]}
-                run.trials.append(Trial(**values, macs=row["macs"], params=row["params"]))
-        case "finished":
-            number = event["trial"]
-            run.trials[number] = dataclasses.replace(
-                run.trials[number],
-                evaluation=evaluation(event["evaluation"]),
-                reward=event["reward"],
-                repeat_of=event["repeat_of"],
-            )
-        case "updated":
-            run.signals.append(event["signals"])
-        case "reference":
-            run.references[event["name"]] = evaluation(event["evaluation"])
+def find_code(run: RunRecord) -> None:
+    """Import the space that a record's run names, where it is Python code and the user trusts it."""
+    if isinstance(run.settings, SearchConfig) and named.is_code(run.settings.space):
+        run.notices.clear()
+        run.space = _space(run, run.settings, trusted=True)
 
 
-def evaluation(data: Mapping[str, Any]) -> Evaluation:
-    """An evaluation of a journal whose line has passed its checksum: the fields need no second check."""
-    return Evaluation(**data)
-
-
-def _objective(config: Mapping[str, Any]) -> Objective:
-    return Objective(target_macs=config["target_flops"], **config["objective"])
-
-
-def _take_grid(run: RunRecord) -> None:
-    """Set up what a grid's trials are read with; its evaluator is not needed, and so not looked for."""
-    evaluator = {"name": run.config["evaluator"]["name"], "preset": run.config["evaluator"]["preset"]}
-    settings = schema.from_mapping(GridConfig, {**run.config, "evaluator": evaluator}, "config")
-    grid = enumerate_grid(settings.baseline, settings.bounds)
-    run.grid, run.space, run.objective = (settings, grid), settings.space(grid), settings.objective
-
-
-def _space(run: RunRecord) -> Space | None:
-    """The run's space, or None with a notice where it can no longer be read."""
+def _space(run: RunRecord, settings: SearchConfig, *, trusted: bool = False) -> Space | None:
+    """The run's space, or None with a notice where it cannot be read."""
     try:
-        space = find_space(run.config["space"])
+        if named.is_code(settings.space) and not trusted:
+            raise InputError(f"{settings.space} is Python code, which reading a run does not import")
+        space = find_space(settings.space)
     except InputError as error:
         run.notices.append(f"The networks cannot be drawn, since the search space cannot be read: {error}")
         return None
-    factor = run.config.get("promote")
-    return PromotingSpace(space, factor) if factor else space
+    return PromotingSpace(space, settings.promote) if settings.promote else space

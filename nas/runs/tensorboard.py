@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nas.study import Study, Trial
+from nas.history import Trial
+from nas.study import Study
 from search_space.errors import InputError
 
 FOLDER = "tensorboard"

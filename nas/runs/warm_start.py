@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from controller.base import Outcome
 from evaluator.objective import Objective
 from nas import journal
+from nas.history import fold
 from nas.runs.directory import JOURNAL
 from search_space.architecture import read_document
 from search_space.cost import count
@@ -53,18 +53,10 @@ def _read_one(path: Path, space: Space, objective: Objective) -> list[Outcome]:
 
 def _journal(path: Path, space: Space) -> list[tuple[Tokens, float | None]]:
     """Tokens and accuracy of each trained trial."""
-    proposed: dict[int, dict[str, Any]] = {}
-    results = []
-    for event in journal.read(path):
-        if event["event"] == "proposed":
-            proposed |= {row["trial"]: row for row in event["trials"]}
-        elif event["event"] == "finished" and event["repeat_of"] is None:
-            row = proposed[event["trial"]]
-            tokens = tuple(row["tokens"])
-            if not _same(space, tokens, row["key"]):
-                raise InputError(f"--warm-start {path}: not a journal of the space {space.name}")
-            results.append((tokens, event["evaluation"]["accuracy"]))
-    return results
+    trained = [t for t in fold(journal.read(path), path).finished if t.repeat_of is None]
+    if any(not _same(space, trial.tokens, trial.key) for trial in trained):
+        raise InputError(f"--warm-start {path}: not a journal of the space {space.name}")
+    return [(trial.tokens, trial.evaluation.accuracy) for trial in trained if trial.evaluation]
 
 
 def _same(space: Space, tokens: Tokens, key: str) -> bool:

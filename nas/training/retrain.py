@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nas import config
 from nas.config import SearchConfig
 from nas.training.run import best_of_run, make_config, train_all
 from search_space.errors import InputError
@@ -24,7 +25,8 @@ def check(count: int | None, settings: SearchConfig) -> None:
         return
     if not 1 <= count <= settings.top:
         raise InputError(f"--retrain {count}: must be from 1 to {settings.top}, the number of networks that are kept")
-    if "data" not in settings.evaluator.settings:
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    if not cls.images(evaluator_config):
         raise InputError(f"--retrain: evaluator {settings.evaluator.name} has no images to train on")
 
 
@@ -33,10 +35,9 @@ def retrain(count: int, settings: SearchConfig, run: Path, *, quiet: bool) -> di
 
     Where that was begun before, it goes on.
     """
-    evaluator = settings.evaluator.settings
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    images = cls.images(evaluator_config)
     kept = len(list((run / "top").glob("*.yaml")))
-    config = make_config(
-        None, {**{name: evaluator.get(name) for name in ("data", "resolution")}, "seed": settings.seed}
-    )
-    device = evaluator.get("device", "auto")
-    return train_all(best_of_run(run, min(count, kept)), config, run / "trained", device, resume=True, quiet=quiet)
+    training = make_config(None, {**images, "seed": settings.seed})
+    networks = best_of_run(run, min(count, kept))
+    return train_all(networks, training, run / "trained", images["device"], resume=True, quiet=quiet)

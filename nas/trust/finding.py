@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.statistics import Difference, RankCorrelation, paired_difference, rank_correlation
-from nas.trust.plan import LONG, LONGER, REFERENCE, SHORT, Plan
+from nas.trust.plan import LONG, LONGER, REFERENCE_CANDIDATE, SHORT, Plan
 from search_space.decision import Tokens
 
 MOSTLY_NOISE = 0.7
@@ -16,7 +16,7 @@ MOSTLY_NOISE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class TrustFigures:
     """What was measured; None where the budget, or failed trainings, left too little."""
 
     noise: float | None
@@ -40,9 +40,9 @@ class Finding:
         return None if self.noise is None else self.noise >= MOSTLY_NOISE * self.spread
 
 
-def conclude(
+def figures(
     plan: Plan, results: Mapping[Tokens, float], rewards: Sequence[float], params: Sequence[int], seed: int
-) -> Finding:
+) -> TrustFigures:
     """Figures from whatever is finished.
 
     Args:
@@ -57,7 +57,7 @@ def conclude(
     longer = {place: results[place, LONG, 1] for place in plan.longer if (place, LONG, 1) in results}
     enough, long_rewards = len(longer) >= 3, list(longer.values())
     random = [results[place, SHORT, 1] for place in plan.control if (place, SHORT, 1) in results]
-    return Finding(
+    return TrustFigures(
         # Two trainings differ by the root of two times the noise; what all have in common moves no ranking.
         noise=float(np.std(shifts, ddof=1)) / 2**0.5 if len(shifts) >= 3 else None,
         spread=float(np.std(rewards, ddof=1)),
@@ -76,11 +76,11 @@ def _differences(plan: Plan, results: Mapping[Tokens, float]) -> dict[str, Diffe
         return {}
     winner, *others = ([results[place, LONG, s] for s in seeds] for place in plan.finalists)
     names = [f"runner-up {i}" for i in range(1, len(others))] + ["the reference"]
-    assert plan.finalists[-1] == REFERENCE
+    assert plan.finalists[-1] == REFERENCE_CANDIDATE
     return {name: paired_difference(winner, other, len(others)) for name, other in zip(names, others, strict=True)}
 
 
-def lines(finding: Finding, reference: str, command: str) -> list[str]:
+def lines(finding: TrustFigures, reference: str, command: str) -> list[str]:
     """The report, line by line; the last one is the sentence.
 
     Args:
@@ -108,12 +108,12 @@ def lines(finding: Finding, reference: str, command: str) -> list[str]:
     return [*text, sentence(finding, reference, command)]
 
 
-def sentence(finding: Finding, reference: str, command: str) -> str:
+def sentence(finding: TrustFigures, reference: str, command: str) -> str:
     """What the answer is worth, in one sentence."""
     return f"This answer is worth {_worth(finding)}{_winner(finding, reference)}{_missing(finding, command)}."
 
 
-def _worth(finding: Finding) -> str:
+def _worth(finding: TrustFigures) -> str:
     if finding.is_noise is None:
         return "what its evaluator is worth, which was not measured"
     if finding.ranking is None:
@@ -128,7 +128,7 @@ def _worth(finding: Finding) -> str:
     return "something: longer training ranks as it does, at least as far as by counting parameters"
 
 
-def _winner(finding: Finding, reference: str) -> str:
+def _winner(finding: TrustFigures, reference: str) -> str:
     difference = finding.differences.get("the reference")
     if difference is None:
         return ""
@@ -137,5 +137,5 @@ def _winner(finding: Finding, reference: str) -> str:
     return f"; its winner is {'better' if difference.mean > 0 else 'worse'} than {reference}"
 
 
-def _missing(finding: Finding, command: str) -> str:
+def _missing(finding: TrustFigures, command: str) -> str:
     return f" (to measure more: {command})" if finding.ranking is None or not finding.differences else ""

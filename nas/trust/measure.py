@@ -16,13 +16,15 @@ from controller.planned import Planned
 from nas.config import SearchConfig
 from nas.engines.base import Engine
 from nas.grid.candidates import CandidateSpace
+from nas.history import Trial
 from nas.journal import Journal
 from nas.problem import make_problem
 from nas.runs import record as run_record
-from nas.runs.directory import JOURNAL, REFERENCE
+from nas.runs.directory import JOURNAL, REFERENCE_NETWORK
+from nas.runs.header import trust_flag
 from nas.runs.record import RunRecord
-from nas.study import Study, Trial
-from nas.trust.finding import conclude, lines
+from nas.study import Study
+from nas.trust.finding import figures, lines
 from nas.trust.plan import LONGER, MOST_SEEDS, cost, make_plan
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -70,9 +72,10 @@ def report(record: RunRecord, settings: SearchConfig, engine: Engine, budget: fl
         raise NasError(f"{record.path}: {len(trials)} networks with an accuracy; a trust report needs {LEAST}")
     rewards = [scored(trial, settings) for trial in trials]
     each = float(np.mean([trial.evaluation.seconds for trial in trials if trial.evaluation]))
-    winner = [trial.key for trial in trials].index(record.best.key) if record.best else 0
+    winner = [trial.key for trial in trials].index(record.best_trial.key) if record.best_trial else 0
     plan = make_plan(rewards, budget * len(trials), winner)
-    more = f"nas-trust {record.path} --budget {ENOUGH if budget < ENOUGH else 2 * budget:.0%}"
+    command = f"nas-trust {record.path}{trust_flag(record.config)}"
+    more = f"{command} --budget {ENOUGH if budget < ENOUGH else 2 * budget:.0%}"
     if not plan.proposals():
         say(f"Trust: not measured, {budget:.0%} of {len(trials)} trainings is too little; {more}")
         return
@@ -86,9 +89,9 @@ def report(record: RunRecord, settings: SearchConfig, engine: Engine, budget: fl
             f"Trust report: {len(missing)} trainings, about {cost(missing) * each:.0f} s "
             f"({budget:.0%} of the search's {each * len(trials):.0f} s)"
         )
-        _measure(study, engine, OVERRUN * budget * each * len(trials), record.path, say)
+        _measure(study, engine, OVERRUN * budget * each * len(trials), command, say)
         results = {t.tokens: t.reward for t in study.trials if t.ok and t.reward is not None}
-    finding = conclude(plan, results, rewards, [trial.params for trial in trials], settings.seed)
+    finding = figures(plan, results, rewards, [trial.params for trial in trials], settings.seed)
     text = lines(finding, _reference_name(settings.target_flops), more)
     write_atomic(record.path / REPORT, "\n".join(text) + "\n")
     say("\n".join(text))
@@ -142,7 +145,7 @@ def random_networks(space: Space, settings: SearchConfig, number: int) -> list[A
 
 def scaled_reference(target: int) -> Architecture:
     """EfficientNet-B0, made wider or narrower where its cost is far from the target."""
-    base = Architecture.load(REFERENCE)
+    base = Architecture.load(REFERENCE_NETWORK)
     if abs(count(base).macs / target - 1) <= NEAR:
         return base
     widths = [scale(base, i / 20, 1.0, base.resolution) for i in range(3, 81)]
@@ -150,7 +153,11 @@ def scaled_reference(target: int) -> Architecture:
 
 
 def _reference_name(target: int) -> str:
-    return REFERENCE if scaled_reference(target) == Architecture.load(REFERENCE) else f"{REFERENCE} (width scaled)"
+    return (
+        REFERENCE_NETWORK
+        if scaled_reference(target) == Architecture.load(REFERENCE_NETWORK)
+        else f"{REFERENCE_NETWORK} (width scaled)"
+    )
 
 
 def _study(space: CandidateSpace, plan: Sequence[Tokens], journal: Journal, settings: SearchConfig) -> Study:
@@ -163,14 +170,13 @@ def _study(space: CandidateSpace, plan: Sequence[Tokens], journal: Journal, sett
         num_trials=0,
         batch_size=len(plan),
         seed=derive_seed(settings.seed, "trust"),
-        measurement=space.measurement,
     )
     known = {trial.tokens for trial in study.trials}
     study.num_trials = len(study.trials) + sum(tokens not in known for tokens in plan)
     return study
 
 
-def _measure(study: Study, engine: Engine, seconds: float, run: Path, say: Say) -> None:
+def _measure(study: Study, engine: Engine, seconds: float, command: str, say: Say) -> None:
     """Run what is left, within the budget."""
     spent = sum(t.evaluation.seconds for t in study.trials if t.evaluation)
     if spent > seconds:
@@ -182,5 +188,5 @@ def _measure(study: Study, engine: Engine, seconds: float, run: Path, say: Say) 
                 say("Stopped at the budget: trainings took longer than in the search")
                 return
     except KeyboardInterrupt:
-        say(f"Stopped; nothing finished is lost. To go on: nas-trust {run}")
+        say(f"Stopped; nothing finished is lost. To go on: {command}")
         raise

@@ -14,7 +14,7 @@ LONGER = 4
 """How many times longer a network is trained to see what its score was worth."""
 SHORT, LONG = 0, 1
 MOST_SEEDS = 5
-REFERENCE = 0
+REFERENCE_CANDIDATE = 0
 """The reference's place among the candidates; the search's networks follow, then the random ones."""
 
 
@@ -70,7 +70,7 @@ def make_plan(rewards: Sequence[float], units: float, winner: int) -> Plan:
     control = take(4, 0.15, len(order))
     finals = take(6, 0.3, 4 * MOST_SEEDS, LONGER)
     seeds = min(MOST_SEEDS, max(3, finals // 4)) if finals else 0
-    finalists = [*best_first[: min(3, finals // seeds - 1)], REFERENCE] if finals else []
+    finalists = [*best_first[: min(3, finals // seeds - 1)], REFERENCE_CANDIDATE] if finals else []
     first_random = 1 + len(rewards)
     return Plan(
         noise=tuple(spread(order, noise + (min(int(left), 10 - noise, len(order) - noise) if noise else 0))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -33,6 +34,15 @@ def load_object(kind: str, spec: str, known: Mapping[str, str]) -> tuple[Any, st
     if importable and ("." in name or (argument.isidentifier() and importlib.util.find_spec(name) is not None)):
         return import_object(spec, kind), None
     raise InputError(unknown(kind, spec, known, "package.module:Class"))
+
+
+CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""A user's own Python object, ``package.module:NAME``."""
+
+
+def is_code(spec: str) -> bool:
+    """Whether a name could be that of a user's own Python object, ``package.module:NAME``, and of no file."""
+    return CODE.fullmatch(spec) is not None and not Path(spec).exists()
 
 
 def unknown(kind: str, name: str, known: Mapping[str, object] | list[str], otherwise: str) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,13 +44,35 @@ def test_an_evaluation_reads_back_from_json(evaluation: Evaluation) -> None:
         {"status": "ok", "accuracy": 1.5},
         {"status": "ok", "accuracy": math.nan},
         {"status": "ok", "accuracy": -1.0},
+        {"status": "ok", "accuracy": True},
+        {"status": "ok", "accuracy": np.float32(0.5)},
+        {"status": "ok", "accuracy": 0.5, "losses": [math.nan]},
+        {"status": "ok", "accuracy": 0.5, "losses": 3},
+        {"status": "ok", "accuracy": 0.5, "curve": [1.2]},
+        {"status": "ok", "accuracy": 0.5, "seconds": math.inf},
+        {"status": "ok", "accuracy": 0.5, "seconds": -1},
+        {"status": "failed", "reason": b"why"},
+        {"status": "fine", "reason": "why"},
     ],
 )
-def test_a_status_and_an_accuracy_that_contradict_each_other_are_a_bug(wrong: dict[str, object]) -> None:
-    with pytest.raises(AssertionError):
+def test_what_could_not_be_read_back_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="must be"):
         Evaluation(**wrong)  # type: ignore[arg-type]
 
 
+def test_a_reason_is_one_line_that_can_be_written() -> None:
+    evaluation = Evaluation(status="failed", reason="two\nlines \x1b[31m \ud800" + "x" * 1000)
+    assert evaluation.reason.startswith("two\\nlines \\x1b[31m \\ud800xx")
+    assert evaluation.reason.encode()
+    assert len(evaluation.reason) <= 500
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"status": "ok", "accuracy": 0.5, "colour": 1}])
+def test_what_is_no_evaluation_is_refused(data: object) -> None:
+    with pytest.raises(InputError, match="evaluation: expected a mapping of accuracy"):
+        Evaluation.from_json(data)
+
+
 def test_a_record_of_something_else_is_refused() -> None:
-    with pytest.raises(InputError, match=r"evaluation: status: must be one of ok, .*, got 'fine'"):
+    with pytest.raises(InputError, match=r"status must be one of ok, .*, got 'fine'"):
         Evaluation.from_json({"status": "fine"})

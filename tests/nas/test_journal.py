@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
+import json
 import multiprocessing
+import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.journal import Journal, read, seal
-from search_space.errors import InputError
+from search_space.errors import InputError, NasError
 
 EVENTS = [{"event": "run", "n": 0}, {"event": "finished", "n": 1, "name": "Zürich\n</script>"}, {"event": "updated"}]
 
@@ -29,10 +33,14 @@ JSON = st.recursive(
 )
 
 
-@given(st.lists(st.dictionaries(st.text(min_size=1).filter(lambda k: k != "crc"), JSON, min_size=1), max_size=3))
+@given(
+    st.lists(
+        st.dictionaries(st.text(min_size=1).filter(lambda k: k not in ("crc", "line")), JSON, min_size=1), max_size=3
+    )
+)
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, object]]) -> None:
     path = tmp_path_factory.mktemp("j") / "journal.jsonl"
-    path.write_bytes(b"".join(seal(event) for event in events))
+    path.write_bytes(b"".join(seal(event, number) for number, event in enumerate(events, 1)))
     assert [{k: v for k, v in event.items() if k != "crc"} for event in read(path)] == events
 
 
@@ -62,12 +70,74 @@ def test_every_flipped_byte_before_the_last_line_is_an_error_that_names_the_line
             list(read(path))
 
 
-def test_opening_a_damaged_journal_changes_nothing(path: Path) -> None:
-    damaged = path.read_bytes().replace(b'"n":0', b'"n":7')
+def test_a_damaged_journal_is_not_opened_and_stays_as_it_is(path: Path) -> None:
+    damaged = path.read_bytes().replace(b'"n":0', b'"n":7')[:-3]
     path.write_bytes(damaged)
-    with Journal(path) as journal, pytest.raises(InputError, match="line 1: damaged"):
-        list(journal.events())
+    with pytest.raises(InputError, match="line 1: damaged"):
+        Journal(path)
     assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize(
+    ("order", "line"), [((0, 0, 1, 2), 2), ((0, 2), 2), ((1, 0, 2), 1), ((0, 2, 1), 2), ((1, 2), 1), ((0, 1, 1), 3)]
+)
+def test_whole_lines_out_of_place_are_named(path: Path, order: tuple[int, ...], line: int) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[number] for number in order))
+    with pytest.raises(InputError, match=rf"line {line}: out of place, it is line \d of its run"):
+        list(read(path))
+
+
+def test_lines_without_numbers_are_read_and_followed(path: Path) -> None:
+    lines = []
+    for event in EVENTS:
+        body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+        lines.append(body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body))
+    path.write_bytes(b"".join(lines))
+    with Journal(path) as journal:
+        journal.append({"event": "more"})
+    assert list(read(path)) == [*EVENTS, {"event": "more"}]
+    assert b'"line":4' in path.read_bytes()
+
+
+def test_a_link_is_not_written_through(path: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("precious")
+    for name in ("linked.jsonl", ".plain.jsonl.lock"):
+        (tmp_path / name).symlink_to(outside)
+    with pytest.raises(InputError, match=r"linked\.jsonl: is a link"):
+        Journal(tmp_path / "linked.jsonl")
+    with pytest.raises(InputError, match=r"plain\.jsonl: cannot be written"):
+        Journal(tmp_path / "plain.jsonl")
+    assert outside.read_text() == "precious"
+
+
+def test_a_journal_that_is_deleted_or_replaced_stops_its_run(path: Path) -> None:
+    copy = path.read_bytes()
+    with Journal(path) as journal:
+        path.unlink()
+        with pytest.raises(NasError, match="was deleted or replaced"):
+            journal.append({"event": "lost"})
+        path.write_bytes(copy)
+        with pytest.raises(NasError, match="was deleted or replaced"):
+            journal.append({"event": "lost"})
+
+
+def test_a_full_disk_is_one_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Journal(path) as journal:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(NasError, match=r"journal\.jsonl: cannot be written: No space left on device"):
+            journal.append({"event": "more"})
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"3", b'{"event":' + b"[" * 100_000 + b"]" * 100_000 + b"}"])
+def test_json_that_is_no_event_is_damage(path: Path, body: bytes) -> None:
+    path.write_bytes(body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body[:-1] + b"}"))
+    with pytest.raises(InputError, match="line 1: damaged"):
+        list(read(path))
 
 
 def test_a_second_writer_is_refused_and_a_reader_is_not(path: Path) -> None:

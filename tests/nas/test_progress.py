@@ -20,7 +20,7 @@ def shown(study: Study, *, terminal: bool, quiet: bool = False) -> str:
 
 def test_the_terminal_shows_counts_the_best_rewards_and_the_last_trials(tmp_path: Path) -> None:
     study = make_run(tmp_path, trials=16, stop_after=12, evaluator={"fail_every": 2})
-    study.trials = [trial for trial in study.trials if trial.evaluation is not None]
+    study.history.trials = study.history.finished
     console = Console(file=io.StringIO(), width=110)
     progress = SearchProgress(study, quiet=False, console=console)
     console.print(progress.view())

@@ -15,9 +15,9 @@ from nas.engines.base import Engine, Job
 from nas.engines.local import LocalEngine
 from nas.journal import Journal, read
 from nas.problem import make_problem
-from nas.study import Measurement, Study
+from nas.study import Measurement, Study, evaluation_seed
 from search_space.architecture import Architecture
-from search_space.decision import Tokens
+from search_space.decision import Space, Tokens
 from search_space.errors import InputError
 from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
@@ -72,7 +72,7 @@ def _close_journals() -> Iterator[None]:
         OPEN.pop().close()
 
 
-def make_study(path: Path, space: SearchSpace, controller: Controller[Any] | None = None, trials: int = 6) -> Study:
+def make_study(path: Path, space: Space, controller: Controller[Any] | None = None, trials: int = 6) -> Study:
     problem = make_problem(space, OBJECTIVE, None)
     controller = controller or RandomSearch(problem, RandomSearch.Config(), 0)
     OPEN.append(Journal(path))
@@ -174,7 +174,7 @@ def test_the_journal_of_another_space_is_refused(tmp_path: Path, space: SearchSp
     study = make_study(tmp_path / "j", space)
     list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))
     study.journal.close()
-    with pytest.raises(InputError, match=r"j: its proposals have \d+ decisions, not the space's"):
+    with pytest.raises(InputError, match=r"j: trial 0 is not a proposal of this space"):
         make_study(tmp_path / "j", SearchSpace.load("mnasnet"))
 
 
@@ -196,18 +196,66 @@ def test_a_measurement_decides_length_seed_and_what_is_the_same(tmp_path: Path, 
                 jobs.append(job)
                 yield from super().run([job])
 
-    OPEN.append(Journal(tmp_path / "j"))
-    study = Study(
-        space=space,
-        objective=OBJECTIVE,
-        controller=Fixed([a, b, a, b]),
-        journal=OPEN[-1],
-        num_trials=4,
-        batch_size=2,
-        seed=0,
-        measurement=lambda tokens: Measurement(fidelity=3, repeat=int(tokens == a)),
-    )
+    class Measured:
+        name, decisions, decode = space.name, space.decisions, space.decode
+
+        def measurement(self, tokens: Tokens) -> Measurement:
+            return Measurement(fidelity=3, repeat=int(tokens == a))
+
+    study = make_study(tmp_path / "j", Measured(), Fixed([a, b, a, b]), trials=4)
     list(study.run(Watched(ToyEvaluator(ToyConfig()))))
     assert [job.fidelity for job in jobs] == [3, 3]
     assert [job.seed for job in jobs] == [derive_seed(0, "repeat", 1), derive_seed(0, "repeat", 0)]
     assert [trial.repeat_of for trial in study.trials] == [None, None, 0, 1]
+
+
+def test_single_trials_are_asked_for_and_told_in_any_order(tmp_path: Path, space: SearchSpace) -> None:
+    evaluator = ToyEvaluator(ToyConfig())
+    study = make_study(tmp_path / "single", space)
+    for _ in range(3):
+        pair = [study.ask(), study.ask()]
+        for trial in reversed(pair):
+            assert trial is not None
+            found = evaluator.evaluate(study.architecture(trial), evaluation_seed(0, trial.number, None))
+            assert study.tell(trial.number, found).ok
+    list(make_study(tmp_path / "whole", space).run(LocalEngine(evaluator)))
+    assert events(tmp_path / "single") == events(tmp_path / "whole")
+
+
+def test_a_batch_that_is_not_told_is_no_reason_to_wait(tmp_path: Path, space: SearchSpace) -> None:
+    study = make_study(tmp_path / "j", space)
+    trials = [study.ask() for _ in range(5)]
+    assert [t.number for t in trials if t] == [0, 1, 2, 3, 4]
+    assert study.signals == []
+    good = Evaluation(status="ok", accuracy=0.5)
+    for number in (4, 2, 3, 1):
+        study.tell(number, good)
+    assert study.signals == []  # batch 0 is learned from first
+    study.tell(0, good)
+    assert len(study.signals) == 2
+    study.journal.close()
+    again = make_study(tmp_path / "j", space)
+    assert again.trials == study.trials
+    assert [t.number for t in (again.ask(),) if t] == [5]  # proposed with trial 4, and never handed out
+
+
+def test_a_network_in_flight_or_known_is_not_handed_out_again(tmp_path: Path, space: SearchSpace) -> None:
+    a, b, c = (space.encode(space.sample(np.random.default_rng(seed))) for seed in range(3))
+    study = make_study(tmp_path / "j", space, Fixed([a, b, a, a, c, b]))
+    numbers = [study.ask().number for _ in range(3)]  # type: ignore[union-attr]
+    assert numbers == [0, 1, 4]
+    study.tell(0, Evaluation(status="ok", accuracy=0.5))
+    assert [(t.number, t.repeat_of) for t in study.trials if t.ok] == [(0, None), (2, 0), (3, 0)]
+    study.tell(1, Evaluation(status="ok", accuracy=0.5))
+    study.tell(4, Evaluation(status="ok", accuracy=0.5))
+    assert study.ask() is None
+    assert len(study.signals) == 3
+
+
+@pytest.mark.parametrize(("number", "message"), [(7, "trial 7: there is none"), (-1, "there is none"), (0, "finished")])
+def test_what_cannot_be_told_is_refused(tmp_path: Path, space: SearchSpace, number: int, message: str) -> None:
+    study = make_study(tmp_path / "j", space)
+    assert study.ask() is not None
+    study.tell(0, Evaluation(status="ok", accuracy=0.5))
+    with pytest.raises(InputError, match=message):
+        study.tell(number, Evaluation(status="ok", accuracy=0.5))

@@ -53,6 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_coefficients_a_family_and_its_trials(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {
+        ".journal.jsonl.lock",
         *("config.yaml", "journal.jsonl", "coefficients.yaml", "trials.csv", "family", "report.html"),
     }
     coefficients = read(finished / "coefficients.yaml")
@@ -136,19 +137,19 @@ def test_resuming_after_any_event_gives_the_journal_of_an_unbroken_run(
     kept = (finished / "journal.jsonl").read_bytes().splitlines(keepends=True)[:lines]
     (run / "journal.jsonl").write_bytes(b"".join(kept) + b'{"torn')
     flags = TOY if lines == 0 else []
-    assert main([*flags, "--run-dir", str(run), "--resume", "--quiet"]) == 0
+    assert main([*flags, "--run-dir", str(run), "--resume", "--trust-code", "--quiet"]) == 0
     assert events(run) == events(finished)
     assert (run / "family").exists()
 
 
 def test_a_run_goes_on_with_its_own_settings_only(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--run-dir", str(finished), "--resume", "--quiet", "--step", "0.1"]) == 2
+    assert main(["--run-dir", str(finished), "--resume", "--trust-code", "--quiet", "--step", "0.1"]) == 2
     assert "was begun with other settings: step 0.05, not 0.1" in capsys.readouterr().err
-    assert main(["--run-dir", str(finished), "--resume", "--quiet", "--arch", "mnasnet-a1"]) == 2
+    assert main(["--run-dir", str(finished), "--resume", "--trust-code", "--quiet", "--arch", "mnasnet-a1"]) == 2
     assert "baseline" in capsys.readouterr().err
     assert main([*TOY, "--run-dir", str(finished)]) == 2
     assert "exists already" in capsys.readouterr().err
-    assert main([*TOY, "--resume"]) == 2
+    assert main([*TOY, "--resume", "--trust-code"]) == 2
     assert "--resume: name the run with --run-dir" in capsys.readouterr().err
 
 
@@ -235,7 +236,11 @@ def test_killed_at_many_moments_a_grid_ends_as_an_unkilled_one(tmp_path: Path) -
     assert main([*flags, "--run-dir", str(tmp_path / "whole")]) == 0
     run, finished, moments = tmp_path / "killed", 0, random.Random(0)
     for wanted in (0, 2, 9, 17, 26):
-        going_on = ["--run-dir", str(run), "--resume", "--quiet"] if run.exists() else [*flags, "--run-dir", str(run)]
+        going_on = (
+            ["--run-dir", str(run), "--resume", "--trust-code", "--quiet"]
+            if run.exists()
+            else [*flags, "--run-dir", str(run)]
+        )
         process = subprocess.Popen([*COMMAND, *going_on], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
         while trainings(run) < wanted and process.poll() is None:
             time.sleep(0.05)
@@ -244,7 +249,7 @@ def test_killed_at_many_moments_a_grid_ends_as_an_unkilled_one(tmp_path: Path) -
         assert process.wait() == -signal.SIGKILL, "the run ended before it was killed: make it longer"
         assert trainings(run) >= max(finished, wanted), "a finished training was lost"
         finished = trainings(run)
-    assert main(["--run-dir", str(run), "--resume", "--quiet"]) == 0
+    assert main(["--run-dir", str(run), "--resume", "--trust-code", "--quiet"]) == 0
     assert events(run) == events(tmp_path / "whole")
     assert read(run / "coefficients.yaml") == read(tmp_path / "whole" / "coefficients.yaml")
 

@@ -66,14 +66,14 @@ def test_the_saved_config_repeats_the_search(tmp_path: Path) -> None:
 def test_resume_goes_on_and_may_only_grow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, whole = str(tmp_path / "run"), str(tmp_path / "whole")
     assert main([*TOY, "--run-dir", run]) == 0
-    assert main(["--run-dir", run, "--resume", "--quiet", "--trials", "16"]) == 0
+    assert main(["--run-dir", run, "--resume", "--trust-code", "--quiet", "--trials", "16"]) == 0
     assert main([*TOY, "--run-dir", whole, "--trials", "16"]) == 0
     trials = [[row for row in events(Path(path)) if row["event"] == "finished"] for path in (run, whole)]
     assert trials[0] == trials[1]
     capsys.readouterr()
-    assert main(["--run-dir", run, "--resume", "--trials", "4"]) == 2
+    assert main(["--run-dir", run, "--resume", "--trust-code", "--trials", "4"]) == 2
     assert "a run can only grow" in capsys.readouterr().err
-    assert main(["--run-dir", run, "--resume", "--seed", "5", "--space", "mnasnet"]) == 2
+    assert main(["--run-dir", run, "--resume", "--trust-code", "--seed", "5", "--space", "mnasnet"]) == 2
     assert "begun with other settings: seed 0, not 5; space efficientnet, not mnasnet" in capsys.readouterr().err
 
 
@@ -124,7 +124,7 @@ HEADER = "format: nas-search/1\n"
         (["--set", "sped=3"], "unknown key 'sped'"),
         (["--set", "band=[2, 1]"], "band must be two rising numbers"),
         (["--exponent", "3"], "alpha must be a number from -10 to 0"),
-        (["--resume"], "--resume: name the run with --run-dir"),
+        (["--resume", "--trust-code"], "--resume: name the run with --run-dir"),
         (["--config", "no-file.yaml"], "unknown config 'no-file.yaml'"),
     ],
 )
@@ -175,11 +175,11 @@ def test_an_existing_run_directory_is_not_touched(tmp_path: Path, capsys: pytest
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert main([*TOY, "--run-dir", str(run)]) == 2
     assert "exists already; add --resume" in capsys.readouterr().err
-    assert main(["--run-dir", str(tmp_path / "none"), "--resume"]) == 2
+    assert main(["--run-dir", str(tmp_path / "none"), "--resume", "--trust-code"]) == 2
     assert "no run to resume" in capsys.readouterr().err
     damaged = (run / "journal.jsonl").read_bytes().replace(b'"trial":3', b'"trial":4', 1)
     (run / "journal.jsonl").write_bytes(damaged)
-    assert main(["--run-dir", str(run), "--resume"]) == 2
+    assert main(["--run-dir", str(run), "--resume", "--trust-code"]) == 2
     assert "line 2: damaged" in capsys.readouterr().err
     before[run / "journal.jsonl"] = damaged
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
@@ -211,14 +211,14 @@ def test_a_second_process_on_a_run_is_refused_and_ctrl_c_says_how_to_go_on(tmp_p
     while not journal.exists() or journal.read_bytes().count(b"finished") < 2:
         assert first.poll() is None, first.communicate()
         time.sleep(0.05)
-    second = _start(run, "--resume")
+    second = _start(run, "--resume", "--trust-code")
     _, error = second.communicate(timeout=60)
     assert second.returncode == 2
     assert b"another process is writing to this run" in error
     first.send_signal(signal.SIGINT)
     out, _ = first.communicate(timeout=30)
     assert first.returncode == 130
-    assert f"nas-search --run-dir {run} --resume".encode() in out
+    assert f"nas-search --run-dir {run} --resume --trust-code".encode() in out
     assert (run / "best.yaml").exists()
 
 
@@ -228,7 +228,7 @@ def test_killed_at_ten_random_moments_a_run_ends_as_an_unkilled_one(tmp_path: Pa
     assert main([*flags, "--run-dir", str(tmp_path / "quiet")]) == 0
     run, moments, finished = tmp_path / "killed", random.Random(0), 0
     for kill in range(10):
-        process = _start(run, *(["--resume", "--quiet"] if run.exists() else flags))
+        process = _start(run, *(["--resume", "--trust-code", "--quiet"] if run.exists() else flags))
         # Every other kill comes after some progress, however slow the machine; the rest come while a run starts, too.
         while kill % 2 == 0 and process.poll() is None and trainings(run) <= finished:
             time.sleep(0.02)
@@ -238,7 +238,7 @@ def test_killed_at_ten_random_moments_a_run_ends_as_an_unkilled_one(tmp_path: Pa
         assert process.returncode == -signal.SIGKILL, f"ended by itself after {kill} kills: {errors.decode()}"
         assert trainings(run) >= finished, "a finished trial was lost"
         finished = trainings(run)
-    assert main(["--run-dir", str(run), "--resume", "--quiet"]) == 0
+    assert main(["--run-dir", str(run), "--resume", "--trust-code", "--quiet"]) == 0
     assert events(run) == events(tmp_path / "quiet")
     assert (run / "trials.csv").read_text().count("\n") == 25
 
@@ -270,6 +270,7 @@ def test_a_latency_target_is_measured_journaled_and_resumed(tmp_path: Path, monk
         assert row["reward"] == pytest.approx(evaluation["accuracy"] * (macs / 400e6) ** -0.07 * factor)
     assert "latency_ms:" in (tmp_path / "run" / "best.yaml").read_text()
     before = events(tmp_path / "run")
-    assert main(["--run-dir", str(tmp_path / "run"), "--resume", "--quiet"]) == 0
+    resume = ["--run-dir", str(tmp_path / "run"), "--resume", "--trust-code", "--quiet"]
+    assert main(resume) == 0
     assert events(tmp_path / "run") == before
-    assert main(["--run-dir", str(tmp_path / "run"), "--resume", "--quiet", "--target-latency", "30ms"]) == 2
+    assert main([*resume, "--target-latency", "30ms"]) == 2

@@ -1,20 +1,19 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from evaluator.base import Evaluation
 from nas import config
 from nas.commands import summary
-from nas.commands.search import load_space
-from nas.engines.local import LocalEngine
-from nas.problem import make_problem
-from nas.runs import directory as run_dir
-from nas.study import Study
+from nas.runs.search import StudyRun
 from search_space.architecture import Architecture
 from search_space.errors import NasError
+from tests.runs import make_run
 from tests.toys import ToyConfig, ToyEvaluator
 
 
@@ -28,55 +27,46 @@ class OwnSpace:
         return Architecture.load("efficientnet-b0")
 
 
-def make_study(tmp_path: Path, **evaluator: int) -> Study:
+def make(path: Path, reference: Evaluation | None = None, **evaluator: int) -> StudyRun:
+    make_run(path, trials=4, evaluator=evaluator)
     settings = config.resolve([{"target_flops": "400M", "trials": 4, "controller": "random"}])
-    space = load_space(settings)
-    controller, controller_config = config.make("controller", settings.controller)
-    journal = run_dir.open_journal(tmp_path / "run", settings)
-    study = Study(
-        space=space,
-        objective=settings.objective,
-        controller=controller(make_problem(space, settings.objective, None), controller_config, 0),
-        journal=journal,
-        num_trials=4,
-        batch_size=4,
-        seed=0,
-    )
-    list(study.run(LocalEngine(ToyEvaluator(ToyConfig(**evaluator)))))
-    journal.close()
-    return study
+    with StudyRun(path, settings) as run:
+        if reference:
+            run.references["efficientnet-b0"] = reference
+    return run
 
 
-def test_the_best_stands_beside_the_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = make_study(tmp_path)
-    study.references["efficientnet-b0"] = Evaluation(status="ok", accuracy=0.5)
-    assert summary.result(tmp_path / "run", study, "efficientnet-b0") == 0
-    out = capsys.readouterr().out
-    assert study.best is not None
-    assert f"best (trial {study.best.number})" in out
-    assert f"{study.best.reward:.4f}" in out
+def text(run: StudyRun) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(*summary.result(run, "efficientnet-b0"), sep="\n")
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_best_stands_beside_the_reference(tmp_path: Path) -> None:
+    run = make(tmp_path / "run", Evaluation(status="ok", accuracy=0.5))
+    out = text(run)
+    assert run.best_trial is not None
+    assert f"best (trial {run.best_trial.number})" in out
+    assert f"{run.best_trial.reward:.4f}" in out
     row = next(line for line in out.splitlines() if line.startswith("efficientnet-b0"))
     assert row.split() == ["efficientnet-b0", "50.00%", "385,814,752", "5,288,548", "0.5013"]
     assert "4 trials, 4 trained, 0 failed" in out
 
 
-def test_a_failed_reference_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study = make_study(tmp_path)
-    study.references["efficientnet-b0"] = Evaluation(status="diverged", reason="the loss is NaN")
-    summary.result(tmp_path / "run", study, "efficientnet-b0")
-    assert "diverged" in capsys.readouterr().out
+def test_a_failed_reference_is_shown_as_such(tmp_path: Path) -> None:
+    assert "diverged" in text(make(tmp_path / "run", Evaluation(status="diverged", reason="the loss is NaN")))
 
 
 def test_no_success_is_an_error_with_the_first_reason(tmp_path: Path) -> None:
-    study = make_study(tmp_path, fail_every=1)
+    run = make(tmp_path / "run", fail_every=1)
     with pytest.raises(NasError, match=r"no network could be evaluated in 4 trials .*RuntimeError: this network"):
-        summary.result(tmp_path / "run", study, "efficientnet-b0")
+        summary.result(run, "efficientnet-b0")
 
 
-def test_the_plan_of_a_space_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_of_a_space_of_ones_own() -> None:
     settings = config.resolve([{"target_flops": "400M", "trials": 4, "controller": "random"}])
-    assert summary.plan(settings, OwnSpace(), ToyEvaluator(ToyConfig())) == 0
-    out = capsys.readouterr().out
+    out = "\n".join(summary.plan(settings, OwnSpace(), ToyEvaluator(ToyConfig())))
     assert "Space own: 0 decisions\n" in out
     assert "quantiles: 5 % 385.8M" in out
     assert "4 trials take about" in out

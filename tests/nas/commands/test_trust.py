@@ -23,7 +23,7 @@ def finished(folder: Path) -> int:
 
 def test_a_ranking_that_holds_is_said_to_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(tmp_path / "run", evaluator=STEADY)
-    assert main([str(tmp_path / "run"), "--budget", "400%"]) == 0
+    assert main([str(tmp_path / "run"), "--budget", "400%", "--trust-code"]) == 0
     out = told(capsys)
     assert "(400% of the search's 24 s)" in out[0]
     assert "Rank correlation with 4 times longer training" in "\n".join(out)
@@ -40,16 +40,16 @@ def test_shuffled_rewards_are_said_to_be_noise(tmp_path: Path, capsys: pytest.Ca
     random.Random(1).shuffle(results)
     for row, (evaluation, reward) in zip(rows, results, strict=True):
         row["evaluation"], row["reward"] = evaluation, reward
-    journal.write_bytes(b"".join(map(seal, events)))
-    assert main([str(tmp_path / "run"), "--budget", "25%"]) == 0
+    journal.write_bytes(b"".join(seal(event, number) for number, event in enumerate(events, 1)))
+    assert main([str(tmp_path / "run"), "--budget", "25%", "--trust-code"]) == 0
     assert "its ranking is noise" in told(capsys)[-1]
-    assert main([str(tmp_path / "run"), "--budget", "400%"]) == 0
+    assert main([str(tmp_path / "run"), "--budget", "400%", "--trust-code"]) == 0
     assert "as far as measured its ranking is noise to longer training" in told(capsys)[-1]
 
 
 def test_an_evaluator_that_is_noise_is_said_to_be_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(tmp_path / "run")
-    assert main([str(tmp_path / "run"), "--budget", "400%"]) == 0
+    assert main([str(tmp_path / "run"), "--budget", "400%", "--trust-code"]) == 0
     out = told(capsys)
     assert "its ranking is noise" in out[-1]
     assert "not distinguishable from efficientnet-b0" in out[-1]
@@ -58,9 +58,9 @@ def test_an_evaluator_that_is_noise_is_said_to_be_noise(tmp_path: Path, capsys: 
 def test_a_report_goes_on_and_a_larger_one_adds_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     make_run(run, evaluator=STEADY)
-    assert main([str(run), "--budget", "100%"]) == 0
+    assert main([str(run), "--budget", "100%", "--trust-code"]) == 0
     first, small = told(capsys), finished(run / "trust-24")
-    assert main([str(run), "--budget", "100%"]) == 0
+    assert main([str(run), "--budget", "100%", "--trust-code"]) == 0
     again = told(capsys)
     assert again[0].startswith("Trust report: 0 trainings, about 0 s")
     assert again[1:] == first[1:]
@@ -68,15 +68,15 @@ def test_a_report_goes_on_and_a_larger_one_adds_to_it(tmp_path: Path, capsys: py
     # Cut the journal in the middle of the batch, as a kill does.
     journal = run / "trust-24" / JOURNAL
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-4]))
-    assert main([str(run), "--budget", "100%"]) == 0
+    assert main([str(run), "--budget", "100%", "--trust-code"]) == 0
     assert told(capsys)[1:] == first[1:]
-    assert main([str(run), "--budget", "400%"]) == 0
+    assert main([str(run), "--budget", "400%", "--trust-code"]) == 0
     assert finished(run / "trust-24") > small
 
 
 def test_too_small_a_budget_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(tmp_path / "run", trials=8)
-    assert main([str(tmp_path / "run")]) == 0
+    assert main([str(tmp_path / "run"), "--trust-code"]) == 0
     assert "Trust: not measured, 20% of 8 trainings is too little; nas-trust" in told(capsys)[0]
     assert not (tmp_path / "run" / "trust-8").exists()
 
@@ -86,16 +86,16 @@ def test_trainings_that_take_longer_than_thought_end_at_the_budget(
 ) -> None:
     make_run(tmp_path / "run", evaluator=STEADY)
     monkeypatch.setattr("nas.trust.measure.OVERRUN", 0.2)
-    assert main([str(tmp_path / "run"), "--budget", "400%"]) == 0
+    assert main([str(tmp_path / "run"), "--budget", "400%", "--trust-code"]) == 0
     assert "Stopped at the budget" in told(capsys)[1]
     assert 0 < finished(tmp_path / "run" / "trust-24") < 20
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path)]) == 2
+    assert main([str(tmp_path), "--trust-code"]) == 2
     assert "not a run" in capsys.readouterr().err
     make_run(tmp_path / "run", stop_after=2)
-    assert main([str(tmp_path / "run"), "--budget", "50%"]) == 1
+    assert main([str(tmp_path / "run"), "--budget", "50%", "--trust-code"]) == 1
     assert "2 networks with an accuracy; a trust report needs 3" in capsys.readouterr().err
 
 

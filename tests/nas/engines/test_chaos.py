@@ -98,7 +98,7 @@ def test_a_search_under_fire_equals_a_quiet_one(tmp_path: Path, cluster: subproc
             driver.kill()
             driver.communicate()
             driver_kills += 1
-            driver = search(run, "--resume", *ray)
+            driver = search(run, "--resume", "--trust-code", *ray)
     _, errors = driver.communicate()
     assert driver.returncode == 0, errors.decode()
     assert (worker_kills, driver_kills, removed) == (WORKER_KILLS, DRIVER_KILLS, True)

@@ -181,7 +181,11 @@ def test_neither_the_engine_nor_the_number_of_workers_changes_a_real_search(tmp_
 @pytest.mark.slow
 def test_another_engine_may_go_on_with_a_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    for flags in (("--trials", "4"), ("--trials", "8", "--resume", *RAY), ("--trials", "12", "--resume")):
+    for flags in (
+        ("--trials", "4"),
+        ("--trials", "8", "--resume", "--trust-code", *RAY),
+        ("--trials", "12", "--resume"),
+    ):
         process = start(run, "--batch", "4", *flags)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors

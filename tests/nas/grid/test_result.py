@@ -8,8 +8,8 @@ import pytest
 from nas.grid import config as grid_config
 from nas.grid.coefficients import Coefficients
 from nas.grid.enumeration import enumerate_grid
-from nas.grid.result import conclude, family, paper_candidate
-from nas.study import Trial
+from nas.grid.result import compare_finalists, family, paper_candidate
+from nas.history import Trial
 from search_space.architecture import Architecture
 from search_space.errors import NasError
 from tests.nas.commands.test_grid import TOY, main
@@ -40,7 +40,7 @@ def test_only_the_last_rung_counts_and_only_whole_sets_of_seeds() -> None:
     rows = [((0, 0, 0), 0.99), ((1, 0, 0), 0.10), ((2, 0, 0), 0.5), ((3, 0, 0), 0.5)]
     rows += [((0, 1, 1), 0.60), ((1, 1, 1), 0.70), ((2, 1, 1), 0.95)]
     rows += [((0, 1, 2), 0.50), ((1, 1, 2), 0.62), ((2, 1, 2), None)]
-    finding = conclude(Finished(rows), settings(), paper=0)  # type: ignore[arg-type]
+    finding = compare_finalists(Finished(rows), settings(), paper=0)  # type: ignore[arg-type]
     assert [score.candidate for score in finding.scores] == [1, 0]
     assert finding.winner == 1
     assert [(name, rival) for name, rival, _ in finding.against] == [("runner-up", 0), ("paper", 0)]
@@ -50,14 +50,14 @@ def test_only_the_last_rung_counts_and_only_whole_sets_of_seeds() -> None:
 
 
 def test_a_winner_without_rivals_is_set_against_nobody() -> None:
-    finding = conclude(Finished([((4, 1, 1), 0.5), ((4, 1, 2), 0.7)]), settings(), paper=4)  # type: ignore[arg-type]
+    finding = compare_finalists(Finished([((4, 1, 1), 0.5), ((4, 1, 2), 0.7)]), settings(), paper=4)  # type: ignore[arg-type]
     assert finding.winner == 4
     assert finding.against == ()
 
 
 def test_no_whole_set_of_seeds() -> None:
     with pytest.raises(NasError, match=r"no network was trained on all 2 seeds .*: failed: a reason"):
-        conclude(Finished([((0, 1, 1), 0.5), ((0, 1, 2), None)]), settings(), paper=None)  # type: ignore[arg-type]
+        compare_finalists(Finished([((0, 1, 1), 0.5), ((0, 1, 2), None)]), settings(), paper=None)  # type: ignore[arg-type]
 
 
 def test_the_papers_network_is_found_where_the_grid_has_it() -> None:

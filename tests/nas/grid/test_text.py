@@ -5,7 +5,7 @@ from typing import Any
 from nas.grid import config as grid_config
 from nas.grid import text
 from nas.grid.enumeration import enumerate_grid
-from nas.grid.result import Finding, Score
+from nas.grid.result import GridResult, Score
 from nas.statistics import Difference
 from search_space.architecture import Architecture
 
@@ -21,7 +21,7 @@ def test_verdicts_say_plainly_what_is_known() -> None:
     score = Score(candidate=0, accuracies=(0.5, 0.6), losses=())
     near = Difference(mean=0.01, standard_error=0.02, low=-0.03, high=0.05)
     far = Difference(mean=0.1, standard_error=0.02, low=0.06, high=0.14)
-    finding = Finding(scores=(score,), against=(("runner-up", 1, near), ("paper", 8, far)))
+    finding = GridResult(scores=(score,), against=(("runner-up", 1, near), ("paper", 8, far)))
     first, second = text.verdicts(grid, finding, paper=8)
     assert first == (
         "Against the runner-up, 1 / 1.05 / 1.29018: +1.00 points of accuracy, standard error 2.00, "
@@ -29,7 +29,7 @@ def test_verdicts_say_plainly_what_is_known() -> None:
     )
     assert second.startswith("Against the paper's 1.2 / 1.1 / 1.15 (as 1.25 / 1.1 / 1.00446): +10.00 points")
     assert second.endswith(": distinguishable")
-    alone = Finding(scores=(score,), against=())
+    alone = GridResult(scores=(score,), against=())
     assert list(text.verdicts(grid, alone, paper=0)) == [
         "The winner is the network that the paper's 1.2 / 1.1 / 1.15 builds"
     ]

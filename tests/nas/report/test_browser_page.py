@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from nas.history import Trial
 from nas.report import charts as report_charts
 from nas.runs.record import RunRecord
-from nas.study import Trial
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
 from tests.browser import Browser
@@ -72,8 +72,8 @@ def test_reward_chart_has_every_trial(browser: Browser, pages: dict[str, Shown])
     assert shown["y"] == pytest.approx([t.reward for t in good], rel=1e-5)
     assert traces(browser, "progress-chart", "failed")[0]["x"] == [t.number for t in bad]
     (best,) = traces(browser, "progress-chart", "best")
-    assert run.best is not None
-    assert best["y"][-1] == pytest.approx(run.best.reward, rel=1e-5)
+    assert run.best_trial is not None
+    assert best["y"][-1] == pytest.approx(run.best_trial.reward, rel=1e-5)
     assert drawn_points(browser, "progress-chart") == len(good) + len(bad)
     assert browser.text("#failures").startswith(f"{len(bad)} \u00d7 failed: RuntimeError: this network always fails")
 
@@ -128,7 +128,7 @@ def test_a_point_shows_its_network_everywhere(browser: Browser, pages: dict[str,
 
     browser.open(pages["plain"].page)
     (run,) = pages["plain"].runs
-    trial = [t for t in run.finished if t.ok and t != run.best][7]
+    trial = [t for t in run.finished if t.ok and t != run.best_trial][7]
     point = point_at(browser, chart, trial.number)
     ActionChains(browser.driver).move_to_element(point).perform()
     browser.wait("!byId('tooltip').hidden")
@@ -168,9 +168,9 @@ def test_every_network_is_drawn_and_written_as_it_is(browser: Browser, pages: di
 def test_the_best_stands_beside_b0_stage_by_stage(browser: Browser, pages: dict[str, Shown]) -> None:
     browser.open(pages["plain"].page)
     (run,) = pages["plain"].runs
-    assert run.best is not None
+    assert run.best_trial is not None
     assert run.space is not None
-    best, b0 = run.space.decode(run.best.tokens), Architecture.load("efficientnet-b0")
+    best, b0 = run.space.decode(run.best_trial.tokens), Architecture.load("efficientnet-b0")
     cells = browser.js("[...byId('difference').tBodies[0].rows].map((r) => [...r.cells].map((c) => c.textContent))")
     for row, mine, known in zip(cells, best.stages, b0.stages, strict=True):
         wanted = str(mine.channels) if mine.channels == known.channels else f"{mine.channels} ← {known.channels}"

@@ -7,8 +7,8 @@ from scipy import stats
 
 from evaluator.base import Evaluation
 from evaluator.objective import Objective
+from nas.history import Trial
 from nas.report import charts as report_charts
-from nas.study import Trial
 from search_space.decision import Decision
 
 DECISIONS = (

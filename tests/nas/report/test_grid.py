@@ -57,8 +57,8 @@ def test_winner_and_family_are_those_of_the_files(path: Path, run: RunRecord) ->
 
 def test_a_grid_has_a_record(run: RunRecord) -> None:
     assert run.state == "finished"
-    assert run.best is not None
-    assert run.best.tokens[1] == 2  # only the longest training counts
+    assert run.best_trial is not None
+    assert run.best_trial.tokens[1] == 2  # only the longest training counts
     data = report_data.run_data(run, NetworkTable())
     assert (data["effects"], data["beliefs"], data["iso_rewards"]) == ([], None, [])
     assert [item["name"] for item in data["references"]] == ["baseline"]

@@ -4,13 +4,12 @@ import pytest
 
 from nas.commands.search import main
 from nas.journal import read
-from nas.runs import promotion
 from nas.runs import record as run_record
 from nas.runs.promotion import PromotingSpace
 from nas.study import Measurement
 from search_space.errors import InputError
 from search_space.space import SearchSpace
-from tests.toys import ToyConfig
+from tests.toys import ToyConfig, ToyEvaluator
 
 SMALL = ["epochs=1", "max_images=200", "width=0.25", "resolution=8", "device=cpu"]
 FLAGS = ["--target-flops", "400M", "--controller", "random", "--batch", "4", "--promote", "2", "--quiet"]
@@ -45,7 +44,7 @@ def test_a_search_trains_its_best_on_and_a_resumed_one_does_the_same(tmp_path: P
     assert main([*FLAGS, "--trials", "4", "--run-dir", str(parts)]) == 0
     for path in (parts / "weights").iterdir():
         path.unlink()  # a lost state costs time and changes nothing
-    assert main(["--resume", "--trials", "6", "--quiet", "--run-dir", str(parts)]) == 0
+    assert main(["--resume", "--trust-code", "--trials", "6", "--quiet", "--run-dir", str(parts)]) == 0
     assert finished(parts) == results
 
 
@@ -64,4 +63,4 @@ def test_what_cannot_be_is_refused(flags: list[str], message: str, capsys: pytes
 
 def test_only_evaluators_that_train_can_keep(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can train on"):
-        promotion.keeping(ToyConfig(), tmp_path)
+        ToyEvaluator.keeping(ToyConfig(), tmp_path)

@@ -14,7 +14,7 @@ def test_a_record_holds_what_the_study_holds(tmp_path: Path) -> None:
     assert record.trials == study.trials
     assert record.signals == study.signals
     assert record.references == study.references
-    assert record.best == study.best
+    assert record.best_trial == study.best
     assert record.objective == study.objective
     assert record.space is not None
     assert record.space.decisions == study.space.decisions
@@ -23,7 +23,7 @@ def test_a_record_holds_what_the_study_holds(tmp_path: Path) -> None:
 
 def test_a_run_without_success_has_no_best(tmp_path: Path) -> None:
     make_run(tmp_path, trials=5, evaluator={"fail_every": 1})
-    assert load(tmp_path).best is None
+    assert load(tmp_path).best_trial is None
 
 
 def test_a_run_whose_journal_is_held_is_running_and_then_stopped(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_damage_ends_the_reading_and_is_told(tmp_path: Path) -> None:
     ids=["unknown trial", "no tokens", "no kind", "no config"],
 )
 def test_events_of_something_else_are_damage(tmp_path: Path, event: dict[str, object]) -> None:
-    (tmp_path / "journal.jsonl").write_bytes(seal(event))
+    (tmp_path / "journal.jsonl").write_bytes(seal(event, 1))
     record = load(tmp_path)
     assert record.state == "damaged"
-    assert "not of a search" in record.notices[0]
+    assert "line 1: not an event of a run" in record.notices[0]
 
 
 def test_an_empty_journal_is_an_empty_run(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_scalars_are_the_journals(tmp_path: Path) -> None:
     run = tmp_path / "run"
     argv = [*ARGV, "--run-dir", str(run), "--set", "evaluator.fail_every=3"]
     assert search.main([*argv, "--trials", "16"]) == 0
-    assert search.main([*argv, "--trials", "24", "--resume"]) == 0
+    assert search.main([*argv, "--trials", "24", "--resume", "--trust-code"]) == 0
     events = accumulator.EventAccumulator(str(run / "tensorboard"))
     events.Reload()
     record = load(run)
@@ -41,8 +41,8 @@ def test_scalars_are_the_journals(tmp_path: Path) -> None:
     assert scalars["trial/reward"] == {t.number: pytest.approx(t.reward) for t in record.trials if t.ok}
     assert scalars["trial/macs"] == {t.number: pytest.approx(t.macs) for t in record.trials}
     assert scalars["controller/entropy"] == {i: pytest.approx(s["entropy"]) for i, s in enumerate(record.signals)}
-    assert record.best is not None
-    assert scalars["trial/best_reward"][23] == pytest.approx(record.best.reward)
+    assert record.best_trial is not None
+    assert scalars["trial/best_reward"][23] == pytest.approx(record.best_trial.reward)
 
 
 @pytest.mark.usefixtures("no_tensorboard")

@@ -52,7 +52,7 @@ def test_a_search_learns_from_it_first_and_a_resume_learns_it_again(run: Path, t
     assert len(events(whole, "told")[0]["outcomes"]) == len(events(run, "finished"))
     proposed = [tuple(row["tokens"]) for event in events(whole, "proposed") for row in event["trials"]]
     assert not first & set(proposed)
-    assert main(["--run-dir", str(stopped), "--resume", "--trials", "8", "--quiet"]) == 0
+    assert main(["--run-dir", str(stopped), "--resume", "--trust-code", "--trials", "8", "--quiet"]) == 0
     assert [event["trials"] for event in events(stopped, "proposed")] == [
         event["trials"] for event in events(whole, "proposed")
     ]
@@ -90,5 +90,5 @@ def test_architectures_need_a_space_that_can_encode(run: Path) -> None:
 
 
 def test_a_run_that_goes_on_takes_no_more(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--run-dir", str(run), "--resume", "--warm-start", str(run)]) == 2
+    assert main(["--run-dir", str(run), "--resume", "--trust-code", "--warm-start", str(run)]) == 2
     assert "--warm-start: a run that goes on" in capsys.readouterr().err

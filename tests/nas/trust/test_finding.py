@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas.statistics import Difference, RankCorrelation
-from nas.trust.finding import Finding, conclude, lines, sentence
+from nas.trust.finding import TrustFigures, figures, lines, sentence
 from nas.trust.plan import LONG, SHORT, Plan
 from search_space.decision import Tokens
 
@@ -28,11 +28,11 @@ def agree(tau: float, low: float) -> RankCorrelation:
     return RankCorrelation(tau=tau, low=low, high=1.0, networks=10)
 
 
-BARE = Finding(noise=None, spread=0.1, ranking=None, params=None, control=None, differences={})
+BARE = TrustFigures(noise=None, spread=0.1, ranking=None, params=None, control=None, differences={})
 
 
 def test_figures_by_hand() -> None:
-    finding = conclude(PLAN, RESULTS, REWARDS, PARAMS, seed=0)
+    finding = figures(PLAN, RESULTS, REWARDS, PARAMS, seed=0)
     assert finding.noise == pytest.approx(0.01 * 3**0.5 / 2**0.5)
     assert finding.spread == pytest.approx(np.std(REWARDS, ddof=1))
     assert finding.ranking is not None
@@ -49,10 +49,10 @@ def test_figures_by_hand() -> None:
 
 def test_what_is_not_finished_is_left_out() -> None:
     some = {tokens: reward for tokens, reward in RESULTS.items() if tokens not in ((0, LONG, 3), (6, SHORT, 1))}
-    finding = conclude(PLAN, some, REWARDS, PARAMS, seed=0)
+    finding = figures(PLAN, some, REWARDS, PARAMS, seed=0)
     assert finding.control == (0.05, 0.1, 1)
     assert finding.differences["the reference"].mean == pytest.approx((0.2 + 0.198) / 2)
-    nothing = conclude(PLAN, {}, REWARDS, PARAMS, seed=0)
+    nothing = figures(PLAN, {}, REWARDS, PARAMS, seed=0)
     assert nothing == dataclasses.replace(BARE, spread=nothing.spread)
     assert lines(nothing, "b0", "more") == [sentence(nothing, "b0", "more")]
 

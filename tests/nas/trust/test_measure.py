@@ -1,6 +1,6 @@
 import pytest
 
-from nas.runs.directory import REFERENCE
+from nas.runs.directory import REFERENCE_NETWORK
 from nas.trust.measure import scaled_reference
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -9,6 +9,6 @@ STEADY = "tests.toys:SteadyEvaluator"
 
 
 def test_the_reference_is_scaled_to_the_target() -> None:
-    assert scaled_reference(400_000_000) == Architecture.load(REFERENCE)
+    assert scaled_reference(400_000_000) == Architecture.load(REFERENCE_NETWORK)
     for target in (100_000_000, 200_000_000, 1_000_000_000):
         assert count(scaled_reference(target)).macs == pytest.approx(target, rel=0.08)

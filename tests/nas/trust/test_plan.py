@@ -1,6 +1,6 @@
 import pytest
 
-from nas.trust.plan import LONG, REFERENCE, SHORT, cost, make_plan, spread
+from nas.trust.plan import LONG, REFERENCE_CANDIDATE, SHORT, cost, make_plan, spread
 
 REWARDS = [0.1 * ((7 * i) % 32) for i in range(32)]  # distinct
 BEST = 9  # 7 * 9 is 31 modulo 32
@@ -25,7 +25,7 @@ def test_what_is_trained() -> None:
     worst = 1 + min(range(32), key=lambda i: REWARDS[i])
     assert best == plan.longer[0] == plan.finalists[0]
     assert plan.longer[-1] == worst
-    assert plan.finalists[-1] == REFERENCE
+    assert plan.finalists[-1] == REFERENCE_CANDIDATE
     assert plan.seeds >= 3
     assert all(place > 32 for place in plan.control)
     proposals = plan.proposals()

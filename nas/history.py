@@ -1,0 +1,210 @@
+"""What a journal says: its events, folded into one value that studies, records and later searches read alike.
+
+| event | what it says |
+|---|---|
+| ``run`` | the header: the resolved config, versions |
+| ``told`` | results of earlier runs that the controller learned from before its first batch |
+| ``proposed`` | a batch of trials: tokens, key of the network, MACs, parameters |
+| ``finished`` | a trial's evaluation and reward |
+| ``updated`` | the controller learned from trials, by default those of the batch; its signals |
+| ``reference`` | an evaluation of a named network beside the search |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.base import Outcome
+from evaluator.base import Evaluation
+from nas.journal import Event
+from search_space.decision import Decision, Tokens
+from search_space.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One proposal and, once it is finished, its result."""
+
+    number: int
+    tokens: Tokens
+    key: str
+    """Key of the network that the tokens build."""
+    macs: int
+    params: int
+    evaluation: Evaluation | None = None
+    reward: float | None = None
+    repeat_of: int | None = None
+    """The earlier trial of the same network whose result this one takes; None for a trained one."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the trial is finished with an accuracy."""
+        return self.evaluation is not None and self.evaluation.status == "ok"
+
+
+@dataclass(kw_only=True)
+class History:
+    """All that a run's journal says."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    """The resolved config of the header, as plain data."""
+    versions: dict[str, str] = field(default_factory=dict)
+    told: list[Outcome] = field(default_factory=list)
+    """What the controller learned from before its first batch."""
+    trials: list[Trial] = field(default_factory=list)
+    """By number, finished or not."""
+    batches: list[range] = field(default_factory=list)
+    """Numbers of the trials of each batch."""
+    learned_from: list[tuple[int, ...]] = field(default_factory=list)
+    """Numbers of the trials of each of the controller's updates."""
+    signals: list[dict[str, Any]] = field(default_factory=list)
+    """What the controller reported after each update."""
+    references: dict[str, Evaluation] = field(default_factory=dict)
+    """Evaluations of named networks beside the search."""
+
+    @property
+    def best(self) -> Trial | None:
+        """The finished trial of highest reward, the earlier one where equal; None if none succeeded."""
+        return max((t for t in self.trials if t.ok), key=lambda t: (t.reward, -t.number), default=None)
+
+    @property
+    def finished(self) -> list[Trial]:
+        """Trials with a result, by number."""
+        return [trial for trial in self.trials if trial.evaluation is not None]
+
+    def add(self, event: Event) -> None:
+        """Let one event count.
+
+        Raises:
+            InputError: It is no event of a run, or contradicts those before it.
+        """
+        kind = event.get("event")
+        try:
+            match kind:
+                case "run":
+                    self._add_header(event)
+                case "told":
+                    self.told += [_outcome(row) for row in event["outcomes"]]
+                case "proposed":
+                    self._add_batch(event["batch"], event["trials"])
+                case "finished":
+                    self._add_result(event)
+                case "updated":
+                    self._add_update(event)
+                case "reference":
+                    self.references[_text(event["name"])] = Evaluation.from_json(event["evaluation"])
+                case _:
+                    raise InputError(f"unknown event {str(kind)[:40]!r}")
+        except InputError as error:
+            raise InputError(f"not an event of a run: {error}") from None
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"not an event of a run: {kind}: {type(error).__name__}: {error}") from None
+
+    def check_tokens(self, decisions: Sequence[Decision]) -> None:
+        """Hold the proposals to a space's decisions.
+
+        Raises:
+            InputError: A proposal of another space.
+        """
+        sizes = [len(decision.choices) for decision in decisions]
+        for trial in self.trials:
+            if len(trial.tokens) != len(sizes) or any(t >= size for t, size in zip(trial.tokens, sizes, strict=True)):
+                raise InputError(f"trial {trial.number} is not a proposal of this space: {str(trial.tokens)[:60]}")
+
+    def _add_header(self, event: Event) -> None:
+        if self.config or self.trials:
+            raise InputError("a second header")
+        config, versions = event["config"], event["versions"]
+        if not (isinstance(config, dict) and config and isinstance(versions, dict)):
+            raise InputError("its header has no config")
+        self.config, self.versions = config, versions
+
+    def _add_batch(self, batch: int, rows: Sequence[Event]) -> None:
+        if batch != len(self.batches):
+            raise InputError(f"batch {batch} follows batch {len(self.batches) - 1}")
+        start = len(self.trials)
+        trials = [_proposal(row, start + i) for i, row in enumerate(rows)]
+        self.trials += trials
+        self.batches.append(range(start, len(self.trials)))
+
+    def _add_result(self, event: Event) -> None:
+        trial = self.trials[_whole(event["trial"])]
+        if trial.evaluation is not None:
+            raise InputError(f"trial {trial.number} finished twice")
+        repeat_of = event["repeat_of"]
+        if repeat_of is not None and self.trials[_whole(repeat_of)].evaluation is None:
+            raise InputError(f"trial {trial.number} repeats trial {repeat_of}, which has no result")
+        evaluation, reward = Evaluation.from_json(event["evaluation"]), _number(event["reward"])
+        self.trials[trial.number] = dataclasses.replace(
+            trial, evaluation=evaluation, reward=reward, repeat_of=repeat_of
+        )
+
+    def _add_update(self, event: Event) -> None:
+        batch, signals = event["batch"], event["signals"]
+        if batch != len(self.signals):
+            raise InputError(f"update {batch} follows update {len(self.signals) - 1}")
+        # An asynchronous run names the trials; others learn from the batch they proposed.
+        numbers = event["trials"] if "trials" in event else self.batches[batch]
+        for number in numbers:
+            if self.trials[_whole(number)].evaluation is None:
+                raise InputError(f"update {batch} learned from trial {number}, which has no result")
+        self.learned_from.append(tuple(numbers))
+        self.signals.append(dict(signals))
+
+
+def fold(events: Iterable[Event], source: object, into: History | None = None) -> History:
+    """All events of a journal as one value.
+
+    Args:
+        events: As `nas.journal.read` gives them.
+        source: The journal's name, for errors.
+        into: What to add them to; after an error it holds what stands before the line at fault.
+
+    Raises:
+        InputError: An event that is none of a run, by its line.
+    """
+    history = History() if into is None else into
+    for number, event in enumerate(events, 1):
+        try:
+            history.add(event)
+        except InputError as error:
+            raise InputError(f"{source}, line {number}: {error}") from None
+    return history
+
+
+def _proposal(row: Event, number: int) -> Trial:
+    if row["trial"] != number:
+        raise InputError(f"trial {row['trial']} stands where trial {number} belongs")
+    macs, params = _whole(row["macs"]), _whole(row["params"])
+    return Trial(number=number, tokens=_tokens(row["tokens"]), key=_text(row["key"]), macs=macs, params=params)
+
+
+def _outcome(row: Event) -> Outcome:
+    accuracy = None if row["accuracy"] is None else _number(row["accuracy"])
+    return Outcome(tokens=_tokens(row["tokens"]), reward=_number(row["reward"]), accuracy=accuracy)
+
+
+def _tokens(values: Sequence[int]) -> Tokens:
+    return tuple(_whole(value) for value in values)
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise InputError(f"expected a whole number from 0, got {str(value)[:40]!r}")
+    return value
+
+
+def _number(value: object) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+        raise InputError(f"expected a number, got {str(value)[:40]!r}")
+    return value  # type: ignore[return-value]
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise InputError(f"expected text, got {str(value)[:40]!r}")
+    return value

@@ -1,0 +1,112 @@
+"""A grid search and the directory that it leaves: what `nas-grid` and `nas.grid_search` run alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from controller.halving import SuccessiveHalving
+from evaluator.base import Evaluation
+from nas import config
+from nas.engines.base import Engine
+from nas.grid import result
+from nas.grid.config import GridConfig
+from nas.grid.enumeration import enumerate_grid
+from nas.grid.progress import planned
+from nas.grid.result import GridResult, paper_candidate
+from nas.history import History, Trial
+from nas.problem import make_problem
+from nas.runs import directory
+from nas.runs.base import Run
+from nas.runs.directory import BASELINE
+from nas.study import Study
+from search_space.architecture import Architecture
+from search_space.io.files import write_atomic
+
+
+class GridRun(Run):
+    """A grid search that goes on in this process. Use as a context manager, or call `close`.
+
+    Attributes:
+        settings: The resolved config.
+        grid: The networks to compare.
+        paper: The candidate that the paper's triple builds; None if it is outside the constraint.
+        trainings: Most trainings that each rung can take.
+    """
+
+    def __init__(self, path: Path, settings: GridConfig) -> None:
+        """Open the run's directory, new or to go on with.
+
+        Raises:
+            InputError: No network satisfies the constraint, another process writes to the run, or its journal is
+                damaged or another's.
+        """
+        config.use_one_thread()
+        self.path = path
+        self.settings = settings
+        self.seed = settings.seed
+        self.grid = enumerate_grid(settings.baseline, settings.bounds)
+        self.paper = paper_candidate(self.grid, settings)
+        halving = settings.halving([] if self.paper is None else [self.paper])
+        self.trainings = planned(self.grid, settings, halving)
+        self.space = space = settings.space(self.grid)
+        self._journal = directory.open_journal(path, settings)
+        try:
+            self.study = Study(
+                space=space,
+                objective=settings.objective,
+                controller=SuccessiveHalving(make_problem(space, settings.objective, None), halving, settings.seed),
+                journal=self._journal,
+                num_trials=sum(self.trainings),
+                batch_size=sum(self.trainings),
+                seed=settings.seed,
+            )
+        except BaseException:
+            self._journal.close()
+            raise
+
+    @property
+    def history(self) -> History:  # type: ignore[override]
+        """All that the journal says."""
+        return self.study.history
+
+    def time_baseline(self, engine: Engine) -> Evaluation:
+        """The baseline's evaluation, once a run."""
+        return self.study.evaluate_reference(BASELINE, self.settings.baseline, engine)
+
+    def run(self, engine: Engine) -> Iterator[Trial]:
+        """Train what is left, yielding each trial as it finishes."""
+        for trial in self.study.run(engine):
+            write_atomic(self.path / "trials.csv", result.trials_csv(self.study, self.grid, self.settings))
+            yield trial
+
+    def conclude(self) -> GridResult:
+        """Compare the finalists, and write coefficients.yaml and the family.
+
+        Raises:
+            NasError: No network was trained on all seeds.
+        """
+        found = result.compare_finalists(self.study, self.settings, self.paper)
+        result.export(self.path, self.study, self.grid, self.settings, found)
+        return found
+
+    @property
+    def family(self) -> list[Architecture]:
+        """The members for phi 0, 1, ... of the finished grid.
+
+        Raises:
+            NasError: No network was trained on all seeds.
+        """
+        found = result.compare_finalists(self.study, self.settings, self.paper)
+        return result.family(self.settings, self.grid.candidates[found.winner].coefficients)
+
+    def close(self) -> None:
+        """Let others write to the run."""
+        self._journal.close()
+
+    def __enter__(self) -> GridRun:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,88 @@
+"""The config in a journal's header, which may come from a stranger or from an earlier version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from controller.registry import CONTROLLERS
+from evaluator.registry import DATASETS, EVALUATORS
+from nas.config import REGISTRIES, RunConfig
+from nas.journal import read
+from nas.runs.directory import JOURNAL
+from search_space.errors import InputError
+from search_space.io import named, schema
+
+ConfigT = TypeVar("ConfigT", bound=RunConfig)
+_GONE = {"screen": (None,), "screen_ratio": (None, 5), "feature": (None,)}  # settings of version 0.1, and defaults
+
+
+def from_header(data: Mapping[str, Any], cls: type[ConfigT]) -> ConfigT:
+    """The config in a journal's header, checked as far as that needs nothing that it names: no class is imported.
+
+    Args:
+        data: The header's config; one of an earlier version may hold settings that are gone, at their defaults.
+        cls: The config's class.
+
+    Raises:
+        InputError: Unknown or missing keys, wrong types or values.
+    """
+    plain = without_gone(data)
+    for kind in REGISTRIES.keys() & plain.keys():
+        component = dict(plain[kind]) if isinstance(plain[kind], Mapping) else {}
+        name, preset = component.pop("name", None), component.pop("preset", "default")
+        plain[kind] = {"name": name, "preset": preset, "settings": component}
+    if isinstance(plain.get("objective"), Mapping):
+        plain["objective"] = {**plain["objective"], "target_macs": plain.get("target_flops")}
+    return schema.from_mapping(cls, plain, "config")
+
+
+def without_gone(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded config without the settings of earlier versions that said nothing.
+
+    Raises:
+        InputError: A setting that is gone was in use.
+    """
+    for name, defaults in _GONE.items():
+        if data.get(name) not in defaults:
+            raise InputError(f"config.{name}: {data[name]!r} was a setting of an earlier version; it is gone")
+    return {name: value for name, value in data.items() if name not in _GONE}
+
+
+def recorded_config(path: Path) -> dict[str, Any] | None:
+    """The config in the header of a run's journal; None if the run was killed before it wrote one.
+
+    Raises:
+        InputError: There is no run at `path`, or its journal is damaged.
+    """
+    if not path.is_dir():
+        raise InputError(f"--run-dir {path}: no run to resume, there is no such directory")
+    journal = path / JOURNAL
+    header = next(read(journal), None) if journal.exists() else None
+    if header is None:
+        if any(path.iterdir()) and not journal.exists():
+            raise InputError(f"--run-dir {path}: not a run, it has files but no {JOURNAL}")
+        return None
+    if header.get("event") != "run":
+        raise InputError(f"{journal}, line 1: not the header of a run")
+    if not isinstance(header.get("config"), dict):
+        raise InputError(f"{journal}, line 1: not the header of a run")
+    return without_gone(header["config"])
+
+
+def trust_flag(plain: Mapping[str, Any]) -> str:
+    """What a command must be given to go on with a run that this user began: code that it names is the user's own."""
+    return " --trust-code" if code_in(plain) else ""
+
+
+def code_in(plain: object) -> list[str]:
+    """Every text in plain settings that names a user's own Python object, which resolving them would import."""
+    if isinstance(plain, Mapping):
+        return [name for value in plain.values() for name in code_in(value)]
+    if isinstance(plain, list | tuple):
+        return [name for value in plain for name in code_in(value)]
+    known = CONTROLLERS.keys() | EVALUATORS.keys() | DATASETS.keys()
+    if isinstance(plain, str) and named.CODE.fullmatch(plain) and plain.partition(":")[0] not in known:
+        return [plain]
+    return []

@@ -1,0 +1,202 @@
+"""A search and the directory that it leaves: what `nas-search` and `nas.create_study` run alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from controller.base import Controller, Outcome
+from controller.promoting import Promoting
+from evaluator.base import Evaluation
+from evaluator.function import as_evaluation
+from nas import config
+from nas.async_study import AsyncStudy
+from nas.config import SearchConfig
+from nas.engines.base import Engine
+from nas.engines.local import LocalEngine
+from nas.history import History, Trial
+from nas.problem import make_problem
+from nas.runs import directory, promotion, warm_start
+from nas.runs.base import Run
+from nas.runs.directory import REFERENCE_NETWORK
+from nas.runs.promotion import PromotingSpace
+from nas.study import Study
+from search_space.architecture import Architecture
+from search_space.decision import Space
+from search_space.space import SearchSpace, find_space
+
+WEIGHTS = "weights"
+"""Where trainings that may be continued leave their state."""
+
+
+class StudyRun(Run):
+    """A search that goes on in this process. Use as a context manager, or call `close`.
+
+    Attributes:
+        settings: The resolved config.
+        study: The loop.
+        evaluator: The evaluator's class and config.
+    """
+
+    def __init__(self, path: Path, settings: SearchConfig, earlier: Sequence[Outcome] = ()) -> None:
+        """Open the run's directory, new or to go on with.
+
+        Args:
+            path: The run's directory; the caller has made sure that it may be written.
+            settings: The resolved config.
+            earlier: Results of other runs, for the controller to learn from before its first batch; in a new run.
+
+        Raises:
+            InputError: No such space, a target outside it, another process writes to the run, or its journal is
+                damaged or another's.
+        """
+        config.use_one_thread()
+        space = load_space(settings)
+        controller = _make_controller(settings, space)
+        self.path = path
+        self.settings = settings
+        self.seed = settings.seed
+        self.evaluator = evaluator_of(settings, path)
+        if settings.promote:
+            controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
+        self.space: Space = space
+        self._journal = directory.open_journal(path, settings)
+        try:
+            if earlier:
+                self._journal.append(warm_start.to_event(earlier))
+            self.study = (AsyncStudy if settings.asynchronous else Study)(
+                space=space,
+                objective=settings.objective,
+                controller=controller,
+                journal=self._journal,
+                num_trials=settings.trials,
+                batch_size=settings.batch,
+                seed=settings.seed,
+            )
+        except BaseException:
+            self._journal.close()
+            raise
+
+    @property
+    def history(self) -> History:  # type: ignore[override]
+        """All that the journal says."""
+        return self.study.history
+
+    def run(self, engine: Engine) -> Iterator[Trial]:
+        """Search until all trials are finished, yielding each as it finishes; exports whenever there is a new best.
+
+        The known network is evaluated at the end, beside the best one.
+        """
+        try:
+            for trial in self.study.run(engine):
+                if trial == self.study.best:
+                    self.export()
+                if self.settings.promote:
+                    promotion.prune(self.path / WEIGHTS, self.study, self.settings.top)
+                yield trial
+            if self.study.best is not None:
+                known = Architecture.load(REFERENCE_NETWORK)
+                self.study.evaluate_reference(REFERENCE_NETWORK, known, engine, self.settings.promote or 1)
+        finally:
+            self.export()
+
+    def optimize(
+        self,
+        trials: int | None = None,
+        *,
+        engine: Engine | None = None,
+        on_trial: Callable[[Trial], None] | None = None,
+    ) -> Trial | None:
+        """Search until the run has so many trials; what was evaluated before counts.
+
+        Args:
+            trials: Networks to propose in all; None for as many as the settings say.
+            engine: Where evaluations run; None for this process.
+            on_trial: Called with each trial as it finishes.
+
+        Returns:
+            The best trial; None if none succeeded.
+        """
+        if trials is not None:
+            self.study.num_trials = trials
+        if engine is None:
+            cls, evaluator_config = self.evaluator
+            engine = LocalEngine(cls(evaluator_config))
+        for trial in self.run(engine):
+            if on_trial:
+                on_trial(trial)
+        return self.best_trial
+
+    def ask(self) -> Trial | None:
+        """A trial for the caller to evaluate, `architecture(trial)`; see `nas.study.Study.ask`."""
+        return self.study.ask()
+
+    def tell(self, trial: Trial | int, accuracy: float | Evaluation | None = None, *, failure: str = "") -> Trial:
+        """What the caller found of a trial that `ask` gave, in any order.
+
+        Args:
+            trial: The trial or its number.
+            accuracy: Validation accuracy in [0, 1], or a whole `Evaluation`; None where there is none.
+            failure: Why there is none.
+
+        Returns:
+            The finished trial, with its reward.
+
+        Raises:
+            InputError: No such trial, finished already, or no accuracy and no reason.
+        """
+        number = trial if isinstance(trial, int) else trial.number
+        if accuracy is None:
+            found = Evaluation(status="failed", reason=failure)
+        else:
+            found = as_evaluation(accuracy, 0.0)
+        finished = self.study.tell(number, found)
+        self.export()
+        return finished
+
+    def export(self) -> None:
+        """Write best.yaml, top/*.yaml and trials.csv of what is finished so far."""
+        directory.export(self, self.study, self.settings)
+
+    def close(self) -> None:
+        """Let others write to the run."""
+        self._journal.close()
+
+    def __enter__(self) -> StudyRun:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def evaluator_of(settings: SearchConfig, path: Path) -> tuple[Any, Any]:
+    """The class of a search's evaluator, and its config in this run's directory.
+
+    Raises:
+        InputError: Trainings are to be continued, and it cannot do that.
+    """
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    if settings.promote:
+        evaluator_config = cls.keeping(evaluator_config, (path / WEIGHTS).absolute())
+    return cls, evaluator_config
+
+
+def load_space(settings: SearchConfig) -> Space:
+    """The search's space; one of ours must have networks of the target.
+
+    Raises:
+        InputError: No such space, or the target is outside its range.
+    """
+    space = find_space(settings.space)
+    if isinstance(space, SearchSpace):
+        space.check_target(settings.target_flops)
+    return space
+
+
+def _make_controller(settings: SearchConfig, space: Space) -> Controller[Any]:
+    cls, controller_config = config.make("controller", settings.controller)
+    problem = make_problem(space, settings.objective, settings.band)
+    controller: Controller[Any] = cls(problem, controller_config, settings.seed)
+    return controller

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas import config
+from nas.config import SearchConfig
+from nas.journal import read
+from nas.runs import directory as run_dir
+from nas.runs.header import code_in, from_header, recorded_config
+from search_space.errors import InputError
+
+SETTINGS = config.resolve([{"target_flops": "400M", "evaluator": "tests.toys:ToyEvaluator"}])
+
+
+def test_a_run_killed_before_its_header_starts_anew(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "journal.jsonl").write_bytes(b'{"event":"ru')
+    assert recorded_config(tmp_path / "empty") is None
+    assert recorded_config(tmp_path) is None
+    run_dir.open_journal(tmp_path, SETTINGS).close()
+    assert len(list(read(tmp_path / "journal.jsonl"))) == 1
+
+
+def test_what_is_not_a_run_is_not_resumed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such directory"):
+        recorded_config(tmp_path / "none")
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(InputError, match=r"not a run, it has files but no journal\.jsonl"):
+        recorded_config(tmp_path)
+    with pytest.raises(InputError, match="exists already; add --resume"):
+        run_dir.check_free(tmp_path)
+
+
+def test_a_journal_without_a_header_is_refused(tmp_path: Path) -> None:
+    with run_dir.Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append({"event": "updated"})
+    with pytest.raises(InputError, match="line 1: not the header of a run"):
+        recorded_config(tmp_path)
+
+
+def test_a_config_is_read_without_importing_what_it_names() -> None:
+    plain = config.to_plain(SETTINGS)
+    plain["evaluator"] = {"name": "evil:Evaluator", "preset": "default", "data": "evil:data", "anything": [1]}
+    plain |= {"space": "evil.space:SPACE", "screen": None, "screen_ratio": 5, "feature": None}
+    read = from_header(plain, SearchConfig)
+    assert (read.space, read.evaluator.name) == ("evil.space:SPACE", "evil:Evaluator")
+    assert read.evaluator.settings == {"data": "evil:data", "anything": [1]}
+    assert code_in(plain) == ["evil.space:SPACE", "evil:Evaluator", "evil:data"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"screen": "params"}, "config.screen: 'params' was a setting of an earlier version"),
+        ({"trials": "many"}, "config: trials: expected a whole number, got 'many'"),
+        ({"evaluator": 3}, "missing key 'name'|expected text"),
+        ({"objective": {"kind": "fine"}}, "kind"),
+        ({"colour": 1}, "unknown key 'colour'"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+    ],
+)
+def test_a_header_of_something_else_is_one_line(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        from_header({**config.to_plain(SETTINGS), **changes}, SearchConfig)
+
+
+def test_names_of_ours_and_files_are_no_code() -> None:
+    plain = {"evaluator": {"name": "table:scores", "data": "folder:photos"}, "space": "spaces/own.yaml", "n": 3}
+    assert code_in(plain) == []
+    assert code_in({"a": [{"b": "json:loads"}]}) == ["json:loads"]
