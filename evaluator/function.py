@@ -45,6 +45,18 @@ class FunctionEvaluator(Evaluator[FunctionConfig]):
         return config.timeout
 
 
+class External(FunctionEvaluator):
+    """The evaluator of a run whose results are told from outside: it has no way to find any."""
+
+    def __init__(self, config: FunctionConfig) -> None:
+        """Refuse to evaluate.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError("this run's accuracies are told from outside (ask and tell); name an evaluator to go on")
+
+
 def as_evaluator_class(found: object, name: str) -> type[Evaluator[Any]]:
     """An evaluator's class from what a user named: a subclass of `Evaluator`, or a function.
 

@@ -10,6 +10,9 @@ EVALUATORS = {
     "table": "evaluator.tabular.table:Table",
 }
 
+EXTERNAL = {"external": "evaluator.function:External"}
+"""What stands in the place of an evaluator in the record of a run whose results are told."""
+
 DATASETS = {
     "digits": "evaluator.data.dataset:load_digits",
     "fashion-mnist": "evaluator.data.binary:load_idx",

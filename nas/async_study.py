@@ -85,4 +85,4 @@ class AsyncStudy(Study):
         numbers = sorted(numbers)
         self._untold = [number for number in self._untold if number not in numbers]
         signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
-        self._record({"event": "updated", "batch": len(self.signals), "trials": numbers, "signals": signals})
+        self.record({"event": "updated", "batch": len(self.signals), "trials": numbers, "signals": signals})

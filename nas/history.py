@@ -8,6 +8,7 @@
 | ``finished`` | a trial's evaluation and reward |
 | ``updated`` | the controller learned from trials, by default those of the batch; its signals |
 | ``reference`` | an evaluation of a named network beside the search |
+| ``evaluator`` | from here on networks are evaluated so: as plain data, in the place of the header's |
 """
 
 from __future__ import annotations
@@ -95,6 +96,10 @@ class History:
                     self._add_result(event)
                 case "updated":
                     self._add_update(event)
+                case "evaluator":
+                    if not isinstance(event["evaluator"], dict):
+                        raise InputError("no evaluator in it")
+                    self.config = self.config | {"evaluator": event["evaluator"]}
                 case "reference":
                     self.references[_text(event["name"])] = Evaluation.from_json(event["evaluation"])
                 case _:

@@ -207,7 +207,7 @@ class Study:
             job = Job(trial=-1, architecture=architecture, seed=seed, fidelity=fidelity)
             ((_, evaluation),) = engine.run([job])
             evaluation = self._timed(evaluation, architecture)
-            self._record({"event": "reference", "name": name, "evaluation": evaluation.to_json()})
+            self.record({"event": "reference", "name": name, "evaluation": evaluation.to_json()})
         return self.references[name]
 
     def _all_batches(self) -> Iterator[range]:
@@ -229,7 +229,7 @@ class Study:
             cost = count(architecture)
             row = {"trial": number, "tokens": list(tokens), "key": architecture.key}
             rows.append(row | {"macs": cost.macs, "params": cost.params})
-        self._record({"event": "proposed", "batch": len(self.history.batches), "trials": rows})
+        self.record({"event": "proposed", "batch": len(self.history.batches), "trials": rows})
         return True
 
     def _evaluate(self, numbers: range, engine: Engine) -> Iterator[Trial]:
@@ -265,7 +265,7 @@ class Study:
         evaluation = self._timed(evaluation, self.architecture(trial))
         reward = self.objective.reward(evaluation.accuracy or 0.0, trial.macs, evaluation.latency_ms)
         event: Event = {"event": "finished", "trial": number, "evaluation": evaluation.to_json()}
-        self._record(event | {"reward": reward, "repeat_of": repeat_of})
+        self.record(event | {"reward": reward, "repeat_of": repeat_of})
         trial = self.trials[number]
         self._first_of.setdefault(self._identity(trial), number)
         return trial
@@ -278,7 +278,7 @@ class Study:
     def _learn(self, numbers: Iterable[int]) -> None:
         """Learn from a batch."""
         signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
-        self._record({"event": "updated", "batch": len(self.signals), "signals": signals})
+        self.record({"event": "updated", "batch": len(self.signals), "signals": signals})
 
     def _outcomes(self, numbers: Iterable[int]) -> list[Outcome]:
         outcomes = []
@@ -289,7 +289,7 @@ class Study:
             outcomes.append(Outcome(tokens=trial.tokens, reward=trial.reward, accuracy=accuracy))
         return outcomes
 
-    def _record(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         """Write an event, then let it count."""
         self.journal.append(event)
         self.history.add(event)

@@ -213,12 +213,16 @@ _SCALARS = tuple(field.name for field in dataclasses.fields(Architecture) if fie
 
 
 def find_space(name: str) -> Space:
-    """A space by name, YAML file or ``package.module:OBJECT``.
+    """A space by name, YAML file or ``package.module:OBJECT``; a class is called without arguments.
 
     Raises:
-        InputError: There is none of the name, or the file does not describe one.
+        InputError: There is none of the name, or the file or the object does not describe one.
     """
     if named.is_code(name):
-        own: Space = named.import_object(name, "space")
-        return own
+        own = named.import_object(name, "space")
+        own = own() if isinstance(own, type) else own
+        if not (hasattr(own, "name") and hasattr(own, "decisions") and callable(getattr(own, "decode", None))):
+            raise InputError(f"space {name}: must have name, decisions and decode, got {type(own).__name__}")
+        space: Space = own
+        return space
     return SearchSpace.load(name)

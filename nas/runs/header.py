@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from controller.registry import CONTROLLERS
 from evaluator.registry import DATASETS, EVALUATORS
 from nas.config import REGISTRIES, RunConfig
+from nas.history import fold
 from nas.journal import read
 from nas.runs.directory import JOURNAL
 from search_space.errors import InputError
@@ -59,7 +60,8 @@ def recorded_config(path: Path) -> dict[str, Any] | None:
     if not path.is_dir():
         raise InputError(f"--run-dir {path}: no run to resume, there is no such directory")
     journal = path / JOURNAL
-    header = next(read(journal), None) if journal.exists() else None
+    events = read(journal) if journal.exists() else iter(())
+    header = next(events, None)
     if header is None:
         if any(path.iterdir()) and not journal.exists():
             raise InputError(f"--run-dir {path}: not a run, it has files but no {JOURNAL}")
@@ -68,7 +70,8 @@ def recorded_config(path: Path) -> dict[str, Any] | None:
         raise InputError(f"{journal}, line 1: not the header of a run")
     if not isinstance(header.get("config"), dict):
         raise InputError(f"{journal}, line 1: not the header of a run")
-    return without_gone(header["config"])
+    history = fold([header, *(event for event in events if event.get("event") == "evaluator")], journal)
+    return without_gone(history.config)
 
 
 def trust_flag(plain: Mapping[str, Any]) -> str:

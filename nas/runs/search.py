@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,9 +15,9 @@ from evaluator.base import Evaluation
 from evaluator.function import as_evaluation
 from nas import config
 from nas.async_study import AsyncStudy
-from nas.config import SearchConfig
+from nas.config import TOLD, SearchConfig
 from nas.engines.base import Engine
-from nas.engines.local import LocalEngine
+from nas.engines.make import EngineOptions, make_engine
 from nas.history import History, Trial
 from nas.problem import make_problem
 from nas.runs import directory, promotion, warm_start
@@ -25,6 +27,9 @@ from nas.runs.promotion import PromotingSpace
 from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.decision import Space
+from search_space.errors import InputError
+from search_space.io import named
+from search_space.io.files import write_atomic
 from search_space.space import SearchSpace, find_space
 
 WEIGHTS = "weights"
@@ -75,6 +80,7 @@ class StudyRun(Run):
                 batch_size=settings.batch,
                 seed=settings.seed,
             )
+            self._record_evaluator()
         except BaseException:
             self._journal.close()
             raise
@@ -104,30 +110,61 @@ class StudyRun(Run):
 
     def optimize(
         self,
+        evaluator: Any = None,
         trials: int | None = None,
         *,
-        engine: Engine | None = None,
+        workers: int | None = 1,
         on_trial: Callable[[Trial], None] | None = None,
     ) -> Trial | None:
         """Search until the run has so many trials; what was evaluated before counts.
 
         Args:
+            evaluator: ``function(architecture, seed)`` that returns an accuracy or an `Evaluation`, a subclass of
+                `Evaluator`, or an evaluator's name; None for the settings'.
             trials: Networks to propose in all; None for as many as the settings say.
-            engine: Where evaluations run; None for this process.
+            workers: 1 evaluates in this process, more in as many Ray workers; None takes all that fit.
             on_trial: Called with each trial as it finishes.
 
         Returns:
             The best trial; None if none succeeded.
+
+        Raises:
+            InputError: The run was evaluated otherwise before, or there is no such evaluator.
         """
+        if evaluator is not None:
+            self.use_evaluator(evaluator)
         if trials is not None:
             self.study.num_trials = trials
-        if engine is None:
-            cls, evaluator_config = self.evaluator
-            engine = LocalEngine(cls(evaluator_config))
-        for trial in self.run(engine):
-            if on_trial:
-                on_trial(trial)
+        asked = EngineOptions() if workers == 1 else EngineOptions(engine="ray", workers=workers)
+        with closing(make_engine(asked, *self.evaluator, self.path)) as engine:
+            for trial in self.run(engine):
+                if on_trial:
+                    on_trial(trial)
         return self.best_trial
+
+    def use_evaluator(self, evaluator: Any) -> None:
+        """Evaluate so from here on, and remember it.
+
+        Raises:
+            InputError: The run was evaluated otherwise before, or there is no such evaluator.
+        """
+        name = evaluator if isinstance(evaluator, str) else named.name_of(evaluator)
+        component = config.component("evaluator", {"name": name})
+        before = self.settings.evaluator
+        if component == before:
+            return
+        if before.name != TOLD and self.finished:
+            raise InputError(f"evaluator {name}: {self.path} was evaluated with {before.name}")
+        self.settings = replace(self.settings, evaluator=component)
+        self.evaluator = evaluator_of(self.settings, self.path)
+        self._record_evaluator()
+
+    def _record_evaluator(self) -> None:
+        """Note what takes the place of results that were told."""
+        evaluator = config.to_plain(self.settings)["evaluator"]
+        if evaluator["name"] != self.history.config["evaluator"]["name"]:
+            write_atomic(self.path / "config.yaml", config.to_yaml(self.settings))
+            self.study.record({"event": "evaluator", "evaluator": evaluator})
 
     def ask(self) -> Trial | None:
         """A trial for the caller to evaluate, `architecture(trial)`; see `nas.study.Study.ask`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
+import sys
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -52,17 +53,41 @@ def unknown(kind: str, name: str, known: Mapping[str, object] | list[str], other
     return f"unknown {kind} {name!r}{hint}: known are {', '.join(known)}, or {otherwise}"
 
 
+_given: dict[str, Any] = {}
+
+
+def name_of(found: Any) -> str:
+    """What to call an object of the user's in records: ``package.module:NAME``, by which this process finds it again.
+
+    Args:
+        found: A function, a class, or another object; of one that is no module's own by name, that of its class.
+    """
+    if not hasattr(found, "__qualname__"):
+        holders = (sys.modules.get(name) for name in (type(found).__module__, "__main__"))
+        names = (f"{m.__name__}:{n}" for m in holders if m for n, value in vars(m).items() if value is found)
+        name = next(names, f"{type(found).__module__}:{type(found).__qualname__}")
+    else:
+        name = f"{found.__module__}:{found.__qualname__}"
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script:
+        name = re.sub(r"^__main__(?=:)", Path(script).stem, name)
+    _given[name] = found
+    return name
+
+
 def import_object(path: str, kind: str) -> Any:
-    """The object at ``package.module:Name``.
+    """The object at ``package.module:Name``, or that which `name_of` was given under this name.
 
     Raises:
-        InputError: The module or the name does not exist.
+        InputError: The module or the name does not exist, or importing it fails.
     """
+    if path in _given:
+        return _given[path]
     module_name, _, attribute = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(f"{kind} {path!r}: cannot import {module_name}: {error}") from error
+    except Exception as error:  # a user's module may raise anything while it is imported
+        raise InputError(f"{kind} {path!r}: cannot import {module_name}: {type(error).__name__}: {error}") from error
     if not attribute or not hasattr(module, attribute):
         raise InputError(f"{kind} {path!r}: {module_name} has no {attribute or 'class named after a colon'!r}")
     return getattr(module, attribute)

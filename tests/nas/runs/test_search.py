@@ -30,7 +30,7 @@ def test_a_search_leaves_its_files_and_goes_on_from_them(tmp_path: Path) -> None
     assert REFERENCE_NETWORK in run.references
     with StudyRun(tmp_path / "run", settings(batch=2)) as again:
         assert again.trials == run.trials
-        again.optimize(8)
+        again.optimize(trials=8)
     assert len(again.finished) == 8
 
 

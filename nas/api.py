@@ -1,0 +1,224 @@
+"""The Python interface: what the commands do, as functions. Import the names from `nas`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas import config
+from nas.config import given
+from nas.runs import directory, warm_start
+from nas.runs import record as records
+from nas.runs.grid import GridRun
+from nas.runs.header import recorded_config
+from nas.runs.record import RunRecord
+from nas.runs.search import StudyRun, load_space
+from search_space.architecture import Architecture
+from search_space.errors import InputError
+from search_space.io import named
+
+if TYPE_CHECKING:
+    from nas.history import Trial
+    from search_space.builder import Network
+
+
+def create_study(
+    target_flops: str | int,
+    *,
+    space: Any = "efficientnet",
+    controller: Any = "guided",
+    evaluator: Any = None,
+    objective: str | Mapping[str, Any] = "soft",
+    run_dir: str | Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    earlier: tuple[str | Path, ...] = (),
+    **settings: Any,
+) -> StudyRun:
+    """Begin a search, or go on with one.
+
+    Args:
+        target_flops: Multiply-adds an image: ``"400M"``, ``0.4e9``.
+        space: A space's name or YAML file, ``package.module:NAME``, or an object or class with decisions and decode.
+        controller: A name, ``package.module:NAME``, a subclass of `Controller`, or a mapping of name, preset and
+            settings.
+        evaluator: A name, ``package.module:NAME``, a subclass of `Evaluator`, a function, or a mapping of name, preset
+            and settings; None leaves it to `StudyRun.optimize`, or to `ask` and `tell`.
+        objective: ``soft``, ``hard`` or ``absolute``, or a mapping of kind, alpha, beta, ...
+        run_dir: Where results go; None for ``runs/<date>-<time>``.
+        seed: The same seed gives the same search.
+        resume: Go on with the run in `run_dir` if there is one.
+        earlier: Journals, run directories or architecture files to learn from first.
+        settings: Any other setting of a search: trials, batch, band, promote, asynchronous, top.
+
+    Returns:
+        The study, open for writing; close it, or use it as a context manager.
+
+    Raises:
+        InputError: Wrong settings, or a directory that is there already.
+    """
+    path = directory.default_path() if run_dir is None else Path(run_dir)
+    goes_on = resume and path.exists()
+    if not goes_on:
+        directory.check_free(path)
+    asked: dict[str, Any] = {
+        "target_flops": str(target_flops),
+        "space": _name(space),
+        "controller": _component(controller),
+        "evaluator": _component(config.TOLD if evaluator is None else evaluator),
+        "objective": objective,
+        "seed": seed,
+        **settings,
+    }
+    recorded = recorded_config(path) if goes_on else None
+    if recorded and evaluator is None:
+        asked["evaluator"] = recorded["evaluator"]
+    resolved = config.resolve([asked])
+    if recorded and (changed := config.differences(config.resolve([recorded]), resolved)):
+        raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
+    told = warm_start.read([str(file) for file in earlier], load_space(resolved), resolved.objective)
+    return StudyRun(path, resolved, () if recorded else told)
+
+
+def load_run(path: str | Path) -> RunRecord:
+    """A run as it lies on disk: finished, going on or stopped. Nothing that it names is imported.
+
+    Raises:
+        InputError: There is no run at `path`.
+    """
+    return records.load(Path(path))
+
+
+def create_model(
+    network: str | Path | Architecture,
+    *,
+    classes: int | None = None,
+    weights: str | Path | None = None,
+    bn_eps: float | None = None,
+) -> Network:
+    """A PyTorch network, untrained or with weights, in training mode on the CPU.
+
+    Args:
+        network: An architecture, its YAML file, or an installed one's name, e.g. ``efficientnet-b0``.
+        classes: Outputs; None for the architecture's own.
+        weights: A safetensors or PyTorch file of this network: ours, timm's or torchvision's.
+        bn_eps: BatchNorm's eps that foreign weights were made with; None for their source's usual.
+
+    Raises:
+        InputError: No such file or name, or weights of another network.
+    """
+    import dataclasses
+
+    from evaluator.weights import load_weights  # loads torch
+    from search_space.builder import build_model
+
+    architecture = network if isinstance(network, Architecture) else Architecture.load(network)
+    if classes is not None:
+        architecture = dataclasses.replace(architecture, classes=classes)
+    model = build_model(architecture)
+    if weights is not None:
+        load_weights(model, architecture, Path(weights), bn_eps)
+    return model
+
+
+def scale(
+    network: str | Path | Architecture,
+    *,
+    phi: float,
+    coefficients: str | Path | tuple[float, float, float] | None = None,
+) -> Architecture:
+    """A network scaled without training: depth alpha^phi, width beta^phi, resolution gamma^phi (EfficientNet, eq. 3).
+
+    Args:
+        network: An architecture, its YAML file, or an installed one's name.
+        phi: How far; 0 keeps the network.
+        coefficients: (alpha, beta, gamma), or the coefficients.yaml of a grid; None for the paper's 1.2, 1.1, 1.15.
+
+    Raises:
+        InputError: No such file, or a network beyond what an architecture may be.
+    """
+    from nas.grid.coefficients import PAPER, Coefficients, read
+
+    architecture = network if isinstance(network, Architecture) else Architecture.load(network)
+    if coefficients is None:
+        triple = PAPER
+    elif isinstance(coefficients, tuple):
+        alpha, beta, gamma = coefficients
+        triple = Coefficients(alpha=alpha, beta=beta, gamma=gamma)
+    else:
+        triple = read(Path(coefficients))
+    return triple.scale(architecture, phi)
+
+
+def grid_search(
+    network: str | Path | None = None,
+    *,
+    phi: float = 1.0,
+    evaluator: Any = None,
+    run_dir: str | Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    workers: int | None = 1,
+    on_trial: Callable[[Trial], None] | None = None,
+    **settings: Any,
+) -> GridRun:
+    """Search the compound coefficients of a network on the networks that they really build, and write its family.
+
+    Args:
+        network: The baseline's YAML file or name; None for the newest run's best, else EfficientNet-B0.
+        phi: Where networks are compared.
+        evaluator: As `create_study` takes it; None for short trainings on the digits.
+        run_dir: Where results go; None for ``runs/<date>-<time>``.
+        seed: The same seed gives the same result.
+        resume: Go on with the run in `run_dir` if there is one.
+        workers: 1 evaluates in this process, more in as many Ray workers; None takes all that fit.
+        on_trial: Called with each training as it finishes.
+        settings: Any other setting of a grid: target_flops, step, rungs, finalists, repeats, family, ...
+
+    Returns:
+        The finished run: `family`, `trials_dataframe()`, and coefficients.yaml in its directory.
+
+    Raises:
+        InputError: Wrong settings, or a directory that is there already.
+        NasError: No network was trained on all seeds.
+    """
+    from contextlib import closing
+
+    from nas.engines.make import EngineOptions, make_engine
+    from nas.grid import config as grid_config
+
+    path = directory.default_path() if run_dir is None else Path(run_dir)
+    goes_on = resume and path.exists()
+    if not goes_on:
+        directory.check_free(path)
+    name, baseline, _ = grid_config.load_baseline(None if network is None else str(network), Path("runs"))
+    wanted = {"evaluator": None if evaluator is None else _component(evaluator), "phi": phi, "seed": seed}
+    layers = [{"name": name, "baseline": baseline}, given(wanted), settings]
+    resolved = grid_config.resolve(layers)
+    if goes_on and (recorded := recorded_config(path)):
+        if changed := config.differences(grid_config.resolve([recorded]), resolved):
+            raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
+    asked = EngineOptions() if workers == 1 else EngineOptions(engine="ray", workers=workers)
+    with closing(make_engine(asked, *config.make("evaluator", resolved.evaluator), path)) as engine:
+        with GridRun(path, resolved) as run:
+            run.time_baseline(engine)
+            for trial in run.run(engine):
+                if on_trial:
+                    on_trial(trial)
+            run.conclude()
+    return run
+
+
+def _name(found: Any) -> str:
+    """A space as the config names it."""
+    if isinstance(found, str | Path):
+        return str(found)
+    return named.name_of(found)
+
+
+def _component(found: Any) -> Any:
+    """A controller or evaluator as the config names it: a mapping stays one."""
+    if isinstance(found, Mapping):
+        return {**found, "name": _name(found["name"])} if "name" in found else dict(found)
+    return {"name": _name(found)}

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import nas
+from controller.random_search import RandomSearch
+from evaluator.weights import to_bytes
+from nas.commands.search import main as search
+from nas.journal import read
+from search_space.decision import Decision
+from tests.nas.runs.test_kept_journals import without_times
+from tests.toys import ToyEvaluator
+
+ROOT = Path(__file__).parents[2]
+B0 = nas.Architecture.load("efficientnet-b0")
+
+
+def accuracy(architecture: nas.Architecture, seed: int) -> float:
+    """Deeper is better, as far as anyone knows."""
+    return min(1.0, sum(stage.layers for stage in architecture.stages) / 40)
+
+
+class TwoNetworks:
+    """A user's own space."""
+
+    name = "two"
+    decisions = (Decision(name="which", choices=("b0", "a1")),)
+
+    def decode(self, tokens: Any) -> nas.Architecture:
+        return nas.Architecture.load(("efficientnet-b0", "mnasnet-a1")[tokens[0]])
+
+
+def test_a_search_by_function_is_a_run(tmp_path: Path) -> None:
+    with nas.create_study(target_flops="400M", run_dir=str(tmp_path / "run"), controller="random", trials=8) as study:
+        best = study.optimize(accuracy, trials=8)
+    run = nas.load_run(str(tmp_path / "run"))
+    assert run.state == "finished"
+    assert best == study.best_trial == run.best_trial
+    assert run.best_architecture == study.best_architecture
+    assert run.config["evaluator"]["name"] == "tests.nas.test_api:accuracy"
+    assert nas.Architecture.load(tmp_path / "run" / "best.yaml") == study.best_architecture
+
+
+def test_a_search_goes_on_from_python_and_from_the_command_line(tmp_path: Path) -> None:
+    flags = ["--target-flops", "400M", "--controller", "reinforce", "--batch", "4", "--trials", "12", "--quiet"]
+    own = ["--evaluator", "tests.nas.test_api:accuracy"]
+    assert search([*flags, *own, "--trust", "0%", "--run-dir", str(tmp_path / "whole")]) == 0
+
+    def start(trials: int, **more: Any) -> nas.StudyRun:
+        settings = {"target_flops": "400M", "controller": "reinforce", "batch": 4, "trials": trials}
+        return nas.create_study(**settings, run_dir=tmp_path / "run", **more)
+
+    with start(12) as study:
+        study.use_evaluator(accuracy)
+        study.study.num_trials = 4
+        for trial in study.run(_engine()):
+            if trial.number == 2:
+                break
+    with pytest.raises(nas.InputError, match="exists already"):
+        start(12)
+    assert search(["--run-dir", str(tmp_path / "run"), "--resume", "--quiet", *own, "--trust", "0%"]) == 0
+    with start(12, resume=True, evaluator=accuracy) as study:
+        study.optimize(accuracy)
+    ours = [event for event in without_times(tmp_path / "run") if event["event"] != "evaluator"]
+    theirs = without_times(tmp_path / "whole")
+    assert [e for e in ours if e["event"] != "reference"] == [e for e in theirs if e["event"] != "reference"]
+
+
+def _engine() -> Any:
+    from evaluator.function import FunctionConfig, as_evaluator_class
+    from nas.engines.local import LocalEngine
+
+    return LocalEngine(as_evaluator_class(accuracy, "accuracy")(FunctionConfig()))
+
+
+def test_single_trials(tmp_path: Path) -> None:
+    with nas.create_study("400M", controller="random", run_dir=tmp_path / "run") as study:
+        for _ in range(5):
+            trial = study.ask()
+            assert trial is not None
+            told = study.tell(trial, accuracy=accuracy(study.architecture(trial), 0))
+            assert told.reward is not None
+        study.optimize(accuracy, trials=8)
+    assert len(nas.load_run(tmp_path / "run").finished) == 8
+    names = [event["evaluator"]["name"] for event in read(tmp_path / "run" / "journal.jsonl") if "evaluator" in event]
+    assert names == ["tests.nas.test_api:accuracy"]
+
+
+def test_a_run_that_was_told_cannot_evaluate_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with nas.create_study("400M", run_dir=tmp_path / "run", controller="random") as study:
+        study.tell(study.ask() or 0, accuracy=0.5)
+    resume = ["--run-dir", str(tmp_path / "run"), "--resume", "--quiet"]
+    assert search(resume) == 2
+    assert "accuracies are told from outside (ask and tell); name an evaluator" in capsys.readouterr().err
+    assert search([*resume, "--evaluator", "tests.nas.test_api:accuracy", "--trials", "32"]) == 0
+
+
+def test_another_evaluator_than_before_is_refused(tmp_path: Path) -> None:
+    with nas.create_study("400M", run_dir=tmp_path / "run", controller="random", evaluator=accuracy) as study:
+        study.optimize(trials=2)
+        with pytest.raises(nas.InputError, match=r"was evaluated with tests\.nas\.test_api:accuracy"):
+            study.optimize("params", trials=4)
+
+
+def test_objects_are_taken_wherever_names_are(tmp_path: Path) -> None:
+    for number, space in enumerate((TwoNetworks, TwoNetworks(), "tests.nas.test_api:TwoNetworks")):
+        study = nas.create_study(
+            "400M", space=space, controller=RandomSearch, evaluator=ToyEvaluator, run_dir=tmp_path / f"{number}"
+        )
+        with study:
+            study.optimize(trials=2)
+        assert {trial.tokens for trial in study.trials} == {(0,), (1,)}
+    settings = {"name": RandomSearch, "batch": 2}
+    with nas.create_study("400M", controller=settings, evaluator={"name": "params"}, run_dir=tmp_path / "c") as study:
+        assert study.optimize(trials=2) is not None
+
+
+def test_models_scaling_and_grids(tmp_path: Path) -> None:
+    model = nas.create_model("efficientnet-b0", classes=10)
+    assert model.classifier.out_features == 10
+    small = nas.Architecture.from_yaml(B0.to_yaml().replace("classes: 1000", "classes: 10"))
+    (tmp_path / "w.safetensors").write_bytes(to_bytes(model, small))
+    again = nas.create_model("efficientnet-b0", classes=10, weights=str(tmp_path / "w.safetensors"))
+    assert torch.equal(again.conv_stem.weight, model.conv_stem.weight)
+    (tmp_path / "b0.yaml").write_text(B0.to_yaml())
+    assert nas.scale(str(tmp_path / "b0.yaml"), phi=1).resolution == 258
+    assert nas.scale(B0, phi=1, coefficients=(1.0, 1.0, 2.0)).resolution == 448
+    grid = nas.grid_search(
+        "efficientnet-b0", phi=1, evaluator=accuracy, run_dir=tmp_path / "grid", step=0.1, family=2, rungs=[1, 2]
+    )
+    assert len(grid.family) == 3
+    assert nas.load_run(tmp_path / "grid").state == "finished"
+    assert len(grid.trials_dataframe()) == len(grid.finished)
+
+
+def test_the_public_names_are_there_and_loaded_lazily() -> None:
+    code = "import sys, nas; sys.exit(bool({'torch', 'ray', 'numpy', 'scipy'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    for name in nas.__all__:
+        assert getattr(nas, name) is not None
+    assert sorted(nas.__all__, key=str) == nas.__all__ == dir(nas)
+    assert set(nas.__all__) - {"__version__"} == set(nas._HOMES)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        nas.nothing  # noqa: B018
+
+
+SCRIPT = """
+import sys, time, nas
+
+def slow(architecture, seed):
+    time.sleep(0.2)
+    return min(1.0, sum(stage.layers for stage in architecture.stages) / 40)
+
+if __name__ == "__main__":
+    study = nas.create_study("400M", controller="random", run_dir=sys.argv[1], resume=True, trials=20, batch=4)
+    study.optimize(slow, trials=20)
+"""
+
+
+def test_killed_in_python_it_goes_on_from_the_command_line_and_the_other_way_round(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+
+    def run_until_killed(command: list[str], finished: int) -> None:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+        while _finished(tmp_path / "run") < finished:
+            assert process.poll() is None
+        process.kill()
+        process.wait()
+
+    python = [sys.executable, "mine.py", "run"]
+    shell = [sys.executable, "-m", "nas.commands.search", "--run-dir", "run", "--resume", "--quiet"]
+    shell += ["--evaluator", "mine:slow", "--trust", "0%"]
+    run_until_killed(python, 3)
+    run_until_killed(shell, 7)
+    run_until_killed(python, 11)
+    assert subprocess.run(shell, cwd=tmp_path, env=environment, check=False).returncode == 0
+    run = nas.load_run(tmp_path / "run")
+    assert (run.state, len(run.finished)) == ("finished", 20)
+    whole = [sys.executable, "mine.py", "whole"]
+    assert subprocess.run(whole, cwd=tmp_path, env=environment, check=False).returncode == 0
+    assert [t.tokens for t in nas.load_run(tmp_path / "whole").trials] == [t.tokens for t in run.trials]
+
+
+def _finished(path: Path) -> int:
+    journal = path / "journal.jsonl"
+    return journal.read_bytes().count(b'"event":"finished"') if journal.exists() else 0
