@@ -154,3 +154,7 @@ def _start_worker(benchmark: Benchmark) -> None:
 def _run_one(name: str, seed: int, reference: tuple[float, int]) -> Run:
     assert _bench is not None, "_start_worker runs first"
     return _bench.run(name, seed, reference)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

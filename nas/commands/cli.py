@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -34,11 +35,52 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, prog: str, description: str = "", **kwargs: Any) -> None:
         kwargs = {"formatter_class": HelpFormatter, "allow_abbrev": False, **kwargs}
         super().__init__(prog=prog, description=description, **kwargs)
+        self.add_argument("--version", action=_Version, help="show the version and exit")
+        self.add_argument(
+            "--completion",
+            action=_Completion,
+            choices=("bash", "zsh", "tcsh"),
+            help="print a completion script and exit",
+        )
         self._negative_number_matcher = re.compile(r"-\.?[0-9]")
+
+    def format_help(self) -> str:
+        """What a newcomer needs comes first; help, version and completion come last, without the list of all flags."""
+        self._action_groups.sort(key=lambda group: group is self._optionals)
+        positional = [action.metavar or action.dest for action in self._positionals._group_actions]
+        usage, self.usage = self.usage, self.usage or " ".join([self.prog, *map(str, positional), "[options]"])
+        try:
+            return super().format_help()
+        finally:
+            self.usage = usage
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and exiting."""
         raise InputError(f"{message} (see {self.prog} --help)")
+
+
+class _Version(argparse.Action):
+    """Reads the version only when it is asked for."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(nargs=0, **{**kwargs, "default": argparse.SUPPRESS, "dest": argparse.SUPPRESS})
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> None:
+        say(f"{parser.prog} {metadata.version('nas-b0')}")
+        parser.exit()
+
+
+class _Completion(argparse.Action):
+    """What to put into a shell's start-up file."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "default": argparse.SUPPRESS, "dest": argparse.SUPPRESS})
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, *rest: Any) -> None:
+        import shtab  # where it is used
+
+        say(shtab.complete(parser, values))
+        parser.exit()
 
 
 def run(command: Callable[[], int]) -> int:

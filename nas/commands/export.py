@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("nas-export", description=DESCRIPTION, formatter_class=cli.HelpFormatter)
+    parser = cli.Parser("nas-export", DESCRIPTION)
     parser.add_argument("network", nargs="?", metavar="FILE", help="an architecture's YAML file or name")
     parser.add_argument("--run", type=Path, metavar="RUN", help="the best network of this run directory instead")
     parser.add_argument("--to", required=True, choices=list(FORMATS), help="what to write")
@@ -68,3 +68,7 @@ def write_new(files: Mapping[Path, str | bytes]) -> None:
     for path, content in files.items():
         write_atomic(path, content)
         cli.say(f"{path}  ({format_amount(path.stat().st_size)} bytes)")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--repeats", type=int, metavar="N", help="seeds of each finalist (default: 5)")
     options.add_evaluator(parser)
-    options.add_engine(parser)
     options.add_run(parser)
+    options.add_engine(parser)
     return parser
 
 

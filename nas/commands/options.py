@@ -20,11 +20,11 @@ from search_space.errors import InputError
 def add_evaluator(parser: argparse.ArgumentParser) -> None:
     """Add the evaluator's group of flags; `evaluator_settings` reads them."""
     score = parser.add_argument_group("how to score a network")
+    score.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")
     score.add_argument("--evaluator", metavar="NAME", help=f"{', '.join(EVALUATORS)} (default: proxy)")
     score.add_argument(
         "--evaluator-preset", metavar="NAME", help="the proxy's demo, small, imagenet100 or imagenet (default: demo)"
     )
-    score.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")
     score.add_argument("--epochs", type=int, metavar="N", help="epochs of the short training")
     score.add_argument("--trial-timeout", type=float, metavar="SECONDS", help="give up on a network after this long")
     score.add_argument("--device", metavar="NAME", help="auto, cpu or cuda")
@@ -74,14 +74,12 @@ def add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     run = parser.add_argument_group("the run")
     run.add_argument("--run-dir", type=Path, metavar="DIR", help="where results go (default: runs/<date>-<time>)")
     run.add_argument("--resume", action="store_true", help="go on with the run in --run-dir")
+    run.add_argument("--dry-run", action="store_true", help="show what would be searched, and the time it would take")
+    run.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same result (default: 0)")
     run.add_argument("--config", metavar="FILE", help="settings as YAML; flags override it")
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting: evaluator.epochs=5")
-    run.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same result (default: 0)")
-    run.add_argument(
-        "--trust-code", action="store_true", help="--resume: import Python code that the run's journal names"
-    )
-    run.add_argument("--dry-run", action="store_true", help="show what would be searched, and the time it would take")
     run.add_argument("--quiet", action="store_true", help="no progress, only the result")
+    run.add_argument("--trust-code", action="store_true", help="--resume: import Python code that its journal names")
     return run
 
 

@@ -75,3 +75,7 @@ def _serve(paths: Sequence[Path], output: Path, port: int, *, show: bool) -> int
         except KeyboardInterrupt:
             cli.say()
     return cli.DONE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -95,3 +95,7 @@ def _summary(scaled: Architecture, baseline: Architecture) -> str:
     ratio = cost.macs / before.macs
     macs, params = format_amount(cost.macs), format_amount(cost.params)
     return f"{macs} MACs ({ratio:.2f} times the baseline's), {params} parameters, {scaled.resolution} pixels"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

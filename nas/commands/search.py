@@ -48,19 +48,27 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-search", DESCRIPTION)
     what = parser.add_argument_group("what to search")
     what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image: 400M, 0.4B, 3.9e8 (required)")
+    what.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32)")
     spaces = ", ".join(named.config_names("spaces"))
     what.add_argument("--space", metavar="SPACE", help=f"{spaces}, or a YAML file (default: efficientnet)")
-    what.add_argument("--objective", choices=("soft", "hard", "absolute"), help="how FLOPs count (default: soft)")
-    what.add_argument("--exponent", type=float, metavar="W", help="ACC*(FLOPs/T)^W (default: -0.07)")
-    what.add_argument("--target-latency", metavar="TIME", help="measured latency counts too: 20ms an image, batch 1")
-    what.add_argument(
+    options.add_evaluator(parser)
+    run = options.add_run(parser)
+    run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
+    run.add_argument("--tensorboard", action="store_true", help="write scalars to tensorboard/ in the run directory")
+    run.add_argument(
+        "--trust", default=trust.DEFAULT_BUDGET, metavar="SHARE", help="of the training time, to measure its worth"
+    )
+    worth = parser.add_argument_group("what a network is worth: ACC * (FLOPs / T)^w, T the target")
+    worth.add_argument("--objective", choices=("soft", "hard", "absolute"), help="how FLOPs count (default: soft)")
+    worth.add_argument("--exponent", type=float, metavar="W", help="w (default: -0.07)")
+    worth.add_argument("--target-latency", metavar="TIME", help="measured latency counts too: 20ms an image, batch 1")
+    worth.add_argument(
         "--latency-device", choices=("cpu", "cuda"), help="where to measure it (default: cpu, one thread)"
     )
     how = parser.add_argument_group("how to search")
     controllers = ", ".join(CONTROLLERS)
     how.add_argument("--controller", metavar="NAME", help=f"{controllers} (default: guided)")
     how.add_argument("--preset", metavar="NAME", help="the controller's settings: default, or paper where it has one")
-    how.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32)")
     how.add_argument("--batch", type=int, metavar="N", help="proposals between two updates (default: 8)")
     how.add_argument(
         "--async",
@@ -73,14 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
     )
-    options.add_evaluator(parser)
     options.add_engine(parser)
-    run = options.add_run(parser)
-    run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
-    run.add_argument("--tensorboard", action="store_true", help="write scalars to tensorboard/ in the run directory")
-    run.add_argument(
-        "--trust", default=trust.DEFAULT_BUDGET, metavar="SHARE", help="of the training time, to measure its worth"
-    )
     return parser
 
 

@@ -26,16 +26,17 @@ BINS = 12
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    args = _parser().parse_args(argv)
-    return cli.run(lambda: args.action(args))
+    return cli.run(lambda: _run(_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
+    code: int = args.action(args)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nas-space",
-        description=f"Look into a search space: {', '.join(config_names('spaces'))}, or a YAML file (docs/spaces.md).",
-        formatter_class=cli.HelpFormatter,
-    )
+    known = ", ".join(config_names("spaces"))
+    parser = cli.Parser("nas-space", f"Look into a search space: {known}, or a YAML file (docs/spaces.md).")
     commands = parser.add_subparsers(required=True, metavar="show | check | sample | import")
     show = _command(commands, "show", _show, "what it holds, how many networks, how their FLOPs are distributed")
     _add_seed(show)
@@ -47,21 +48,19 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("-o", "--output", metavar="DIR", help="write one file each into this folder, else to stdout")
     _add_seed(sample)
     text = "a network of timm, by name or block strings, as YAML"
-    imported = commands.add_parser(
-        "import", help=text, description=f"import: {text}.", formatter_class=cli.HelpFormatter
-    )
+    imported = commands.add_parser("import", help=text, description=f"import: {text}.")
     imported.set_defaults(action=_import)
     _add_import(imported)
     return parser
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[cli.Parser],
     name: str,
     action: Callable[[argparse.Namespace], int],
     text: str,
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{name}: {text}.", formatter_class=cli.HelpFormatter)
+    command = commands.add_parser(name, help=text, description=f"{name}: {text}.")
     command.add_argument("space", metavar="SPACE", help="a space's name or YAML file")
     command.set_defaults(action=action)
     return command
@@ -169,3 +168,7 @@ def _import(args: argparse.Namespace) -> int:
         write_atomic(args.output, text)
     cli.say(str(args.output) if args.output else text.rstrip())
     return cli.DONE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

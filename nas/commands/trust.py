@@ -53,3 +53,7 @@ def _trust(args: argparse.Namespace) -> int:
     with closing(make_engine(options.engine_options(args), *evaluator, args.run)) as engine:
         report(record, settings, engine, budget, cli.say)
     return cli.DONE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

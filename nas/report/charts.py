@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from evaluator.objective import Objective
 from nas.history import Trial
@@ -139,7 +138,7 @@ def _compare(values: np.ndarray, groups: Sequence[np.ndarray]) -> tuple[list[lis
     within = sum(float(np.square(values[g] - values[g].mean()).sum()) for g in filled)
     freedom = len(values) - len(filled)
     noise = within / freedom if freedom else math.nan
-    quantile = float(stdtrit(freedom, 0.975)) if freedom else math.nan
+    quantile = _student(freedom) if freedom else math.nan
     rows: list[list[float | None]] = []
     for group in groups:
         if not len(group):
@@ -152,6 +151,13 @@ def _compare(values: np.ndarray, groups: Sequence[np.ndarray]) -> tuple[list[lis
     if not freedom or total <= 0:
         return rows, 0.0
     return rows, rounded(max(0.0, (total - within - (len(filled) - 1) * noise) / (total + noise)))
+
+
+def _student(freedom: int) -> float:
+    """The 97.5 % point of Student's t."""
+    from scipy.special import stdtrit  # slow to load, and help screens do without
+
+    return float(stdtrit(freedom, 0.975))
 
 
 def _thinned(count: int, most: int) -> list[int]:
