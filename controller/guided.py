@@ -56,7 +56,7 @@ class GuidedConfig:
     parents: int = 20
     """How many of them, each four times."""
     local: int = 4
-    """Every so manyth trial changes a single decision of the best network, so that no search stands still below it."""
+    """A trial whose number divides by this changes one decision of the best network: no search stands still below."""
     memory: int = 1000
     """Observations that the model keeps: the best half and the latest half; its cost grows with their cube."""
     batch: int = 4
@@ -85,7 +85,7 @@ class Guided(Controller[GuidedConfig]):
         self._outcomes: list[Outcome] = []
         self._incumbent = -np.inf
         self._told: set[str] = set()
-        self._stalled = 0
+        self._since_improvement = 0
         # How many outcomes: the settings and the policy are to be fitted to, are fitted to, the model knows.
         self._checkpoint = 0
         self._fitted_to = 0
@@ -149,7 +149,7 @@ class Guided(Controller[GuidedConfig]):
         Some members exploit and some explore (Hutter et al. 2012, parallel algorithm configuration, section 3), so a
         model that is too sure of itself is found out.
         """
-        return generator.exponential(self.config.optimism * (1 + self._stalled / self.config.patience), count)
+        return generator.exponential(self.config.optimism * (1 + self._since_improvement / self.config.patience), count)
 
     def _rewards(
         self,
@@ -192,12 +192,12 @@ class Guided(Controller[GuidedConfig]):
         share = repeats(self._told, keys)
         self._told.update(keys)
         best = max(outcome.reward for outcome in outcomes)
-        self._stalled = 0 if best > self._incumbent else self._stalled + len(outcomes)
+        self._since_improvement = 0 if best > self._incumbent else self._since_improvement + len(outcomes)
         self._incumbent = max(self._incumbent, best)
         self._outcomes.extend(outcomes)
         if len(self._outcomes) >= _GROWTH * self._checkpoint:
             self._checkpoint = len(self._outcomes)
-        return {"repeats": share, "stalled": self._stalled}
+        return {"repeats": share, "trials_since_improvement": self._since_improvement}
 
     def beliefs(self) -> Signals:
         """See `Controller.beliefs`."""

@@ -31,14 +31,14 @@ STEPS_PER_REPORT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class ProcessGroup:
     """The processes that train one network together, one a device."""
 
     rank: int = 0
     size: int = 1
 
 
-ALONE = Team()
+SINGLE_PROCESS = ProcessGroup()
 
 
 class FullTrainer(Trainer):
@@ -57,7 +57,7 @@ class FullTrainer(Trainer):
         *,
         mirror: bool,
         seed: int,
-        team: Team = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
         prepare: Callable[[Network], None] | None = None,
     ) -> None:
         """Build the network on the device of the images, the same in every process.
@@ -68,7 +68,7 @@ class FullTrainer(Trainer):
             recipe: How to train.
             mirror: Whether images may be flipped left to right.
             seed: Weights, order, augmentation and dropout are derived from it.
-            team: Which of how many processes this is; `torch.distributed` is initialised where they are several.
+            group: Which of how many processes this is; `torch.distributed` is initialised where they are several.
             prepare: Called with the network before training, e.g. to load weights.
         """
         generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
@@ -81,14 +81,14 @@ class FullTrainer(Trainer):
         self.recipe = recipe
         self.classes = architecture.classes
         self.seed = seed
-        self.team = team
+        self.group = group
         self.averaged: nn.Module = copy.deepcopy(self.model) if recipe.ema else self.model
         self.steps = 0
         if recipe.optimizer == "rmsprop":
             groups = parameter_groups(self.model, recipe.weight_decay)
             self.optimizer = RMSProp(groups, recipe.learning_rate)
         # One process needs no wrapper; several average their gradients as each micro-batch's backward ends.
-        self._parallel: nn.Module = DistributedDataParallel(self.model) if team.size > 1 else self.model
+        self._parallel: nn.Module = DistributedDataParallel(self.model) if group.size > 1 else self.model
 
     def epoch(self, data: Images, index: torch.Tensor, number: int) -> Iterator[tuple[int, int, float]]:
         """Train on the images at `index` once.
@@ -101,16 +101,16 @@ class FullTrainer(Trainer):
         """
         device = self.device
         order = torch.Generator(device).manual_seed(derive_seed(self.seed, "order", number))
-        vary = torch.Generator(device).manual_seed(derive_seed(self.seed, "augment", number, self.team.rank))
+        vary = torch.Generator(device).manual_seed(derive_seed(self.seed, "augment", number, self.group.rank))
         shuffled = index[torch.randperm(len(index), generator=order, device=device)]
         batch_size = min(self.recipe.batch_size, len(index))
         steps = len(index) // batch_size
         losses: list[torch.Tensor] = []
-        with _own_noise(device, derive_seed(self.seed, "noise", number, self.team.rank)):
+        with _own_noise(device, derive_seed(self.seed, "noise", number, self.group.rank)):
             self.model.train()
             for step in range(steps):
                 self.set_learning_rate(self.recipe.learning_rate_at(number * steps + step, steps))
-                part = shuffled[step * batch_size : (step + 1) * batch_size][self.team.rank :: self.team.size]
+                part = shuffled[step * batch_size : (step + 1) * batch_size][self.group.rank :: self.group.size]
                 losses.append(self.step(data[part], vary))
                 if len(losses) == STEPS_PER_REPORT or step == steps - 1:
                     loss = float(torch.stack(losses).mean())

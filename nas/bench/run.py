@@ -96,7 +96,7 @@ class Bench:
             space=self.space,
             objective=benchmark.objective,
             controller=controller,
-            journal=_Forgetful(),
+            journal=_NoJournal(),
             num_trials=benchmark.trials,
             batch_size=getattr(settings, "batch", DEFAULT_BATCH) if benchmark.batch is None else benchmark.batch,
             seed=seed,
@@ -152,7 +152,7 @@ def parse_controller(name: str) -> Component:
     return component
 
 
-class _Forgetful(Journal):
+class _NoJournal(Journal):
     """A journal of a run that nobody resumes."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from evaluator.data.dataset import Dataset, Images, load_dataset, split
-from evaluator.full_training import ALONE, FullTrainer, Team
+from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup
 from evaluator.weights import load_weights, to_bytes
 from nas import config as configs
 from nas.runs.tensorboard import Curves
@@ -27,22 +27,22 @@ from search_space.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Where to train, which does not belong to what is trained."""
 
     device: torch.device
-    team: Team = ALONE
+    group: ProcessGroup = SINGLE_PROCESS
     quiet: bool = False
 
     def wait(self) -> None:
-        """Until all processes of the team are here."""
-        if self.team.size > 1:
+        """Until all processes of the group are here."""
+        if self.group.size > 1:
             torch.distributed.barrier()
 
 
 @contextmanager
-def take_place(device: str, quiet: bool) -> Iterator[Place]:
-    """This process's device, and its team where torchrun started several.
+def join_process_group(device: str, quiet: bool) -> Iterator[Placement]:
+    """This process's device, and its group where torchrun started several.
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -58,11 +58,11 @@ def take_place(device: str, quiet: bool) -> Iterator[Place]:
     where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if on_gpu else torch.device("cpu")
     if on_gpu:
         torch.cuda.set_device(where)
-    team = Team(rank, size)
+    group = ProcessGroup(rank, size)
     if size > 1:
         torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
     try:
-        yield Place(where, team, quiet or rank > 0)
+        yield Placement(where, group, quiet or rank > 0)
     finally:
         if size > 1:
             torch.distributed.destroy_process_group()
@@ -83,7 +83,7 @@ def load_data(config: TrainConfig) -> Dataset:
     return load_dataset(config.data, config.resolution)
 
 
-def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, place: Place) -> dict[str, Any]:
+def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement: Placement) -> dict[str, Any]:
     """Train the folder's network to the end, from its checkpoint if there is one; its metrics.
 
     Raises:
@@ -94,26 +94,26 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, place: Pla
     if done is not None:
         return done
     architecture = folder.architecture()
-    batch_size, least = config.recipe.batch_size, 2 * place.team.size * config.recipe.accumulate
-    if batch_size < least or batch_size % place.team.size:
-        allowed = f"at least {least} and divide among {place.team.size} devices"
+    batch_size, least = config.recipe.batch_size, 2 * placement.group.size * config.recipe.accumulate
+    if batch_size < least or batch_size % placement.group.size:
+        allowed = f"at least {least} and divide among {placement.group.size} devices"
         raise InputError(f"--batch-size {batch_size}: must be {allowed}")
     index, held_out = (
-        part.to(place.device) for part in split(dataset.train.labels, config.validation_share, config.seed)
+        part.to(placement.device) for part in split(dataset.train.labels, config.validation_share, config.seed)
     )
-    data = Images(dataset.train.images.to(place.device), dataset.train.labels.to(place.device))
+    data = Images(dataset.train.images.to(placement.device), dataset.train.labels.to(placement.device))
     trainer = FullTrainer(
         architecture,
         data,
         config.recipe,
         mirror=dataset.mirror,
         seed=config.seed,
-        team=place.team,
+        group=placement.group,
         prepare=_initial_weights(config, architecture),
     )
-    history = _epochs(folder, config, trainer, (data, index, held_out), place)
-    metrics = _results(architecture, config, dataset, trainer, history, place)
-    if place.team.rank == 0:
+    history = _epochs(folder, config, trainer, (data, index, held_out), placement)
+    metrics = _results(architecture, config, dataset, trainer, history, placement)
+    if placement.group.rank == 0:
         final = build_model(architecture)
         final.load_state_dict(trainer.averaged.state_dict())
         folder.finish(to_bytes(final, architecture), architecture, metrics)
@@ -132,19 +132,19 @@ def _epochs(
     config: TrainConfig,
     trainer: FullTrainer,
     parts: tuple[Images, torch.Tensor, torch.Tensor],
-    place: Place,
+    placement: Placement,
 ) -> list[dict[str, Any]]:
     """Train the epochs that are left; one row of numbers an epoch, of all of them."""
     data, index, held_out = parts
-    checkpoint = folder.load_checkpoint(place.device)
+    checkpoint = folder.load_checkpoint(placement.device)
     history: list[dict[str, Any]] = []
     if checkpoint is not None:
         trainer.load_state(checkpoint["trainer"])
         history = checkpoint["history"]
-    lead = place.team.rank == 0
+    lead = placement.group.rank == 0
     curves = Curves(folder.tensorboard, len(history)) if lead else None
-    with TrainProgress(folder.path.name, config.recipe.epochs, len(history), quiet=place.quiet) as progress:
-        if curves and curves.missing and not place.quiet:
+    with TrainProgress(folder.path.name, config.recipe.epochs, len(history), quiet=placement.quiet) as progress:
+        if curves and curves.missing and not placement.quiet:
             progress.console.print(curves.missing, markup=False, highlight=False)
         for epoch in range(len(history), config.recipe.epochs):
             start, losses = time.monotonic(), []
@@ -179,12 +179,12 @@ def _results(
     dataset: Dataset,
     trainer: FullTrainer,
     history: list[dict[str, Any]],
-    place: Place,
+    placement: Placement,
 ) -> dict[str, Any]:
     """What the training gave. The only place where test images are read."""
     test = dataset.load_test()
-    data = Images(test.images.to(place.device), test.labels.to(place.device))
-    accuracy, loss = trainer.score_averaged(data, torch.arange(len(test), device=place.device))
+    data = Images(test.images.to(placement.device), test.labels.to(placement.device))
+    accuracy, loss = trainer.score_averaged(data, torch.arange(len(test), device=placement.device))
     cost = count(architecture)
     return {
         "validation_accuracy": history[-1]["validation_accuracy"],

@@ -70,17 +70,17 @@ def train_all(
 
     dataset = train_loop.load_data(config)
     with (
-        train_loop.take_place(device, quiet) as place,
+        train_loop.join_process_group(device, quiet) as placement,
         torch.backends.cudnn.flags(enabled=True, deterministic=exact, benchmark=not exact),
     ):
         metrics = {}
         for name, architecture in networks.items():
             folder = TrainFolder(output / name)
-            if place.team.rank == 0:
+            if placement.group.rank == 0:
                 folder.begin(config, train_loop.fitted(architecture, dataset), resume)
-            place.wait()
-            metrics[folder.path.name] = train_loop.train(folder, config, dataset, place)
-        return metrics if place.team.rank == 0 else {}
+            placement.wait()
+            metrics[folder.path.name] = train_loop.train(folder, config, dataset, placement)
+        return metrics if placement.group.rank == 0 else {}
 
 
 def metrics_table(metrics: dict[str, dict[str, Any]]) -> Table:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from evaluator.data.dataset import Images
-from evaluator.full_training import FullTrainer, Team
+from evaluator.full_training import FullTrainer, ProcessGroup
 from evaluator.recipe import FullRecipe
 from search_space.errors import NasError
 from tests.nas_small import SMALL
@@ -118,7 +118,7 @@ def test_processes_share_each_batch() -> None:
     seen = []
     for rank in range(2):
         trainer = make()
-        trainer.team = Team(rank, 2)
+        trainer.group = ProcessGroup(rank, 2)
         trainer.step = lambda batch, generator: seen.append(batch) or torch.zeros(())  # type: ignore[method-assign,assignment]
         run(trainer, 0)
     assert [len(batch) for batch in seen] == [8] * 8

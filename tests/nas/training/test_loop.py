@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from evaluator.data.dataset import Dataset
-from evaluator.full_training import FullTrainer, Team
+from evaluator.full_training import FullTrainer, ProcessGroup
 from evaluator.recipe import FullRecipe
 from evaluator.weights import load_weights, to_bytes
 from nas.training import loop as train_loop
 from nas.training.folder import TrainConfig, TrainFolder
-from nas.training.loop import Place, fitted, load_data, take_place, train
+from nas.training.loop import Placement, fitted, join_process_group, load_data, train
 from search_space.builder import build_model
 from search_space.errors import InputError
 from tests.nas_small import SMALL
 
 CONFIG = TrainConfig(recipe=FullRecipe(epochs=3, batch_size=64, ema=0.9, drop_path=0.2, rand_augment=1, mixup=0.2))
-HERE = Place(torch.device("cpu"), quiet=True)
+HERE = Placement(torch.device("cpu"), quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -98,15 +98,18 @@ def test_initial_weights_are_loaded_or_refused(tmp_path: Path, digits: Dataset) 
 
 
 def test_batches_that_do_not_divide(tmp_path: Path, digits: Dataset) -> None:
-    place = Place(torch.device("cpu"), Team(0, 3), True)
+    placement = Placement(torch.device("cpu"), ProcessGroup(0, 3), True)
     with pytest.raises(InputError, match="--batch-size 64: must be at least 6 and divide among 3 devices"):
-        train(begin(tmp_path, digits), CONFIG, digits, place)
+        train(begin(tmp_path, digits), CONFIG, digits, placement)
 
 
 def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    with take_place("cpu", quiet=True) as place:
-        assert (place.device.type, place.team, place.quiet) == ("cpu", Team(0, 1), True)
-        place.wait()
+    with join_process_group("cpu", quiet=True) as placement:
+        assert (placement.device.type, placement.group, placement.quiet) == ("cpu", ProcessGroup(0, 1), True)
+        placement.wait()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match="--device must be cpu or auto"), train_loop.take_place("cuda", quiet=True):
+    with (
+        pytest.raises(InputError, match="--device must be cpu or auto"),
+        train_loop.join_process_group("cuda", quiet=True),
+    ):
         pass
