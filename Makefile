@@ -28,8 +28,9 @@ format: $(INSTALLED)
 # Installed again only when what is installed changes. The constraints keep pip from swapping the CPU build of torch
 # for gigabytes of CUDA packages where an index offers the CPU build (README, Install).
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "Setting up .venv: some 2 GB of packages, two minutes where they are cached"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --progress-bar on --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:

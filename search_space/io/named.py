@@ -7,7 +7,6 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ def load_object(kind: str, spec: str, known: Mapping[str, str]) -> tuple[Any, st
     raise InputError(unknown(kind, spec, known, "package.module:Class"))
 
 
+_CONFIGS = Path(__file__).resolve().parents[2] / "configs"  # a folder of that name beside a script does no harm
 CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """A user's own Python object, ``package.module:NAME``."""
 
@@ -95,8 +95,7 @@ def import_object(path: str, kind: str) -> Any:
 
 def config_names(folder: str) -> list[str]:
     """Names of the YAML files installed in ``configs/<folder>``."""
-    names = (entry.name for entry in resources.files("configs").joinpath(folder).iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+    return sorted(path.stem for path in (_CONFIGS / folder).glob("*.yaml"))
 
 
 def read_config(kind: str, folder: str, path_or_name: str | Path) -> tuple[str, str]:
@@ -112,7 +111,7 @@ def read_config(kind: str, folder: str, path_or_name: str | Path) -> tuple[str, 
     """
     name = str(path_or_name)
     if name in config_names(folder):
-        return resources.files("configs").joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8"), name
+        return (_CONFIGS / folder / f"{name}.yaml").read_text(encoding="utf-8"), name
     path = Path(name)
     if not path.is_file():
         raise InputError(unknown(kind, name, config_names(folder), "the path of a YAML file"))
