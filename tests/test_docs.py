@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -38,6 +39,14 @@ def test_the_python_page_runs_from_top_to_bottom(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["own_evaluator", "own_data", "search_to_network"])
 def test_an_example_runs(name: str, tmp_path: Path) -> None:
     run([sys.executable, str(ROOT / "examples" / f"{name}.py"), str(tmp_path / "runs")], tmp_path)
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    cells = json.loads((ROOT / "examples" / "search.ipynb").read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert all(not cell.get("outputs") for cell in cells)
+    (tmp_path / "notebook.py").write_text("\n\n".join(code))
+    assert "finished" in run([sys.executable, "notebook.py"], tmp_path)
 
 
 def test_the_page_on_own_parts_runs(tmp_path: Path) -> None:
