@@ -19,7 +19,7 @@ import torch
 
 from evaluator.base import Evaluation, Evaluator
 from evaluator.continuation import Continuation
-from evaluator.data.dataset import CACHE_DIR, Dataset, Images, load_dataset, split
+from evaluator.data.dataset import CACHE_DIR, Dataset, Images, load_dataset, majority_share, split
 from evaluator.training import Recipe, fit
 from search_space.architecture import Architecture
 from search_space.builder import build_model
@@ -260,6 +260,7 @@ class Proxy(Evaluator[ProxyConfig]):
             "classes": len(self._dataset.classes),
             "train_images": len(self._train),
             "validation_images": len(self._validation),
+            "majority_share": majority_share(self._data.labels[self._validation]),
             "resolution": self._resolution,
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "epochs": self.config.epochs,

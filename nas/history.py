@@ -3,6 +3,7 @@
 | event | what it says |
 |---|---|
 | ``run`` | the header: the resolved config, versions |
+| ``described`` | what the evaluator says of itself: data, images, the share of the largest class |
 | ``told`` | results of earlier runs that the controller learned from before its first batch |
 | ``proposed`` | a batch of trials: tokens, key of the network, MACs, parameters |
 | ``finished`` | a trial's evaluation and reward |
@@ -54,6 +55,8 @@ class History:
     config: dict[str, Any] = field(default_factory=dict)
     """The resolved config of the header, as plain data."""
     versions: dict[str, str] = field(default_factory=dict)
+    described: dict[str, Any] = field(default_factory=dict)
+    """What the evaluator said of itself."""
     told: list[Outcome] = field(default_factory=list)
     """What the controller learned from before its first batch."""
     trials: list[Trial] = field(default_factory=list)
@@ -88,6 +91,8 @@ class History:
             match kind:
                 case "run":
                     self._add_header(event)
+                case "described":
+                    self.described = dict(event["evaluator"])
                 case "told":
                     self.told += [_outcome(row) for row in event["outcomes"]]
                 case "proposed":

@@ -141,6 +141,15 @@ def load_dataset(
     )
 
 
+def majority_share(labels: torch.Tensor) -> float:
+    """The share of the largest class: the accuracy of always guessing it.
+
+    Args:
+        labels: Class numbers (N,), at least one.
+    """
+    return int(labels.bincount().max()) / len(labels)
+
+
 def split(labels: torch.Tensor, share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Split images so that each class gives the same share: stratified, the same for a seed.
 

@@ -115,7 +115,7 @@ def _rank(args: argparse.Namespace) -> int:
     sample = agreement.choose(accel_nasbench.read(path), args.networks, parse_band(args.band, "--band"), args.seed)
     cli.say(
         f"{len(sample.everywhere)} networks from everywhere, {len(sample.band)} with {args.band} MACs, "
-        f"{len(sample.networks)} distinct; 90 % bootstrap intervals"
+        f"{len(sample.networks)} distinct; 95 % bootstrap intervals"
     )
     cli.say(agreement.HEADER)
     cli.say(str(agreement.macs_row(sample, args.seed)))

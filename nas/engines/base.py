@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from evaluator.base import Evaluation
 from search_space.architecture import Architecture
@@ -32,6 +33,10 @@ class Engine(ABC):
         Jobs are taken from `jobs` as workers come free, so it may be a generator that decides late. An evaluator that
         raises gives an Evaluation with status ``failed`` and the reason. Abandoning the iterator abandons its jobs.
         """
+
+    def describe(self) -> dict[str, Any]:
+        """What the evaluator says of itself: see `Evaluator.describe`."""
+        return {}
 
     def close(self) -> None:
         """Stop all workers."""

@@ -26,6 +26,10 @@ class LocalEngine(Engine):
         for job in jobs:
             yield job.trial, evaluate_safely(self.evaluator, job)
 
+    def describe(self) -> dict[str, Any]:
+        """See `Engine.describe`."""
+        return self.evaluator.describe()
+
 
 def evaluate_safely(evaluator: Evaluator[Any], job: Job) -> Evaluation:
     """The job's evaluation; whatever goes wrong in the evaluator is status ``failed`` with a reason of one line."""

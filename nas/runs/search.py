@@ -95,6 +95,8 @@ class StudyRun(Run):
 
         The known network is evaluated at the end, beside the best one.
         """
+        if not self.trials and not self.history.described and (said := engine.describe()):
+            self.study.record({"event": "described", "evaluator": said})
         try:
             for trial in self.study.run(engine):
                 if trial == self.study.best:

@@ -1,4 +1,7 @@
-"""From the trainings of a trust report to its figures, and from its figures to one plain sentence."""
+"""From the trainings of a trust report to its figures, and from its figures to one plain sentence.
+
+Rankings are judged by accuracies: rewards share the exact cost of a network, and would agree whatever is measured.
+"""
 
 from __future__ import annotations
 
@@ -7,65 +10,97 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.statistics import Difference, RankCorrelation, paired_difference, rank_correlation
-from nas.trust.plan import LONG, LONGER, REFERENCE_CANDIDATE, SHORT, Plan
+from nas.statistics import (
+    Deviation,
+    Difference,
+    RankCorrelation,
+    deviation,
+    exceeds,
+    paired_difference,
+    rank_advantage,
+    rank_correlation,
+)
+from nas.trust.plan import (
+    LEAST_LONGER,
+    LEAST_NOISE,
+    LONG,
+    LONGER,
+    REFERENCE_CANDIDATE,
+    SHORT,
+    Plan,
+    competitors,
+)
 from search_space.decision import Tokens
 
-MOSTLY_NOISE = 0.7
-"""Share of the spread from which on a seed moves a reward about as far as networks differ."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What a search knows of its networks, in the order of their places from 1."""
+
+    accuracies: Sequence[float]
+    rewards: Sequence[float]
+    params: Sequence[int]
+    macs: Sequence[int]
+    at_chance: str = ""
+    """Why the accuracies are those of guessing; empty where they are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustFigures:
     """What was measured; None where the budget, or failed trainings, left too little."""
 
-    noise: float | None
-    """Standard deviation of a reward over seeds."""
-    spread: float
-    """Standard deviation of the search's rewards over its networks, noise included."""
-    ranking: RankCorrelation | None
-    """The search's rewards against those of longer training."""
-    params: RankCorrelation | None
-    """Numbers of parameters against the same."""
-    control: tuple[float, float, int] | None
-    """Best reward of random networks, best of as many first trials of the search, and how many."""
+    noise: Deviation | None = None
+    """Of an accuracy over seeds, among the networks that compete for the win."""
+    spread: Deviation | None = None
+    """Of the search's accuracies over the same networks, noise included."""
+    ranking: RankCorrelation | None = None
+    """The search's accuracies against those of longer training."""
+    bars: Mapping[str, tuple[RankCorrelation, RankCorrelation]]
+    """What costs nothing, by name: how it ranks, and by how much the search ranks better."""
     differences: Mapping[str, Difference]
-    """The winner's reward minus that of others, all trained longer on the same seeds."""
-
-    @property
-    def is_noise(self) -> bool | None:
-        """Whether the search's ranking is noise; None where that was not measured."""
-        if self.ranking is not None:
-            return self.ranking.low <= 0
-        return None if self.noise is None else self.noise >= MOSTLY_NOISE * self.spread
+    """The winner's accuracy minus that of others, all trained longer on the same seeds."""
+    at_chance: str = ""
+    """Why nothing else can be said; empty where something can."""
 
 
-def figures(
-    plan: Plan, results: Mapping[Tokens, float], rewards: Sequence[float], params: Sequence[int], seed: int
-) -> TrustFigures:
+def figures(plan: Plan, results: Mapping[Tokens, float], searched: Searched, seed: int) -> TrustFigures:
     """Figures from whatever is finished.
 
     Args:
         plan: What was to be trained.
-        results: Reward of every finished training.
-        rewards: The search's rewards, in the order of places from 1.
-        params: Numbers of parameters, likewise.
+        results: Accuracy of every finished training.
+        searched: The search's networks.
         seed: Of the bootstrap.
     """
+    if searched.at_chance:
+        return TrustFigures(bars={}, differences={}, at_chance=searched.at_chance)
     again = {place: results[place, SHORT, 1] for place in plan.noise if (place, SHORT, 1) in results}
-    shifts = [reward - rewards[place - 1] for place, reward in again.items()]
+    shifts = [accuracy - searched.accuracies[place - 1] for place, accuracy in again.items()]
+    competing = [searched.accuracies[place - 1] for place in competitors(searched.rewards)]
     longer = {place: results[place, LONG, 1] for place in plan.longer if (place, LONG, 1) in results}
-    enough, long_rewards = len(longer) >= 3, list(longer.values())
-    random = [results[place, SHORT, 1] for place in plan.control if (place, SHORT, 1) in results]
+    enough, truth = len(longer) >= LEAST_LONGER, list(longer.values())
+    short = [searched.accuracies[place - 1] for place in longer]
+    free = {
+        "the number of parameters": [searched.params[place - 1] for place in longer],
+        "MACs": [searched.macs[place - 1] for place in longer],
+    }
+    bars = {
+        name: (rank_correlation(score, truth, seed), rank_advantage(short, score, truth, seed))
+        for name, score in free.items()
+        if enough
+    }
     return TrustFigures(
         # Two trainings differ by the root of two times the noise; what all have in common moves no ranking.
-        noise=float(np.std(shifts, ddof=1)) / 2**0.5 if len(shifts) >= 3 else None,
-        spread=float(np.std(rewards, ddof=1)),
-        ranking=rank_correlation([rewards[p - 1] for p in longer], long_rewards, seed) if enough else None,
-        params=rank_correlation([params[p - 1] for p in longer], long_rewards, seed) if enough else None,
-        control=(max(random), max(rewards[: len(random)]), len(random)) if random else None,
+        noise=_deviation(shifts, 2.0) if len(shifts) >= LEAST_NOISE else None,
+        spread=_deviation(competing, 1.0) if len(competing) >= LEAST_NOISE else None,
+        ranking=rank_correlation(short, truth, seed) if enough else None,
+        bars=bars,
         differences=_differences(plan, results),
     )
+
+
+def _deviation(values: Sequence[float], parts: float) -> Deviation:
+    return deviation(float(np.var(values, ddof=0)) * len(values) / parts, len(values) - 1)
 
 
 def _differences(plan: Plan, results: Mapping[Tokens, float]) -> dict[str, Difference]:
@@ -89,43 +124,58 @@ def lines(finding: TrustFigures, reference: str, command: str) -> list[str]:
         command: How to measure what is missing.
     """
     text = []
-    if finding.noise is not None:
+    if finding.noise is not None and finding.spread is not None:
         text.append(
-            f"Noise floor: a seed moves a reward by {finding.noise:.4f}; networks differ by {finding.spread:.4f}"
+            f"Among the better half a seed moves an accuracy by {finding.noise}; networks differ by {finding.spread}"
         )
     if finding.ranking is not None:
+        bars = "; ".join(f"{name} alone: {tau}" for name, (tau, _) in finding.bars.items())
         text.append(
-            f"Rank correlation with {LONGER} times longer training, {finding.ranking.networks} networks: "
-            f"{finding.ranking} (the number of parameters alone: {finding.params})"
+            f"Rank correlation of accuracies with {LONGER} times longer training, {finding.ranking.networks} networks: "
+            f"{finding.ranking} ({bars})"
         )
-    if finding.control is not None:
-        random, search, number = finding.control
-        text.append(f"Best of {number} random networks: {random:.4f}; of the search's first {number}: {search:.4f}")
     for name, d in finding.differences.items():
         verdict = "distinguishable" if d.distinguishable else "not distinguishable"
         name = name.replace("the reference", reference)
-        text.append(f"Winner minus {name}, trained longer: {d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}], {verdict}")
+        text.append(
+            f"Winner minus {name}, trained longer: {100 * d.mean:+.2f} points of accuracy "
+            f"[{100 * d.low:+.2f}, {100 * d.high:+.2f}], {verdict}"
+        )
     return [*text, sentence(finding, reference, command)]
 
 
 def sentence(finding: TrustFigures, reference: str, command: str) -> str:
     """What the answer is worth, in one sentence."""
+    if finding.at_chance:
+        return f"This answer is worth nothing: {finding.at_chance}."
     return f"This answer is worth {_worth(finding)}{_winner(finding, reference)}{_missing(finding, command)}."
 
 
 def _worth(finding: TrustFigures) -> str:
-    if finding.is_noise is None:
-        return "what its evaluator is worth, which was not measured"
-    if finding.ranking is None:
-        if finding.is_noise:
-            return "little: its ranking is noise, a seed moves a reward about as far as networks differ"
-        return "something only if longer training agrees: seeds are not what makes its ranking"
-    if finding.is_noise:
+    ranking = finding.ranking
+    if ranking is not None:
+        if ranking.low > 0:
+            return f"something: longer training ranks as it does beyond chance{_against_bars(finding)}"
+        if ranking.high < 0:
+            return "nothing: longer training ranks the other way round"
         return "nothing that could be shown: as far as measured its ranking is noise to longer training"
-    assert finding.params is not None
-    if finding.ranking.tau < finding.params.tau:
-        return "less than counting parameters, which ranks as longer training does more often than its own rewards do"
-    return "something: longer training ranks as it does, at least as far as by counting parameters"
+    if finding.noise is None or finding.spread is None:
+        return "what its evaluator is worth, which was not measured"
+    if exceeds(finding.spread, finding.noise):
+        return "something only if longer training agrees: its better networks differ by more than a seed moves them"
+    return "nothing that could be shown: its better networks do not differ by more than a seed moves them"
+
+
+def _against_bars(finding: TrustFigures) -> str:
+    """How it ranks beside what costs nothing."""
+    better = [name for name, (_, advantage) in finding.bars.items() if advantage.low > 0]
+    worse = [name for name, (_, advantage) in finding.bars.items() if advantage.high < 0]
+    if worse:
+        return f", but {' and '.join(worse)} alone would have ranked better"
+    unclear = [name for name in finding.bars if name not in better]
+    if unclear:
+        return f", though {' and '.join(unclear)} alone may rank as well"
+    return ", and better than the number of parameters or MACs alone"
 
 
 def _winner(finding: TrustFigures, reference: str) -> str:

@@ -1,7 +1,7 @@
 """What a search's answer is worth, measured on the search's own networks.
 
-Seeds against networks, rank correlation with longer training beside the parameter count's, random networks, the winner
-against the reference: as far as a budget reaches. Everything is journaled in the run's directory, so a report that
+Seeds against networks, rank correlation with longer training beside that of parameters and MACs, the winner against the
+reference at equal cost: as far as a budget reaches. Everything is journaled in the run's directory, so a report that
 was stopped goes on, and one with a larger budget adds to it.
 """
 
@@ -20,15 +20,15 @@ from nas.history import Trial
 from nas.journal import Journal
 from nas.problem import make_problem
 from nas.runs import record as run_record
-from nas.runs.directory import JOURNAL, REFERENCE_NETWORK
+from nas.runs.directory import JOURNAL, REFERENCE_NETWORK, inside
 from nas.runs.header import trust_flag
 from nas.runs.record import RunRecord
 from nas.study import Study
-from nas.trust.finding import figures, lines
-from nas.trust.plan import LONGER, MOST_SEEDS, cost, make_plan
+from nas.trust.finding import Searched, figures, lines
+from nas.trust.plan import LONGER, MOST_SEEDS, Plan, cost, enough, make_plan
 from search_space.architecture import Architecture
 from search_space.cost import count
-from search_space.decision import Space, Tokens, sample_tokens
+from search_space.decision import Tokens
 from search_space.errors import NasError
 from search_space.io.files import write_atomic
 from search_space.scaling import scale
@@ -37,8 +37,6 @@ from search_space.seeding import derive_seed
 REPORT = "trust.txt"
 Say = Callable[[str], None]
 DEFAULT_BUDGET = "20%"
-ENOUGH = 3.0
-"""Share that reaches every part of the report for some two dozen networks."""
 LEAST = 3
 """Networks with an accuracy below which there is no ranking to speak of."""
 NEAR = 0.05
@@ -70,19 +68,50 @@ def report(record: RunRecord, settings: SearchConfig, engine: Engine, budget: fl
     trials = measured(record.trials)
     if len(trials) < LEAST:
         raise NasError(f"{record.path}: {len(trials)} networks with an accuracy; a trust report needs {LEAST}")
-    rewards = [scored(trial, settings) for trial in trials]
-    each = float(np.mean([trial.evaluation.seconds for trial in trials if trial.evaluation]))
+    searched = Searched(
+        accuracies=[accuracy(trial) for trial in trials],
+        rewards=[scored(trial, settings) for trial in trials],
+        params=[trial.params for trial in trials],
+        macs=[trial.macs for trial in trials],
+        at_chance=chance(record),
+    )
     winner = [trial.key for trial in trials].index(record.best_trial.key) if record.best_trial else 0
-    plan = make_plan(rewards, budget * len(trials), winner)
+    best = record.architecture(trials[winner])
+    reference = scaled_reference(count(best).macs)
+    plan = make_plan(searched.accuracies, searched.rewards, budget * len(trials), winner)
+    share = enough(searched.accuracies, searched.rewards, winner) / len(trials)
     command = f"nas-trust {record.path}{trust_flag(record.config)}"
-    more = f"{command} --budget {ENOUGH if budget < ENOUGH else 2 * budget:.0%}"
-    if not plan.proposals():
-        say(f"Trust: not measured, {budget:.0%} of {len(trials)} trainings is too little; {more}")
-        return
-    folder = record.path / f"trust-{len(record.trials)}"
-    folder.mkdir(exist_ok=True)
-    space = candidates(record, trials, settings)
-    with Journal(folder / JOURNAL) as journal:
+    more = f"{command} --budget {max(share, 2 * budget if budget >= share else 0):.0%}"
+    results = {}
+    if not searched.at_chance:
+        if not plan.proposals():
+            say(f"Trust: not measured, {budget:.0%} of {len(trials)} trainings is too little; {more}")
+            return
+        networks = [reference, *(record.architecture(trial) for trial in trials)]
+        results = _train(record, settings, plan, networks, engine, budget, command, say)
+    finding = figures(plan, results, searched, settings.seed)
+    text = lines(finding, _reference_name(reference), more)
+    write_atomic(record.path / REPORT, "\n".join(text) + "\n")
+    say("\n".join(text))
+
+
+def _train(
+    record: RunRecord,
+    settings: SearchConfig,
+    plan: Plan,
+    networks: Sequence[Architecture],
+    engine: Engine,
+    budget: float,
+    command: str,
+    say: Say,
+) -> dict[Tokens, float]:
+    """Run what is left of a plan within the budget; the accuracy of every training that is finished."""
+    trials = measured(record.trials)
+    each = float(np.mean([trial.evaluation.seconds for trial in trials if trial.evaluation]))
+    space = CandidateSpace(f"trust in {settings.space}", networks, (1, LONGER), MOST_SEEDS)
+    journal_path = inside(record.path, "trust", str(len(record.trials)), JOURNAL)
+    journal_path.parent.mkdir(parents=True, exist_ok=True)
+    with Journal(journal_path) as journal:
         study = _study(space, plan.proposals(), journal, settings)
         missing = [t for t in plan.proposals() if t not in {r.tokens for r in study.trials if r.evaluation}]
         say(
@@ -90,11 +119,31 @@ def report(record: RunRecord, settings: SearchConfig, engine: Engine, budget: fl
             f"({budget:.0%} of the search's {each * len(trials):.0f} s)"
         )
         _measure(study, engine, OVERRUN * budget * each * len(trials), command, say)
-        results = {t.tokens: t.reward for t in study.trials if t.ok and t.reward is not None}
-    finding = figures(plan, results, rewards, [trial.params for trial in trials], settings.seed)
-    text = lines(finding, _reference_name(settings.target_flops), more)
-    write_atomic(record.path / REPORT, "\n".join(text) + "\n")
-    say("\n".join(text))
+        return {t.tokens: accuracy(t) for t in study.trials if t.ok}
+
+
+def accuracy(trial: Trial) -> float:
+    """Of a trial that has one."""
+    assert trial.evaluation is not None
+    assert trial.evaluation.accuracy is not None
+    return trial.evaluation.accuracy
+
+
+def chance(record: RunRecord) -> str:
+    """Why the run's accuracies are those of guessing; empty where they are not, or nobody knows what guessing gives.
+
+    Even the best of all trials lies within what always answering the largest class gives on so many images.
+    """
+    share, images = record.history.described.get("majority_share"), record.history.described.get("validation_images")
+    found = [accuracy(trial) for trial in measured(record.trials)]
+    if not (isinstance(share, float) and isinstance(images, int) and images > 0 and 0 < share < 1 and found):
+        return ""
+    from scipy.stats import binom  # 0.3 s
+
+    most = float(binom.ppf(1 - 0.05 / len(found), images, share)) / images
+    if max(found) > most:
+        return ""
+    return f"its accuracies, {max(found):.1%} at best, are those of always answering the largest class ({share:.1%})"
 
 
 def measured(trials: Sequence[Trial]) -> list[Trial]:
@@ -115,34 +164,6 @@ def scored(trial: Trial, settings: SearchConfig) -> float:
     return settings.objective.reward(trial.evaluation.accuracy or 0.0, trial.macs)
 
 
-def candidates(record: RunRecord, trials: Sequence[Trial], settings: SearchConfig) -> CandidateSpace:
-    """The reference, the search's networks, and as many random ones of the search's band."""
-    space = record.space
-    assert space is not None
-    networks = [space.decode(trial.tokens) for trial in trials]
-    control = random_networks(space, settings, len(networks))
-    reference = scaled_reference(settings.target_flops)
-    return CandidateSpace(f"trust in {space.name}", [reference, *networks, *control], (1, LONGER), MOST_SEEDS)
-
-
-def random_networks(space: Space, settings: SearchConfig, number: int) -> list[Architecture]:
-    """Random networks of the search's band.
-
-    Raises:
-        NasError: Too few are found within the bound on tries.
-    """
-    admissible = make_problem(space, settings.objective, settings.band).admissible
-    generator = np.random.default_rng(derive_seed(settings.seed, "trust", "random"))
-    found: list[Architecture] = []
-    for _ in range(1000 * number):
-        tokens = sample_tokens(space.decisions, generator)
-        if admissible(tokens):
-            found.append(space.decode(tokens))
-        if len(found) == number:
-            return found
-    raise NasError(f"only {len(found)} of {1000 * number:,} random networks lie in the band; widen it")
-
-
 def scaled_reference(target: int) -> Architecture:
     """EfficientNet-B0, made wider or narrower where its cost is far from the target."""
     base = Architecture.load(REFERENCE_NETWORK)
@@ -152,12 +173,10 @@ def scaled_reference(target: int) -> Architecture:
     return min(widths, key=lambda network: abs(count(network).macs - target))
 
 
-def _reference_name(target: int) -> str:
-    return (
-        REFERENCE_NETWORK
-        if scaled_reference(target) == Architecture.load(REFERENCE_NETWORK)
-        else f"{REFERENCE_NETWORK} (width scaled)"
-    )
+def _reference_name(network: Architecture) -> str:
+    if network == Architecture.load(REFERENCE_NETWORK):
+        return REFERENCE_NETWORK
+    return f"{REFERENCE_NETWORK} at width {network.stem / Architecture.load(REFERENCE_NETWORK).stem:.2g}"
 
 
 def _study(space: CandidateSpace, plan: Sequence[Tokens], journal: Journal, settings: SearchConfig) -> Study:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.statistics import mean_of, paired_difference, rank_correlation
+from nas.statistics import deviation, exceeds, mean_of, paired_difference, rank_advantage, rank_correlation
 
 
 def test_mean_and_standard_error_by_hand() -> None:
@@ -70,3 +70,27 @@ def test_the_same_seed_gives_the_same_interval_and_text() -> None:
     assert rank_correlation(x, y, 1) == rank_correlation(x, y, 1)
     assert str(rank_correlation(x, y, 1)).startswith("+0.60 [")
     assert rank_correlation(x, y, 1).networks == 5
+
+
+def test_an_advantage_is_the_difference_of_two_taus_on_the_same_draws() -> None:
+    truth, good, bad = [1, 2, 3, 4, 5], [1, 2, 3, 5, 4], [5, 4, 3, 2, 1]
+    advantage = rank_advantage(good, bad, truth, seed=0)
+    assert advantage.tau == pytest.approx(8 / 10 + 1)
+    assert rank_advantage(good, good, truth, seed=0) == rank_advantage(bad, bad, truth, seed=1)
+    assert rank_advantage(good, good, truth, seed=0).tau == 0
+
+
+def test_a_deviation_and_its_interval() -> None:
+    """Sum of squares 4 over 4 degrees; the 2.5 and 97.5 % points of chi-squared are .4844 and 11.143."""
+    found = deviation(4.0, 4)
+    assert found.value == 1
+    assert found.low == pytest.approx((4 / 11.143287) ** 0.5)
+    assert found.high == pytest.approx((4 / 0.48441856) ** 0.5)
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.7, False), (1.9, True)])
+def test_one_deviation_exceeds_another_by_the_f_test(ratio: float, expected: bool) -> None:
+    """The 95 % point of F for 10 and 10 degrees is 2.978, whose root is 1.726; for sums as given here."""
+    larger, smaller = deviation(10 * ratio**2, 10), deviation(10.0, 10)
+    assert exceeds(larger, smaller) is expected
+    assert exceeds(smaller, deviation(0.0, 3))

@@ -1,80 +1,107 @@
+from __future__ import annotations
+
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 
-from nas.statistics import Difference, RankCorrelation
-from nas.trust.finding import TrustFigures, figures, lines, sentence
-from nas.trust.plan import LONG, SHORT, Plan
+from nas.statistics import Deviation, Difference, RankCorrelation
+from nas.trust.finding import Searched, TrustFigures, figures, lines, sentence
+from nas.trust.plan import LONG, REFERENCE_CANDIDATE, SHORT, Plan, enough, make_plan
 from search_space.decision import Tokens
 
-PLAN = Plan(noise=(1, 2, 3), longer=(1, 2, 3, 4), control=(5, 6), finalists=(4, 3, 0), seeds=3)
-REWARDS, PARAMS = [0.1, 0.2, 0.3, 0.4], [4, 3, 2, 1]
+PLAN = Plan(noise=(5, 6, 7, 8), longer=(1, 2, 3, 4, 5, 6), finalists=(8, 7, 0), seeds=3)
+SEARCHED = Searched(
+    accuracies=[0.1 * i for i in range(1, 9)],
+    rewards=[0.1 * i for i in range(1, 9)],
+    params=[8, 7, 6, 5, 4, 3, 2, 1],
+    macs=[1, 1, 1, 1, 1, 1, 1, 2],
+)
 RESULTS: dict[Tokens, float] = {
-    (1, SHORT, 1): 0.15,  # shifts of .05, .05 and .08: their deviation is .01 * sqrt 3, the noise that over sqrt 2
-    (2, SHORT, 1): 0.25,
-    (3, SHORT, 1): 0.38,
-    **{(place, LONG, 1): 0.1 * place + 0.4 for place in (1, 2, 3, 4)},
-    (5, SHORT, 1): 0.05,
-    (6, SHORT, 1): 0.12,
+    (5, SHORT, 1): 0.55,  # shifts of .05, .05, .05 and .09: their deviation is .02, the noise that over sqrt 2
+    (6, SHORT, 1): 0.65,
+    (7, SHORT, 1): 0.75,
+    (8, SHORT, 1): 0.89,
+    **{(place, LONG, 1): 0.1 * place + 0.1 for place in range(1, 9)},
     (0, LONG, 1): 0.6,
-    **{(4, LONG, s): 0.8 + 0.001 * s for s in (2, 3)},
-    **{(3, LONG, s): 0.7 - 0.001 * s for s in (2, 3)},
+    **{(8, LONG, s): 0.9 + 0.001 * s for s in (2, 3)},
+    **{(7, LONG, s): 0.8 - 0.001 * s for s in (2, 3)},
     **{(0, LONG, s): 0.6 + 0.002 * s for s in (2, 3)},
 }
 
 
-def agree(tau: float, low: float) -> RankCorrelation:
-    return RankCorrelation(tau=tau, low=low, high=1.0, networks=10)
-
-
-BARE = TrustFigures(noise=None, spread=0.1, ranking=None, params=None, control=None, differences={})
-
-
 def test_figures_by_hand() -> None:
-    finding = figures(PLAN, RESULTS, REWARDS, PARAMS, seed=0)
-    assert finding.noise == pytest.approx(0.01 * 3**0.5 / 2**0.5)
-    assert finding.spread == pytest.approx(np.std(REWARDS, ddof=1))
-    assert finding.ranking is not None
-    assert finding.params is not None
-    assert [finding.ranking.tau, finding.params.tau] == pytest.approx([1, -1])
-    assert finding.control == (0.12, 0.2, 2)
-    assert finding.differences["the reference"].mean == pytest.approx((0.2 + 0.198 + 0.197) / 3)
-    assert list(finding.differences) == ["runner-up 1", "the reference"]
-    text = lines(finding, "b0", "more")
-    assert len(text) == 6
-    assert "Winner minus b0, trained longer: +0.1983" in text[-2]
+    found = figures(PLAN, RESULTS, SEARCHED, seed=0)
+    assert found.noise is not None
+    assert found.spread is not None
+    assert found.ranking is not None
+    assert found.noise.value == pytest.approx(0.02 / 2**0.5)
+    assert found.noise.freedom == 3
+    assert found.spread.value == pytest.approx(np.std([0.5, 0.6, 0.7, 0.8], ddof=1))
+    assert found.ranking.tau == pytest.approx(1)
+    assert found.bars["the number of parameters"][0].tau == pytest.approx(-1)
+    assert found.bars["the number of parameters"][1].tau == pytest.approx(2)
+    assert found.bars["MACs"][0].tau == 0
+    assert found.differences["the reference"].mean == pytest.approx((0.3 + 0.298 + 0.297) / 3)
+    assert list(found.differences) == ["runner-up 1", "the reference"]
+    text = lines(found, "b0", "more")
+    assert "Winner minus b0, trained longer: +29.83 points of accuracy" in text[-2]
     assert text[-1].endswith("its winner is better than b0.")
 
 
 def test_what_is_not_finished_is_left_out() -> None:
-    some = {tokens: reward for tokens, reward in RESULTS.items() if tokens not in ((0, LONG, 3), (6, SHORT, 1))}
-    finding = figures(PLAN, some, REWARDS, PARAMS, seed=0)
-    assert finding.control == (0.05, 0.1, 1)
-    assert finding.differences["the reference"].mean == pytest.approx((0.2 + 0.198) / 2)
-    nothing = figures(PLAN, {}, REWARDS, PARAMS, seed=0)
-    assert nothing == dataclasses.replace(BARE, spread=nothing.spread)
+    some = {tokens: accuracy for tokens, accuracy in RESULTS.items() if tokens != (0, LONG, 3)}
+    assert figures(PLAN, some, SEARCHED, 0).differences["the reference"].mean == pytest.approx((0.3 + 0.298) / 2)
+    nothing = figures(PLAN, {}, SEARCHED, seed=0)
+    assert (nothing.noise, nothing.ranking, nothing.bars, nothing.differences) == (None, None, {}, {})
     assert lines(nothing, "b0", "more") == [sentence(nothing, "b0", "more")]
 
 
+def test_at_chance_nothing_else_is_said() -> None:
+    found = figures(PLAN, RESULTS, dataclasses.replace(SEARCHED, at_chance="all guess"), seed=0)
+    assert lines(found, "b0", "more") == ["This answer is worth nothing: all guess."]
+
+
+def tau(value: float, low: float, high: float) -> RankCorrelation:
+    return RankCorrelation(tau=value, low=low, high=high, networks=16)
+
+
+def sd(value: float, freedom: int = 10) -> Deviation:
+    return Deviation(value=value, low=value / 2, high=2 * value, freedom=freedom)
+
+
+BARE = TrustFigures(bars={}, differences={})
+GOOD = tau(0.6, 0.3, 0.8)
+
+
 @pytest.mark.parametrize(
-    ("finding", "words"),
+    ("found", "words"),
     [
         ({}, "which was not measured (to measure more: more)."),
-        ({"noise": 0.09}, "worth little: its ranking is noise"),
-        ({"noise": 0.02}, "something only if longer training agrees"),
+        ({"noise": sd(0.09), "spread": sd(0.1)}, "nothing that could be shown: its better networks do not differ"),
+        ({"noise": sd(0.02), "spread": sd(0.1)}, "something only if longer training agrees"),
+        ({"noise": sd(0.02, 2), "spread": sd(0.06)}, "nothing that could be shown"),
         (
-            {"ranking": agree(0.3, -0.1), "params": agree(0.1, -0.2)},
+            {"ranking": tau(0.3, -0.1, 0.6)},
             "worth nothing that could be shown: as far as measured its ranking is noise",
         ),
-        ({"ranking": agree(0.3, 0.1), "params": agree(0.5, 0.3)}, "less than counting parameters"),
-        ({"ranking": agree(0.6, 0.3), "params": agree(0.5, 0.3)}, "worth something: longer training ranks as it does"),
+        ({"ranking": tau(-0.6, -0.8, -0.2)}, "nothing: longer training ranks the other way round"),
+        (
+            {"ranking": GOOD, "bars": {"MACs": (GOOD, tau(0.1, -0.2, 0.3))}},
+            "something: longer training ranks as it does beyond chance, though MACs alone may rank as well",
+        ),
+        ({"ranking": GOOD, "bars": {"MACs": (GOOD, tau(-0.3, -0.5, -0.1))}}, "but MACs alone would have ranked better"),
+        (
+            {"ranking": GOOD, "bars": {"MACs": (GOOD, tau(0.3, 0.1, 0.5))}},
+            "and better than the number of parameters or MACs alone",
+        ),
         # A ranking that agrees with longer training is no noise, whatever seeds do.
-        ({"noise": 0.2, "ranking": agree(0.6, 0.3), "params": agree(0.5, 0.3)}, "worth something"),
+        ({"noise": sd(0.2), "spread": sd(0.1), "ranking": GOOD}, "worth something"),
     ],
 )
-def test_the_sentence_agrees_with_the_figures(finding: dict[str, object], words: str) -> None:
-    assert words in sentence(dataclasses.replace(BARE, **finding), "b0", "more")  # type: ignore[arg-type]
+def test_the_sentence_agrees_with_the_figures(found: dict[str, object], words: str) -> None:
+    assert words in sentence(dataclasses.replace(BARE, **found), "b0", "more")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -84,3 +111,58 @@ def test_the_sentence_agrees_with_the_figures(finding: dict[str, object], words:
 def test_the_winner_is_judged_by_its_interval(low: float, high: float, words: str) -> None:
     difference = Difference(mean=(low + high) / 2, standard_error=0.1, low=low, high=high)
     assert words in sentence(dataclasses.replace(BARE, differences={"the reference": difference}), "b0", "more")
+
+
+def simulate(run: int, *, tau: float, noise: float, budget: float | None = None) -> str:
+    """The sentence on a run of 32 networks whose costs differ by 3 and whose rewards share it, as in a real search.
+
+    Args:
+        run: Seed.
+        tau: True rank correlation of the networks' short with their long accuracies.
+        noise: Standard deviation of a long accuracy over seeds, points.
+        budget: In trainings of the search; None for enough.
+    """
+    generator = np.random.default_rng(run)
+    macs = np.exp(generator.uniform(np.log(200e6), np.log(600e6), 32)).astype(int)
+    rho = math.sin(math.pi / 2 * tau)
+    short = generator.standard_normal(32)
+    true = rho * short + math.sqrt(1 - rho**2) * generator.standard_normal(32)
+    searched = Searched(
+        accuracies=list(0.7 + 0.01 * short),
+        rewards=list((0.7 + 0.01 * short) * (macs / 400e6) ** -0.07),
+        params=list(generator.permutation(32)),
+        macs=[int(m) for m in macs],
+    )
+    winner = int(np.argmax(searched.rewards))
+    units = enough(searched.accuracies, searched.rewards, winner) if budget is None else budget
+    plan = make_plan(searched.accuracies, searched.rewards, units, winner)
+    results: dict[Tokens, float] = {}
+    for place, length, seed in plan.proposals():
+        known = (0.75 + 0.01 * true[place - 1]) if place != REFERENCE_CANDIDATE else 0.75
+        mean = known if length == LONG else searched.accuracies[place - 1]
+        results[place, length, seed] = mean + noise / 100 * generator.standard_normal()
+    return sentence(figures(plan, results, searched, run), "b0", "more")
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5, 1.0, 2.0])
+def test_rankings_that_know_nothing_are_not_certified(noise: float) -> None:
+    said = [simulate(run, tau=0.0, noise=noise) for run in range(200)]
+    assert sum("worth something" in text for text in said) <= 10
+
+
+def test_rankings_that_know_something_are_recognised() -> None:
+    said = [simulate(run, tau=0.6, noise=0.0) for run in range(100)]
+    assert sum("worth something: longer training" in text for text in said) >= 90
+
+
+def test_networks_that_only_seeds_tell_apart_are_not_certified_by_a_small_budget() -> None:
+    """All of a run's accuracies are one accuracy and a seed's noise."""
+    said = []
+    for run in range(200):
+        generator = np.random.default_rng(run)
+        accuracies = list(0.7 + 0.01 * generator.standard_normal(32))
+        searched = Searched(accuracies=accuracies, rewards=accuracies, params=[1] * 32, macs=[1] * 32)
+        plan = make_plan(accuracies, accuracies, 6.4, int(np.argmax(accuracies)))
+        results = {tokens: 0.7 + 0.01 * generator.standard_normal() for tokens in plan.proposals()}
+        said.append(sentence(figures(plan, results, searched, run), "b0", "more"))
+    assert sum("worth something" in text for text in said) <= 10

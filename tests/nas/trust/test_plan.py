@@ -1,57 +1,65 @@
 import pytest
 
-from nas.trust.plan import LONG, REFERENCE_CANDIDATE, SHORT, cost, make_plan, spread
+from nas.trust.plan import LONG, REFERENCE_CANDIDATE, SHORT, competitors, cost, enough, make_plan, order_by, spread
 
 REWARDS = [0.1 * ((7 * i) % 32) for i in range(32)]  # distinct
+ACCURACIES = [0.1 * ((11 * i) % 32) for i in range(32)]
 BEST = 9  # 7 * 9 is 31 modulo 32
 
 
 def test_a_budget_is_never_exceeded_and_parts_come_in_order_of_importance() -> None:
     reached = []
     for units in range(0, 400):
-        plan = make_plan(REWARDS, units, BEST)
+        plan = make_plan(ACCURACIES, REWARDS, units, BEST)
         assert cost(plan.proposals()) <= units
         assert len(set(plan.proposals())) == len(plan.proposals())
-        reached.append([bool(p) for p in (plan.noise, plan.longer, plan.control, plan.finalists)])
-    assert reached[0] == reached[2] == [False] * 4
-    assert reached[3] == [True, False, False, False]
+        reached.append([bool(p) for p in (plan.noise, plan.longer, plan.finalists)])
+    assert reached[0] == reached[3] == [False] * 3
+    assert reached[4] == [True, False, False]
     assert reached[28][:2] == [True, True]
-    assert reached[-1] == [True] * 4
+    assert reached[-1] == [True] * 3
 
 
 def test_what_is_trained() -> None:
-    plan = make_plan(REWARDS, 200, BEST)
+    plan = make_plan(ACCURACIES, REWARDS, 200, BEST)
     best = 1 + BEST
-    worst = 1 + min(range(32), key=lambda i: REWARDS[i])
-    assert best == plan.longer[0] == plan.finalists[0]
-    assert plan.longer[-1] == worst
+    assert best == plan.noise[0] == plan.finalists[0]
+    assert set(plan.noise) <= set(competitors(REWARDS))
+    assert (plan.longer[0], plan.longer[-1]) == (order_by(ACCURACIES)[0], order_by(ACCURACIES)[-1])
     assert plan.finalists[-1] == REFERENCE_CANDIDATE
     assert plan.seeds >= 3
-    assert all(place > 32 for place in plan.control)
     proposals = plan.proposals()
     assert proposals[0] == (plan.noise[0], SHORT, 1)
     assert (best, LONG, plan.seeds) in proposals
-    # The winner's first long training serves the correlation and the final.
-    assert proposals.count((best, LONG, 1)) == 1
+    # A network's first long training serves the correlation and the final.
+    assert all(proposals.count((place, LONG, 1)) == 1 for place in {*plan.longer, *plan.finalists})
 
 
 def test_finals_of_a_small_budget_are_between_the_winner_and_the_reference() -> None:
-    sizes = {len(make_plan(REWARDS, units, BEST).finalists) for units in range(60, 400)}
+    sizes = {len(make_plan(ACCURACIES, REWARDS, units, BEST).finalists) for units in range(60, 400)}
     assert sizes <= {0, 2, 3, 4}
     assert 4 in sizes
 
 
 def test_the_winner_of_a_search_that_trained_some_on_need_not_have_the_highest_reward() -> None:
-    plan = make_plan(REWARDS, 400, 4)
+    plan = make_plan(ACCURACIES, REWARDS, 400, 4)
     assert plan.finalists[:2] == (5, 1 + BEST)
     assert len(set(plan.finalists)) == len(plan.finalists)
 
 
 def test_few_networks_are_not_asked_for_more_than_there_are() -> None:
-    plan = make_plan([0.1, 0.2, 0.3], 1000, 2)
-    assert set(plan.noise) == {1, 2, 3}
-    assert plan.longer == ()  # fewer than the least that says anything
-    assert plan.control == ()
+    plan = make_plan([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 1000, 2)
+    assert (plan.noise, plan.longer) == ((), ())  # fewer than the least that says anything
+    assert enough([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 2) == 1000
+
+
+def test_enough_reaches_every_part_with_networks_enough() -> None:
+    units = enough(ACCURACIES, REWARDS, BEST)
+    plan = make_plan(ACCURACIES, REWARDS, units, BEST)
+    assert len(plan.longer) >= 16
+    assert plan.noise
+    assert plan.finalists
+    assert units < 200
 
 
 @pytest.mark.parametrize(("number", "expected"), [(0, []), (1, [5]), (2, [5, 1]), (3, [5, 3, 1])])
