@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
@@ -45,6 +46,8 @@ class Evaluation:
     def __post_init__(self) -> None:
         if isinstance(self.reason, str):
             object.__setattr__(self, "reason", one_line(self.reason))
+        for name in ("accuracy", "seconds", "latency_ms"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
         object.__setattr__(self, "curve", _numbers(self.curve))
         object.__setattr__(self, "losses", _numbers(self.losses))
         ok = self.status == "ok"
@@ -97,7 +100,12 @@ _FIELDS = frozenset(field.name for field in fields(Evaluation))
 
 def _numbers(values: object) -> tuple[Any, ...]:
     """A sequence as a tuple; anything else as what its field's rule refuses."""
-    return tuple(values) if isinstance(values, list | tuple) else (None,)
+    return tuple(_plain(value) for value in values) if isinstance(values, list | tuple) else (None,)
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as one of Python's; anything else as it is."""
+    return float(value) if type(value) not in (int, float, bool) and isinstance(value, Real) else value
 
 
 def _in_range(value: object, low: float, high: float) -> bool:

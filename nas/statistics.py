@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -143,6 +144,26 @@ def exceeds(larger: Deviation, smaller: Deviation) -> bool:
     if smaller.value == 0:
         return larger.value > 0
     return float(f.sf((larger.value / smaller.value) ** 2, larger.freedom, smaller.freedom)) < 1 - CONFIDENCE
+
+
+def at_chance(accuracies: Sequence[float], described: Mapping[str, Any]) -> str:
+    """Why accuracies are those of guessing; empty where they are not, or nobody knows what guessing gives.
+
+    Even the best of them lies within what always answering the largest class gives on so many images (binomial, the
+    5 % chance of a false alarm shared among all).
+
+    Args:
+        accuracies: Of distinct trainings.
+        described: What the evaluator said of itself: `majority_share` and `validation_images` count.
+    """
+    share, images = described.get("majority_share"), described.get("validation_images")
+    if not (isinstance(share, float) and isinstance(images, int) and images > 0 and 0 < share < 1 and accuracies):
+        return ""
+    from scipy.stats import binom  # 0.3 s
+
+    if max(accuracies) > float(binom.ppf(1 - 0.05 / len(accuracies), images, share)) / images:
+        return ""
+    return f"accuracies, {max(accuracies):.1%} at best, are those of always answering the largest class ({share:.1%})"
 
 
 def _resampled_taus(first: Sequence[float], second: Sequence[float], seed: int) -> np.ndarray:

@@ -46,6 +46,8 @@ class SteadyEvaluator(ToyEvaluator):
     """Accuracy from a digest of the network, in which a seed changes little."""
 
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        if self.config.fail_every and int(architecture.key, 16) % self.config.fail_every == 0:
+            raise RuntimeError(self.config.fail_with)
         digest, noise = (int(hashlib.sha256(t.encode()).hexdigest()[:8], 16) for t in (architecture.key, str(seed)))
         accuracy = (0.2 + 0.6 * digest / 16**8) * (1 + 0.02 * noise / 16**8)
         return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy,), seconds=float(fidelity))

@@ -131,7 +131,7 @@ def _run(run: GridRun, engine: Engine, *, quiet: bool) -> int:
         cli.say(f"  nas-grid --run-dir {run.path} --resume{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
     report.write_ended(run.path)
-    cli.show(*text.describe_result(run.path, run.grid, run.settings, run.conclude(), run.paper))
+    cli.show(*text.describe_result(run.path, run.grid, run.settings, run.conclude()))
     return cli.DONE
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from nas.grid.coefficients import FORMAT, PAPER, Coefficients
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Candidate, Grid, realise
 from nas.history import Trial
-from nas.statistics import CONFIDENCE, Difference, Mean, mean_of, paired_difference
+from nas.statistics import CONFIDENCE, Difference, Mean, at_chance, mean_of, paired_difference
 from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -55,12 +55,33 @@ class GridResult:
 
     scores: tuple[Score, ...]
     against: tuple[tuple[str, int, Difference], ...]
-    """What the winner is set against: who, which candidate, and its accuracy minus theirs."""
+    """What the best is set against: who, which candidate, and its accuracy minus theirs."""
+    paper: int | None
+    """The candidate that the paper's triple builds; None if it is outside the constraint."""
 
     @property
-    def winner(self) -> int:
+    def best(self) -> int:
         """The candidate of the highest mean accuracy."""
         return self.scores[0].candidate
+
+    @property
+    def keeps_paper(self) -> str:
+        """Why the paper's triple is kept, though another network scored best; empty where the best one wins.
+
+        Where seeds could have made the order, the triple that is known to work elsewhere is the better answer.
+        """
+        if self.best == self.paper:
+            return ""
+        rivals = {name: lead for name, _, lead in self.against}
+        lead = rivals.get("paper", rivals.get("runner-up"))
+        if lead is None:
+            return "no other network was trained on all seeds"
+        who = "it" if "paper" in rivals else "the runner-up"
+        return "" if lead.distinguishable else f"the best network is not distinguishable from {who}"
+
+    def coefficients(self, grid: Grid) -> Coefficients:
+        """The triple that the family is scaled with."""
+        return PAPER if self.keeps_paper else grid.candidates[self.best].coefficients
 
 
 def paper_candidate(grid: Grid, settings: GridConfig) -> int | None:
@@ -70,28 +91,41 @@ def paper_candidate(grid: Grid, settings: GridConfig) -> int | None:
     return numbers[0] if numbers else None
 
 
-def compare_finalists(study: Study, settings: GridConfig, paper: int | None) -> GridResult:
+def compare_finalists(
+    trials: Sequence[Trial], settings: GridConfig, paper: int | None, described: Mapping[str, Any]
+) -> GridResult:
     """Compare the last rung's networks: equal epochs, equal seeds.
 
+    Choosing the best compares every pair, so all pairs share the chance of a false alarm.
+
+    Args:
+        trials: The grid's.
+        settings: Its config.
+        paper: The candidate that the paper's triple builds.
+        described: What the evaluator said of itself.
+
     Raises:
-        NasError: No network was trained on all seeds.
+        NasError: No network was trained on all seeds, or all of them guess.
     """
     last = len(settings.rungs) - 1
-    finals = [trial for trial in study.trials if trial.tokens[FIDELITY] == last and trial.tokens[REPEAT]]
+    finals = [trial for trial in trials if trial.tokens[FIDELITY] == last and trial.tokens[REPEAT]]
     scores = [_score(number, finals) for number in sorted({trial.tokens[CANDIDATE] for trial in finals})]
     whole = [score for score in scores if len(score.accuracies) == settings.repeats]
     if not whole:
-        failed = next((t.evaluation for t in study.trials if t.evaluation and not t.ok), None)
+        failed = next((t.evaluation for t in trials if t.evaluation and not t.ok), None)
         why = f"{failed.status}: {failed.reason}" if failed else "it was stopped before"
         raise NasError(f"no network was trained on all {settings.repeats} seeds (the first that was not: {why})")
+    if guess := at_chance([accuracy for score in whole for accuracy in score.accuracies], described):
+        raise NasError(f"nothing was learned, and no family is written: {guess}; train longer or on more images")
     ranked = sorted(whole, key=lambda score: (-score.accuracy.mean, score.candidate))
     rivals = [("runner-up", ranked[1])] if len(ranked) > 1 else []
     rivals += [("paper", score) for score in ranked[1:] if score.candidate == paper]
+    pairs = len(ranked) * (len(ranked) - 1) // 2
     against = [
-        (name, rival.candidate, paired_difference(ranked[0].accuracies, rival.accuracies, len(ranked) - 1))
+        (name, rival.candidate, paired_difference(ranked[0].accuracies, rival.accuracies, pairs))
         for name, rival in rivals
     ]
-    return GridResult(scores=tuple(ranked), against=tuple(against))
+    return GridResult(scores=tuple(ranked), against=tuple(against), paper=paper)
 
 
 def _score(number: int, finals: Sequence[Trial]) -> Score:
@@ -117,7 +151,7 @@ def family(settings: GridConfig, coefficients: Coefficients) -> list[Architectur
 
 def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: GridResult) -> None:
     """Write coefficients.yaml and family/<name>-<phi>.yaml."""
-    chosen = grid.candidates[finding.winner].coefficients
+    chosen = finding.coefficients(grid)
     write_atomic(path / "coefficients.yaml", strict_yaml.dump(_document(path, study, grid, settings, finding)))
     triple = {"alpha": chosen.alpha, "beta": chosen.beta, "gamma": chosen.gamma}
     for phi, member in enumerate(family(settings, chosen)):
@@ -130,7 +164,7 @@ def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: 
 
 def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: GridResult) -> dict[str, Any]:
     """The triple, its evidence, and the alternatives, as plain data."""
-    winner, bounds = grid.candidates[finding.winner], settings.bounds
+    bounds = settings.bounds
     base = {"name": settings.name, "key": settings.baseline.key, "macs": count(settings.baseline).macs}
     evidence = {
         "run": path.name,
@@ -140,6 +174,8 @@ def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, findin
         "fidelity": settings.rungs[-1],
         "repeats": settings.repeats,
         "confidence": CONFIDENCE,
+        "best": _triple(grid.candidates[finding.best].coefficients),
+        "keeps_paper": finding.keeps_paper,
         "against": [_lead(name, grid.candidates[rival], lead) for name, rival, lead in finding.against],
         "triples": len(grid.triples),
         "networks": len(grid.networks),
@@ -152,7 +188,7 @@ def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, findin
     )
     return {
         "format": FORMAT,
-        **_triple(winner.coefficients),
+        **_triple(finding.coefficients(grid)),
         "baseline": base,
         "phi": settings.phi,
         "constraint": settings.constraint,

@@ -50,25 +50,29 @@ def describe_time(baseline: Evaluation, left: float) -> str:
     return f"How long that takes is unknown: the baseline ended as {baseline.status}: {baseline.reason}\n"
 
 
-def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridResult, paper: int | None) -> list[Part]:
+def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridResult) -> list[Part]:
     """The finalists, how sure the winner is, the family, and where to find it."""
     table = _table("finalist", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "accuracy", "loss")
     for score in result.scores:
-        mark = f"{score.candidate} (paper)" if score.candidate == paper else str(score.candidate)
+        mark = f"{score.candidate} (paper)" if score.candidate == result.paper else str(score.candidate)
         mean = f"{score.accuracy.mean:.2%} +- {score.accuracy.standard_error:.2%}"
         loss = f"{sum(score.losses) / len(score.losses):.4f}" if score.losses else "-"
         table.add_row(mark, *_columns(grid.candidates[score.candidate]), mean, loss)
-    winner = grid.candidates[result.winner]
-    product = winner.coefficients.product
-    members = family(settings, winner.coefficients)
+    best, chosen = grid.candidates[result.best], result.coefficients(grid)
+    members = family(settings, chosen)
+    verdict = f"Winner: alpha / beta / gamma = {chosen}"
+    if result.keeps_paper:
+        verdict = (
+            f"Kept: the paper's alpha / beta / gamma = {chosen}, since {result.keeps_paper} (best: {best.coefficients})"
+        )
     parts: list[Part] = [
         f"\nFinalists at {settings.rungs[-1]}x the epochs, mean and standard error over {settings.repeats} seeds:",
         table,
-        f"\nWinner: alpha / beta / gamma = {winner.coefficients}; rounding aside, a step of phi costs x{product:.3f}",
-        *_triples(winner),
-        *verdicts(grid, result, paper),
+        f"\n{verdict}; rounding aside, a step of phi costs x{chosen.product:.3f}",
+        *_triples(best),
+        *verdicts(grid, result),
         f"\nThe family of {settings.name}; ratio is MACs over those of the one before:",
-        family_table(members, winner.coefficients),
+        family_table(members, chosen),
     ]
     if len(members) <= settings.family:
         ends = f"The family ends at phi {len(members) - 1}: beyond, a network exceeds what an architecture may be"
@@ -76,15 +80,15 @@ def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridRe
     return [*parts, f"\nCoefficients: {path / 'coefficients.yaml'}\nFamily:       {path / 'family'}"]
 
 
-def verdicts(grid: Grid, result: GridResult, paper: int | None) -> Iterable[str]:
-    """Whether the winner is distinguishable from the runner-up and from the paper's triple, with the figures."""
+def verdicts(grid: Grid, result: GridResult) -> Iterable[str]:
+    """Whether the best is distinguishable from the runner-up and from the paper's triple, with the figures."""
     for name, rival, lead in result.against:
         triple = grid.candidates[rival].coefficients
         who = f"the runner-up, {triple}" if name == "runner-up" else f"the paper's {PAPER} (as {triple})"
         yield f"Against {who}: {_interval(lead)}"
-    if result.winner == paper:
-        yield f"The winner is the network that the paper's {PAPER} builds"
-    elif paper is None:
+    if result.best == result.paper:
+        yield f"The best is the network that the paper's {PAPER} builds"
+    elif result.paper is None:
         yield f"The paper's {PAPER} is outside the constraint: not compared"
     elif all(name != "paper" for name, _, _ in result.against):
         yield f"The paper's {PAPER} was not trained on all seeds: not compared"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from controller.halving import CANDIDATE, FIDELITY
-from nas.grid.coefficients import Coefficients
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid
-from nas.grid.result import family
+from nas.grid.result import GridResult, compare_finalists, family, paper_candidate
 from nas.history import Trial
 from nas.report.charts import rounded
 from nas.runs.record import RunRecord
 from nas.statistics import mean_of
 from search_space.cost import count
+from search_space.errors import NasError
 from search_space.io.amounts import format_amount
 
 
@@ -44,15 +44,15 @@ def grid_points(run: RunRecord) -> list[dict[str, Any]]:
     return points
 
 
-def winner(run: RunRecord) -> Coefficients | None:
-    """The triple of the finished grid: the highest mean in the last rung over all seeds; None before the end."""
+def outcome(run: RunRecord) -> GridResult | None:
+    """What came of a finished grid; None before the end, or where nothing did."""
     settings, grid = _grid(run)
-    whole = [p for p in grid_points(run) if p["last"] and p["seeds"] == settings.repeats]
-    if not whole or run.state != "finished":
+    if run.state != "finished":
         return None
-    best = max(whole, key=lambda point: (point["accuracy"], -point["trial"]))
-    tokens = run.trials[int(best["trial"])].tokens
-    return grid.candidates[tokens[CANDIDATE]].coefficients
+    try:
+        return compare_finalists(run.trials, settings, paper_candidate(grid, settings), run.history.described)
+    except NasError:
+        return None
 
 
 def family_table(run: RunRecord) -> dict[str, Any]:
@@ -61,16 +61,19 @@ def family_table(run: RunRecord) -> dict[str, Any]:
     target = f"{settings.bounds.target:.4g} times the baseline {settings.name}"
     lead = f"{len(grid.triples)} triples build {len(grid.networks)} distinct networks; {len(grid.candidates)} are"
     lead += f" compared, for networks of {target} at phi {settings.phi:g}."
-    triple = winner(run)
-    if triple is None:
-        return {"text": f"{lead} No triple has won yet.", "columns": [], "rows": []}
-    rows = []
+    found = outcome(run)
+    if found is None:
+        return {"text": f"{lead} No triple has won.", "columns": [], "rows": []}
+    triple, rows = found.coefficients(grid), []
     for phi, member in enumerate(family(settings, triple)):
         cost = count(member)
         factors = (f"{triple.alpha**phi:.2f}", f"{triple.beta**phi:.2f}", member.resolution)
         rows.append([str(cell) for cell in (phi, *factors, format_amount(cost.macs), format_amount(cost.params))])
     columns = ["phi", "Depth", "Width", "Resolution", "MACs", "Parameters"]
-    return {"text": f"{lead} The winner is alpha / beta / gamma = {triple}.", "columns": columns, "rows": rows}
+    verdict = f"The winner is alpha / beta / gamma = {triple}."
+    if found.keeps_paper:
+        verdict = f"The paper's alpha / beta / gamma = {triple} are kept, since {found.keeps_paper}."
+    return {"text": f"{lead} {verdict}", "columns": columns, "rows": rows}
 
 
 def grid_facts(run: RunRecord) -> list[tuple[str, str]]:

@@ -73,6 +73,8 @@ class GridRun(Run):
 
     def time_baseline(self, engine: Engine) -> Evaluation:
         """The baseline's evaluation, once a run."""
+        if not self.trials and not self.history.described and (said := engine.describe()):
+            self.study.record({"event": "described", "evaluator": said})
         return self.study.evaluate_reference(BASELINE, self.settings.baseline, engine)
 
     def run(self, engine: Engine) -> Iterator[Trial]:
@@ -85,9 +87,9 @@ class GridRun(Run):
         """Compare the finalists, and write coefficients.yaml and the family.
 
         Raises:
-            NasError: No network was trained on all seeds.
+            NasError: No network was trained on all seeds, or all of them guess.
         """
-        found = result.compare_finalists(self.study, self.settings, self.paper)
+        found = self._compare()
         result.export(self.path, self.study, self.grid, self.settings, found)
         return found
 
@@ -96,10 +98,12 @@ class GridRun(Run):
         """The members for phi 0, 1, ... of the finished grid.
 
         Raises:
-            NasError: No network was trained on all seeds.
+            NasError: No network was trained on all seeds, or all of them guess.
         """
-        found = result.compare_finalists(self.study, self.settings, self.paper)
-        return result.family(self.settings, self.grid.candidates[found.winner].coefficients)
+        return result.family(self.settings, self._compare().coefficients(self.grid))
+
+    def _compare(self) -> GridResult:
+        return result.compare_finalists(self.trials, self.settings, self.paper, self.history.described)
 
     def close(self) -> None:
         """Let others write to the run."""

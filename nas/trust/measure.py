@@ -23,6 +23,7 @@ from nas.runs import record as run_record
 from nas.runs.directory import JOURNAL, REFERENCE_NETWORK, inside
 from nas.runs.header import trust_flag
 from nas.runs.record import RunRecord
+from nas.statistics import at_chance
 from nas.study import Study
 from nas.trust.finding import Searched, figures, lines
 from nas.trust.plan import LONGER, MOST_SEEDS, Plan, cost, enough, make_plan
@@ -73,7 +74,7 @@ def report(record: RunRecord, settings: SearchConfig, engine: Engine, budget: fl
         rewards=[scored(trial, settings) for trial in trials],
         params=[trial.params for trial in trials],
         macs=[trial.macs for trial in trials],
-        at_chance=chance(record),
+        at_chance=at_chance([accuracy(trial) for trial in trials], record.history.described),
     )
     winner = [trial.key for trial in trials].index(record.best_trial.key) if record.best_trial else 0
     best = record.architecture(trials[winner])
@@ -127,23 +128,6 @@ def accuracy(trial: Trial) -> float:
     assert trial.evaluation is not None
     assert trial.evaluation.accuracy is not None
     return trial.evaluation.accuracy
-
-
-def chance(record: RunRecord) -> str:
-    """Why the run's accuracies are those of guessing; empty where they are not, or nobody knows what guessing gives.
-
-    Even the best of all trials lies within what always answering the largest class gives on so many images.
-    """
-    share, images = record.history.described.get("majority_share"), record.history.described.get("validation_images")
-    found = [accuracy(trial) for trial in measured(record.trials)]
-    if not (isinstance(share, float) and isinstance(images, int) and images > 0 and 0 < share < 1 and found):
-        return ""
-    from scipy.stats import binom  # 0.3 s
-
-    most = float(binom.ppf(1 - 0.05 / len(found), images, share)) / images
-    if max(found) > most:
-        return ""
-    return f"its accuracies, {max(found):.1%} at best, are those of always answering the largest class ({share:.1%})"
 
 
 def measured(trials: Sequence[Trial]) -> list[Trial]:

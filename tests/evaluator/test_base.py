@@ -45,7 +45,6 @@ def test_an_evaluation_reads_back_from_json(evaluation: Evaluation) -> None:
         {"status": "ok", "accuracy": math.nan},
         {"status": "ok", "accuracy": -1.0},
         {"status": "ok", "accuracy": True},
-        {"status": "ok", "accuracy": np.float32(0.5)},
         {"status": "ok", "accuracy": 0.5, "losses": [math.nan]},
         {"status": "ok", "accuracy": 0.5, "losses": 3},
         {"status": "ok", "accuracy": 0.5, "curve": [1.2]},
@@ -58,6 +57,18 @@ def test_an_evaluation_reads_back_from_json(evaluation: Evaluation) -> None:
 def test_what_could_not_be_read_back_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="must be"):
         Evaluation(**wrong)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    values = {
+        "accuracy": np.float32(0.5),
+        "losses": [np.float64(2)],
+        "curve": (np.float16(0.5),),
+        "seconds": np.int64(3),
+    }
+    found = Evaluation(status="ok", **values)  # type: ignore[arg-type]
+    assert found == Evaluation(status="ok", accuracy=0.5, losses=(2.0,), curve=(0.5,), seconds=3.0)
+    assert {type(found.accuracy), type(found.losses[0]), type(found.curve[0]), type(found.seconds)} == {float}
 
 
 def test_a_reason_is_one_line_that_can_be_written() -> None:

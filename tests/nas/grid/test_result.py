@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nas.grid import config as grid_config
-from nas.grid.coefficients import Coefficients
+from nas.grid.coefficients import PAPER, Coefficients
 from nas.grid.enumeration import enumerate_grid
 from nas.grid.result import compare_finalists, family, paper_candidate
 from nas.history import Trial
 from search_space.architecture import Architecture
 from search_space.errors import NasError
-from tests.nas.commands.test_grid import TOY, main
 
 B0 = Architecture.load("efficientnet-b0")
 
@@ -40,9 +39,9 @@ def test_only_the_last_rung_counts_and_only_whole_sets_of_seeds() -> None:
     rows = [((0, 0, 0), 0.99), ((1, 0, 0), 0.10), ((2, 0, 0), 0.5), ((3, 0, 0), 0.5)]
     rows += [((0, 1, 1), 0.60), ((1, 1, 1), 0.70), ((2, 1, 1), 0.95)]
     rows += [((0, 1, 2), 0.50), ((1, 1, 2), 0.62), ((2, 1, 2), None)]
-    finding = compare_finalists(Finished(rows), settings(), paper=0)  # type: ignore[arg-type]
+    finding = compare_finalists(Finished(rows).trials, settings(), 0, {})
     assert [score.candidate for score in finding.scores] == [1, 0]
-    assert finding.winner == 1
+    assert finding.best == 1
     assert [(name, rival) for name, rival, _ in finding.against] == [("runner-up", 0), ("paper", 0)]
     lead = finding.against[0][2]
     assert lead.mean == pytest.approx(0.11)
@@ -50,14 +49,14 @@ def test_only_the_last_rung_counts_and_only_whole_sets_of_seeds() -> None:
 
 
 def test_a_winner_without_rivals_is_set_against_nobody() -> None:
-    finding = compare_finalists(Finished([((4, 1, 1), 0.5), ((4, 1, 2), 0.7)]), settings(), paper=4)  # type: ignore[arg-type]
-    assert finding.winner == 4
+    finding = compare_finalists(Finished([((4, 1, 1), 0.5), ((4, 1, 2), 0.7)]).trials, settings(), 4, {})
+    assert finding.best == 4
     assert finding.against == ()
 
 
 def test_no_whole_set_of_seeds() -> None:
     with pytest.raises(NasError, match=r"no network was trained on all 2 seeds .*: failed: a reason"):
-        compare_finalists(Finished([((0, 1, 1), 0.5), ((0, 1, 2), None)]), settings(), paper=None)  # type: ignore[arg-type]
+        compare_finalists(Finished([((0, 1, 1), 0.5), ((0, 1, 2), None)]).trials, settings(), None, {})
 
 
 def test_the_papers_network_is_found_where_the_grid_has_it() -> None:
@@ -77,8 +76,39 @@ def test_a_family_ends_where_an_architecture_cannot_grow_on() -> None:
     assert members[0] == B0
 
 
-def test_a_family_that_ends_early_is_said_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ["--step", "1", "--tolerance", "0.5", "--quiet", "--run-dir", str(tmp_path / "run")]
-    assert main([*TOY, *flags]) == 0
-    assert "The family ends at phi 4: beyond, a network exceeds what an architecture may be" in capsys.readouterr().out
-    assert len(list((tmp_path / "run" / "family").iterdir())) == 5
+def finals(*accuracies: list[float]) -> list[Trial]:
+    rows = [((c, 1, 1 + i), a) for c, values in enumerate(accuracies) for i, a in enumerate(values)]
+    return Finished(rows).trials  # type: ignore[arg-type]
+
+
+def test_where_seeds_could_have_made_the_order_the_papers_triple_is_kept() -> None:
+    grid, own = enumerate_grid(B0, settings().bounds), settings(repeats=3)
+    close = compare_finalists(finals([0.5, 0.6, 0.7], [0.52, 0.59, 0.73]), own, 0, {})
+    assert close.best == 1
+    assert close.keeps_paper == "the best network is not distinguishable from it"
+    assert close.coefficients(grid) == PAPER
+    clear = compare_finalists(finals([0.5, 0.6, 0.7], [0.6, 0.7, 0.801]), own, 0, {})
+    assert (clear.best, clear.keeps_paper) == (1, "")
+    assert clear.coefficients(grid) == grid.candidates[1].coefficients
+    outside = compare_finalists(finals([0.5, 0.6, 0.7], [0.52, 0.59, 0.73]), own, None, {})
+    assert outside.keeps_paper == "the best network is not distinguishable from the runner-up"
+    alone = compare_finalists(finals([0.5, 0.6, 0.7]), own, None, {})
+    assert alone.keeps_paper == "no other network was trained on all seeds"
+    papers = compare_finalists(finals([0.6, 0.6, 0.7], [0.5, 0.6, 0.69]), own, 0, {})
+    assert papers.keeps_paper == ""
+
+
+def test_networks_that_guess_give_no_family() -> None:
+    described = {"majority_share": 0.1, "validation_images": 500}
+    with pytest.raises(NasError, match=r"nothing was learned, .*always answering the largest class \(10\.0%\)"):
+        compare_finalists(finals([0.1, 0.1], [0.1, 0.12]), settings(), 0, described)
+    assert compare_finalists(finals([0.1, 0.1], [0.3, 0.32]), settings(), 0, described).best == 1
+
+
+def test_all_pairs_share_the_chance_of_a_false_alarm() -> None:
+    """Four equal networks on five seeds: the best is told from the runner-up or the paper's in at most 5 % of runs."""
+    generator, alarms = np.random.default_rng(0), 0
+    for _ in range(1000):
+        found = compare_finalists(finals(*(0.5 + 0.01 * generator.standard_normal((4, 5)))), settings(repeats=5), 0, {})
+        alarms += any(lead.distinguishable for _, _, lead in found.against)
+    assert alarms <= 50

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 from nas.grid import config as grid_config
 from nas.grid import text
+from nas.grid.coefficients import Coefficients
 from nas.grid.enumeration import enumerate_grid
 from nas.grid.result import GridResult, Score
 from nas.statistics import Difference
@@ -21,17 +24,30 @@ def test_verdicts_say_plainly_what_is_known() -> None:
     score = Score(candidate=0, accuracies=(0.5, 0.6), losses=())
     near = Difference(mean=0.01, standard_error=0.02, low=-0.03, high=0.05)
     far = Difference(mean=0.1, standard_error=0.02, low=0.06, high=0.14)
-    finding = GridResult(scores=(score,), against=(("runner-up", 1, near), ("paper", 8, far)))
-    first, second = text.verdicts(grid, finding, paper=8)
+    finding = GridResult(scores=(score,), against=(("runner-up", 1, near), ("paper", 8, far)), paper=8)
+    first, second = text.verdicts(grid, finding)
     assert first == (
         "Against the runner-up, 1 / 1.05 / 1.29018: +1.00 points of accuracy, standard error 2.00, "
         "95% interval -3.00 to +5.00: not distinguishable"
     )
     assert second.startswith("Against the paper's 1.2 / 1.1 / 1.15 (as 1.25 / 1.1 / 1.00446): +10.00 points")
     assert second.endswith(": distinguishable")
-    alone = GridResult(scores=(score,), against=())
-    assert list(text.verdicts(grid, alone, paper=0)) == [
-        "The winner is the network that the paper's 1.2 / 1.1 / 1.15 builds"
-    ]
-    assert "outside the constraint" in next(iter(text.verdicts(grid, alone, paper=None)))
-    assert "not trained on all seeds" in next(iter(text.verdicts(grid, alone, paper=8)))
+
+    def alone(paper: int | None) -> str:
+        return next(iter(text.verdicts(grid, GridResult(scores=(score,), against=(), paper=paper))))
+
+    assert alone(0) == "The best is the network that the paper's 1.2 / 1.1 / 1.15 builds"
+    assert "outside the constraint" in alone(None)
+    assert "not trained on all seeds" in alone(8)
+
+
+def test_a_family_that_ends_early_is_said_aloud(tmp_path: Path) -> None:
+    own = settings(step=1, tolerance=0.5)
+    grid = enumerate_grid(B0, own.bounds)
+    scores = tuple(Score(candidate=i, accuracies=(0.5 - i / 10, 0.6 - i / 10), losses=()) for i in (0, 1))
+    clear = Difference(mean=0.1, standard_error=0.01, low=0.05, high=0.15)
+    wide = dataclasses.replace(grid.candidates[0], coefficients=Coefficients(alpha=1, beta=4, gamma=1))
+    grid = dataclasses.replace(grid, candidates=(wide, wide))
+    found = GridResult(scores=scores, against=(("runner-up", 1, clear),), paper=None)
+    parts = text.describe_result(tmp_path, grid, own, found)
+    assert "The family ends at phi 4: beyond, a network exceeds what an architecture may be" in parts

@@ -31,5 +31,5 @@ def test_a_grid_leaves_its_files_and_goes_on_from_them(tmp_path: Path) -> None:
         found = again.conclude()
     assert again.family[0] == B0
     assert len(list((tmp_path / "run" / "family").iterdir())) == len(again.family) == 3
-    assert found.scores[0].candidate == found.winner
+    assert found.scores[0].candidate == found.best
     assert (tmp_path / "run" / "coefficients.yaml").is_file()
