@@ -49,7 +49,7 @@ def _serve(listener: socket.socket) -> None:
     os.environ |= {"RAY_JOB_ID": "01000000", "RAY_RAYLET_PID": str(os.getppid())}
 
     importlib.import_module("ray._private.workers.default_worker")
-    importlib.import_module("nas.engines.ray_tune")
+    importlib.import_module("nas.engines.ray_actors")
 
     gc.collect()
     gc.freeze()  # else the first collection of a fork would write on, and so copy, every page

@@ -26,9 +26,10 @@ from controller.random_search import RandomSearch
 from evaluator.base import Evaluation, Evaluator
 from evaluator.objective import Objective
 from nas.async_study import AsyncStudy
-from nas.commands import engine_options as options
+from nas.commands import options
 from nas.engines import ray_cluster
 from nas.engines.base import Engine
+from nas.engines.make import make_engine
 from nas.history import Trial
 from nas.journal import Journal, read
 from nas.problem import make_problem
@@ -65,8 +66,9 @@ class Sleep(Evaluator[SleepConfig]):
 def start_engine(*flags: str, seconds: float) -> Engine:
     """An engine from its flags."""
     parser = argparse.ArgumentParser()
-    options.add_arguments(parser)
-    return options.make_engine(parser.parse_args(flags), Sleep, SleepConfig(seconds=seconds), Path("/nonexistent"))
+    options.add_engine(parser)
+    asked = options.engine_options(parser.parse_args(flags))
+    return make_engine(asked, Sleep, SleepConfig(seconds=seconds))
 
 
 @contextmanager

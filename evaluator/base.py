@@ -124,6 +124,8 @@ class Evaluator(ABC, Generic[ConfigT]):
     """Named configs; ``default`` always exists."""
     argument: ClassVar[str | None] = None
     """The setting that ``name:ARGUMENT`` gives; None where a name takes no argument."""
+    is_lookup: ClassVar[bool] = False
+    """Whether an evaluation takes no time to speak of, so that workers would gain nothing."""
 
     def __init__(self, config: ConfigT) -> None:
         """Prepare to evaluate, e.g. load the data.

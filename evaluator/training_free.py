@@ -158,6 +158,8 @@ class Synflow(TrainingFree):
 class Params(TrainingFree):
     """The number of parameters: the bar that any proxy has to pass."""
 
+    is_lookup: ClassVar[bool] = True
+
     def log_score(self, architecture: Architecture) -> float:
         """Log of the number of parameters with the architecture's own classifier."""
         return math.log(count(architecture).params)

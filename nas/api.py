@@ -199,8 +199,8 @@ def grid_search(
     if goes_on and (recorded := recorded_config(path)):
         if changed := config.differences(grid_config.resolve([recorded]), resolved):
             raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
-    asked = EngineOptions() if workers == 1 else EngineOptions(engine="ray", workers=workers)
-    with closing(make_engine(asked, *config.make("evaluator", resolved.evaluator), path)) as engine:
+    asked = EngineOptions(workers=workers)
+    with closing(make_engine(asked, *config.make("evaluator", resolved.evaluator))) as engine:
         with GridRun(path, resolved) as run:
             run.time_baseline(engine)
             for trial in run.run(engine):

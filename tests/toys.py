@@ -24,6 +24,7 @@ class ToyEvaluator(Evaluator[ToyConfig]):
 
     Config = ToyConfig
     presets: ClassVar[dict[str, Any]] = {"default": ToyConfig()}
+    is_lookup = True
 
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
         digest = int(hashlib.sha256(f"{architecture.key}/{seed}".encode()).hexdigest()[:8], 16)

@@ -67,6 +67,7 @@ class AccelNasbench(Evaluator[AccelNasbenchConfig]):
     Config: ClassVar[type] = AccelNasbenchConfig
     presets: ClassVar[dict[str, AccelNasbenchConfig]] = {"default": AccelNasbenchConfig()}
     argument = "path"
+    is_lookup: ClassVar[bool] = True
 
     def __init__(self, config: AccelNasbenchConfig) -> None:
         super().__init__(config)
@@ -123,6 +124,7 @@ class Table(Evaluator[TableConfig]):
     Config: ClassVar[type] = TableConfig
     presets: ClassVar[dict[str, TableConfig]] = {"default": TableConfig()}
     argument = "path"
+    is_lookup: ClassVar[bool] = True
 
     def __init__(self, config: TableConfig) -> None:
         super().__init__(config)

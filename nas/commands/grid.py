@@ -74,7 +74,7 @@ def _grid(args: argparse.Namespace) -> int:
     paper = paper_candidate(grid, settings)
     trainings = grid_progress.planned(grid, settings, settings.halving([] if paper is None else [paper]))
     evaluator = config.make("evaluator", settings.evaluator)
-    with closing(make_engine(options.engine_options(args), *evaluator, path)) as engine:
+    with closing(make_engine(options.engine_options(args), *evaluator)) as engine:
         if not args.quiet:
             cli.show(*text.describe_grid(grid, settings, trainings, paper))
         if args.dry_run:

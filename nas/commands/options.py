@@ -11,7 +11,7 @@ from typing import Any
 from evaluator.registry import DATASETS, EVALUATORS
 from nas import config
 from nas.config import RunConfig
-from nas.engines.make import CALLBACKS, EngineOptions
+from nas.engines.make import EngineOptions
 from nas.runs import directory
 from nas.runs.header import code_in, recorded_config
 from search_space.errors import InputError
@@ -45,8 +45,10 @@ def evaluator_settings(args: argparse.Namespace) -> dict[str, Any]:
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the engine's group of flags; `engine_options` reads them."""
     group = parser.add_argument_group("where networks are evaluated")
-    group.add_argument("--engine", choices=("local", "ray"), default="local", help="this process, or Ray workers")
-    group.add_argument("--workers", type=int, metavar="N", help="ray: evaluations at a time (default: all that fit)")
+    group.add_argument(
+        "--engine", choices=("local", "ray"), help="this process, or Ray workers (default: Ray where several fit)"
+    )
+    group.add_argument("--workers", type=int, metavar="N", help="evaluations at a time (default: all that fit)")
     group.add_argument("--ray-address", metavar="ADDRESS", help="ray: a running cluster, auto or HOST:PORT")
     group.add_argument("--cpus-per-trial", type=float, metavar="N", help="ray: cores an evaluation (default: 1)")
     group.add_argument(
@@ -54,9 +56,6 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max-failures", type=int, metavar="N", help="ray: tries after a worker died under a network (default: 3)"
-    )
-    group.add_argument(
-        "--callback", action="append", metavar="NAME", help=f"ray: {', '.join(CALLBACKS)}, or package.module:Class"
     )
 
 

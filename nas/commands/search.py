@@ -102,7 +102,7 @@ def _search(args: argparse.Namespace) -> int:
         cli.show(*summary.plan(settings, space, cls(evaluator_config)))
         return cli.DONE
     engine_options = options.engine_options(args)
-    with closing(make_engine(engine_options, *evaluator_of(settings, path), path)) as engine:
+    with closing(make_engine(engine_options, *evaluator_of(settings, path))) as engine:
         with StudyRun(path, settings, earlier) as run:
             watch = tensorboard.ScalarWriter(path, run.study) if args.tensorboard else nullcontext()
             with watch as scalars:
@@ -111,7 +111,7 @@ def _search(args: argparse.Namespace) -> int:
                 cls, evaluator_config = run.evaluator
                 if caveat := cls.caveat(evaluator_config):
                     cli.say(caveat)
-                trust.after_search(path, settings, engine, share, cli.say)
+                trust.after_search(run, settings, engine, share, cli.say)
     if args.retrain and code == cli.DONE:
         cli.show(metrics_table(retrain.retrain(args.retrain, settings, path, quiet=args.quiet)))
         cli.say(f"Weights, metrics and networks: {path / 'trained'}")

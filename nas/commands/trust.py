@@ -50,7 +50,7 @@ def _trust(args: argparse.Namespace) -> int:
     settings = config.resolve([record.config])
     config.use_one_thread()
     evaluator = config.make("evaluator", settings.evaluator)
-    with closing(make_engine(options.engine_options(args), *evaluator, args.run)) as engine:
+    with closing(make_engine(options.engine_options(args), *evaluator)) as engine:
         report(record, settings, engine, budget, cli.say)
     return cli.DONE
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
+from evaluator.base import Evaluator
 from nas.engines import ray_cluster
 from nas.engines.base import Engine
 from nas.engines.local import LocalEngine
 from search_space.errors import InputError
-from search_space.io import named
 
-CALLBACKS = {
-    "tensorboard": "ray.tune.logger:TBXLoggerCallback",
-    "wandb": "ray.air.integrations.wandb:WandbLoggerCallback",
-    "mlflow": "ray.air.integrations.mlflow:MLflowLoggerCallback",
-}
-"""Ways to watch a run, by name."""
+_RAY_ONLY = ("ray_address", "cpus_per_trial", "gpus_per_trial", "max_failures")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +24,8 @@ class EngineOptions:
         InputError: Options of Ray for another engine, or out of range.
     """
 
-    engine: Literal["local", "ray"] = "local"
-    """This process, or Ray workers."""
+    engine: Literal["local", "ray"] | None = None
+    """This process, or Ray workers; None for Ray where evaluations take long and several fit."""
     workers: int | None = None
     """Evaluations at a time; all that fit if None."""
     ray_address: str | None = None
@@ -41,66 +36,72 @@ class EngineOptions:
     """GPUs an evaluation; a fair share if None."""
     max_failures: int | None = None
     """Tries after a worker died under a network; 3 if None."""
-    callback: tuple[str, ...] | None = None
-    """Names of `CALLBACKS`, or ``package.module:Class``."""
 
     def __post_init__(self) -> None:
-        ray = ("workers", "ray_address", "cpus_per_trial", "gpus_per_trial", "max_failures", "callback")
-        given = [name for name in ray if getattr(self, name) is not None]
-        if self.engine == "local" and given:
-            raise InputError(f"{_flag(given[0])}: needs --engine ray")
-        for name, least in (("workers", 1), ("cpus_per_trial", 0), ("gpus_per_trial", 0), ("max_failures", 0)):
+        if self.engine == "local":
+            given = ["workers"] if self.workers not in (None, 1) else []
+            given += [name for name in _RAY_ONLY if getattr(self, name) is not None]
+            if given:
+                raise InputError(f"{_flag(given[0])}: not with --engine local, which is this one process")
+        for name, least in (("workers", 1), ("max_failures", 0)):
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise InputError(f"{_flag(name)} must be at least {least}, got {value}")
+        for name in ("cpus_per_trial", "gpus_per_trial"):
+            value = getattr(self, name)
+            # What Ray can divide resources into; neither inf nor nan.
+            if value is not None and not (0.0001 <= value <= 1 or (0 <= value < math.inf and value % 1 == 0)):
+                raise InputError(f"{_flag(name)} must be a share from 0.0001 to 1 or a whole number, got {value:g}")
 
 
-def make_engine(options: EngineOptions, evaluator_class: type, evaluator_config: Any, folder: Path) -> Engine:
+def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], evaluator_config: Any) -> Engine:
     """The engine that was asked for, started.
 
     Args:
         options: What was asked for.
         evaluator_class: Made once a worker, from `evaluator_config`.
-        evaluator_config: Its `timeout` and `device`, where it has them, count for the engine too.
-        folder: The run's directory; callbacks write into its ``tune`` folder.
+        evaluator_config: The evaluator's `time_limit` and `wants_gpu` for it count for the engine too.
 
     Raises:
         InputError: Ray missing or unreachable, or an evaluator that cannot be made.
+        NasError: Ray cannot be started, or no worker can make the evaluator.
     """
-    if options.engine == "local":
-        return LocalEngine(evaluator_class(evaluator_config))
-    ray_cluster.set_environment(local=options.ray_address is None)
-    callbacks = [_callback(name) for name in options.callback or ()]
-    cluster = ray_cluster.Cluster(
-        address=options.ray_address,
+    request = ray_cluster.Request(
         workers=options.workers,
         cpus=1.0 if options.cpus_per_trial is None else options.cpus_per_trial,
         gpus=options.gpus_per_trial,
-        wants_gpu=getattr(evaluator_config, "device", "cpu") != "cpu",
+        wants_gpu=evaluator_class.wants_gpu(evaluator_config),
     )
+    if not _uses_ray(options, evaluator_class, request):
+        return LocalEngine(evaluator_class(evaluator_config))
+    ray_cluster.set_environment(local=options.ray_address is None)
+    cluster = ray_cluster.Cluster(options.ray_address, request)
     try:
-        from nas.engines.ray_tune import RayEngine  # imports Ray, which must wait for its settings
+        from nas.engines.ray_actors import RayEngine  # imports Ray, which must wait for its settings
 
         return RayEngine(
             cluster,
             functools.partial(evaluator_class, evaluator_config),
-            timeout=getattr(evaluator_config, "timeout", None),
+            timeout=evaluator_class.time_limit(evaluator_config),
             max_failures=3 if options.max_failures is None else options.max_failures,
-            callbacks=callbacks,
-            folder=folder / "tune" if callbacks else None,
         )
     except BaseException:
         cluster.close()
         raise
 
 
+def _uses_ray(options: EngineOptions, evaluator_class: type[Evaluator[Any]], request: ray_cluster.Request) -> bool:
+    """Whether Ray was asked for, or several workers fit and evaluations take longer than a look-up."""
+    if options.engine is not None:
+        return options.engine == "ray"
+    if any(getattr(options, name) is not None for name in _RAY_ONLY):
+        return True
+    if evaluator_class.is_lookup or options.workers == 1:
+        return False
+    if options.workers is not None:
+        return True
+    return ray_cluster.share(request, [ray_cluster.this_machine(request)], own=True).workers > 1
+
+
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-
-def _callback(name: str) -> Any:
-    cls, _ = named.load_object("callback", name, CALLBACKS)
-    try:
-        return cls()
-    except (ImportError, RuntimeError, ValueError) as error:
-        raise InputError(f"--callback {name}: {str(error).splitlines()[0]}") from None

@@ -14,12 +14,29 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from search_space.errors import InputError
+from search_space.errors import InputError, NasError
 
 _logger = logging.getLogger(__name__)
 _CONNECT_SECS = 5.0  # until a cluster that does not answer counts as unreachable
+_LONGEST_FOLDER = 38  # bytes: Ray adds 64 for its sockets, whose paths may have 103 on some systems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked for."""
+
+    workers: int | None = None
+    """Evaluations at a time; None for as many as fit."""
+    cpus: float = 1.0
+    """CPU cores an evaluation."""
+    gpus: float | None = None
+    """GPUs an evaluation; None for a fair share of those there are."""
+    wants_gpu: bool = False
+    """Whether evaluations would use a GPU if they had one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,53 +54,56 @@ class Resources:
 class Cluster:
     """A connection to Ray, and where it is our own, the cluster itself."""
 
-    def __init__(
-        self, *, address: str | None, workers: int | None, cpus: float, gpus: float | None, wants_gpu: bool
-    ) -> None:
+    def __init__(self, address: str | None, request: Request) -> None:
         """Start Ray on this machine, or connect to a running cluster; after `set_environment`.
 
         Args:
             address: ``auto`` or ``HOST:PORT`` of a running cluster; None to start one here.
-            workers: Evaluations at a time; None for as many as fit.
-            cpus: CPU cores an evaluation.
-            gpus: GPUs an evaluation; None for a fair share of those there are.
-            wants_gpu: Whether evaluations would use a GPU if they had one.
+            request: What evaluations are to take of it.
 
         Raises:
             InputError: Ray is not installed, the cluster cannot be reached, or it lacks what is asked for.
+            NasError: Ray cannot be started here.
         """
         self._folder: str | None = None
+        if address is None:
+            machine = this_machine(request)
+            self.resources = share(request, [machine], own=True)
         try:
             import ray
         except ImportError as error:
             raise InputError(f"--engine ray: {error}; install it with pip install 'ray[tune]'") from None
-        assert not ray.is_initialized(), "a process has one Ray"
+        if ray.is_initialized():
+            raise InputError("--engine ray: this process uses Ray already; call ray.shutdown() first")
         self._ray = ray
-        if address is None:
-            self._start(workers, cpus)
-        else:
-            self._join(address)
         try:
-            self.resources = _share(ray.cluster_resources(), workers, cpus, gpus, wants_gpu, own=address is None)
+            if address is None:
+                self._start(machine)
+            else:
+                self._join(address)
+                nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+                self.resources = share(request, nodes, own=False)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, workers: int | None, cpus: float) -> None:
-        cores = os.cpu_count() or 1
-        self._folder = tempfile.mkdtemp(prefix="nas-ray-")
+    def _start(self, machine: Mapping[str, float]) -> None:
+        self._folder = tempfile.mkdtemp(prefix="nas-ray-", dir=_short_folder())
         try:
-            self._ray.init(
-                address="local",
-                num_cpus=max(cores, math.ceil((workers or 0) * cpus)),
-                include_dashboard=False,
-                logging_level=logging.ERROR,
-                log_to_driver=_logger.isEnabledFor(logging.INFO),
-                _temp_dir=self._folder,
-            )
-        except BaseException:
-            self.close()
-            raise
+            with _importable():
+                self._ray.init(
+                    address="local",
+                    # More workers than cores is the user's choice.
+                    num_cpus=max(int(machine["CPU"]), math.ceil(self.resources.workers * self.resources.cpus)),
+                    num_gpus=int(machine["GPU"]),
+                    include_dashboard=False,
+                    logging_level=logging.ERROR,
+                    log_to_driver=_logger.isEnabledFor(logging.INFO),
+                    _temp_dir=self._folder,
+                )
+        except Exception as error:  # Ray raises what it likes
+            why = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            raise NasError(f"Ray could not be started here: {why}") from error
 
     def _join(self, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -96,7 +116,7 @@ class Cluster:
             self._ray.init(
                 address=address, logging_level=logging.ERROR, log_to_driver=_logger.isEnabledFor(logging.INFO)
             )
-        except (OSError, RuntimeError, ValueError) as error:  # Ray's ConnectionError is an OSError
+        except (self._ray.exceptions.RayError, OSError, RuntimeError, ValueError, OverflowError) as error:
             why = str(error).splitlines()[0]
             raise InputError(f"--ray-address {address}: cannot reach a Ray cluster there: {why}") from None
 
@@ -108,38 +128,97 @@ class Cluster:
 
 
 def set_environment(*, local: bool) -> None:
-    """Settings that Ray and Tune read from the environment, some of them when they are imported.
+    """Settings that Ray reads from the environment, some of them when it is imported.
 
     Args:
         local: Whether Ray is to be started here, rather than a cluster joined.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else Tune's thread could start a Ray of its own while ours ends
-    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # paths in a config mean the same for every engine
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # only the callbacks that were asked for
-    # A worker that does not stop is killed then; below 10 s Tune would do nothing else until it has stopped.
-    os.environ["TUNE_FORCE_TRIAL_CLEANUP_S"] = "11"
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # else Tune prints a table whatever its verbosity
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else a call after the end would start a Ray of its own
     if local and "ray" not in sys.modules:  # it reads these once
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one switch that makes Ray listen on loopback alone
         os.environ["RAY_AUTH_MODE"] = "token"  # else any user of this machine could run code in our workers
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
-def _share(
-    total: dict[str, float], workers: int | None, cpus: float, gpus: float | None, wants_gpu: bool, *, own: bool
-) -> Resources:
-    """Divide what a cluster has."""
-    num_gpus = total.get("GPU", 0.0)
+def this_machine(request: Request) -> dict[str, float]:
+    """CPU cores that this process may use, and GPUs if they are asked for."""
+    # Minds a container's or a batch system's share of the machine; comes with scikit-learn.
+    from joblib import cpu_count  # type: ignore[import-untyped]
+
+    gpus = 0
+    if request.wants_gpu or request.gpus:
+        import torch
+
+        gpus = torch.cuda.device_count()
+    return {"CPU": float(cpu_count()), "GPU": float(gpus)}
+
+
+def share(request: Request, nodes: Sequence[Mapping[str, float]], *, own: bool) -> Resources:
+    """Divide what there is.
+
+    Args:
+        request: What is asked for.
+        nodes: CPU cores and GPUs of each.
+        own: Whether there will never be more, and cores are ours to divide as we like.
+
+    Raises:
+        InputError: It does not fit.
+    """
+    total_cpus, total_gpus = (sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
+    gpus = request.gpus
     if gpus is None:
-        gpus = min(1.0, num_gpus / workers if workers else 1.0) if wants_gpu and num_gpus else 0.0
-    if own and gpus > num_gpus:
-        raise InputError(f"--gpus-per-trial {gpus:g}: this machine has {num_gpus:g} GPUs")
-    if workers is None:
-        fit = [total.get("CPU", 0.0) / cpus] if cpus else []
-        fit += [num_gpus / gpus] if gpus else []
-        workers = math.floor(min(fit) + 1e-9) if fit else 1
-        if workers < 1:
-            has = f"{total.get('CPU', 0.0):g} CPUs and {num_gpus:g} GPUs"
-            raise InputError(f"no evaluation fits: it asks for {cpus:g} CPUs and {gpus:g} GPUs, the cluster has {has}")
-    return Resources(workers=workers, cpus=cpus, gpus=gpus)
+        gpus = _fair_share(request.workers, total_gpus) if request.wants_gpu else 0.0
+    cpus = 0.0 if own and request.workers else request.cpus
+    places = sum(_places(node, cpus, gpus) for node in nodes)
+    wish = f"{request.cpus:g} CPUs and {gpus:g} GPUs"
+    there = f"{'this machine' if own else 'the cluster'} has {total_cpus:g} CPUs and {total_gpus:g} GPUs"
+    if request.workers is None and places < 1:
+        wait = "" if own else "; if it will grow, say --workers"
+        raise InputError(f"no evaluation fits: it asks for {wish}, {there}{wait}")
+    if request.workers is not None and places < request.workers:
+        if own:
+            raise InputError(f"--workers {request.workers}: {places:g} fit, an evaluation asks for {wish}, {there}")
+        _logger.warning("%g of %d workers fit now: an evaluation asks for %s, %s", places, request.workers, wish, there)
+    if request.workers is None:
+        return Resources(workers=int(places) if math.isfinite(places) else 1, cpus=request.cpus, gpus=gpus)
+    return Resources(workers=request.workers, cpus=request.cpus, gpus=gpus)
+
+
+def _fair_share(workers: int | None, gpus: float) -> float:
+    """GPUs a worker: a whole one, or as many workers on each as it takes; Ray counts in ten-thousandths."""
+    if not gpus:
+        return 0.0
+    return 1.0 if workers is None else math.floor(10_000 / math.ceil(workers / gpus)) / 10_000
+
+
+def _places(node: Mapping[str, float], cpus: float, gpus: float) -> float:
+    """Evaluations that fit on a node; one that asks for nothing fits without end."""
+    fit = [math.floor(node.get("CPU", 0.0) / cpus + 1e-9)] if cpus else []
+    if gpus:
+        # Shares of a GPU have to be of the same one.
+        each = math.floor(1 / gpus + 1e-9) if gpus < 1 else 1 / gpus
+        fit.append(math.floor(math.floor(node.get("GPU", 0.0)) * each + 1e-9))
+    return min(fit, default=math.inf)
+
+
+@contextmanager
+def _importable() -> Iterator[None]:
+    """Let processes that are started meanwhile import whatever this one can."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def _short_folder() -> str:
+    """Where temporary files go, if it is short enough for the paths of Ray's sockets."""
+    folders = (tempfile.gettempdir(), "/tmp", "/var/tmp")
+    for folder in folders:
+        if len(os.fsencode(folder)) <= _LONGEST_FOLDER - len("/nas-ray-12345678") and os.access(folder, os.W_OK):
+            return folder
+    raise InputError(f"TMPDIR {folders[0]}: too long a path for Ray, and neither /tmp nor /var/tmp can be written to")

@@ -137,8 +137,8 @@ class StudyRun(Run):
             self.use_evaluator(evaluator)
         if trials is not None:
             self.study.num_trials = trials
-        asked = EngineOptions() if workers == 1 else EngineOptions(engine="ray", workers=workers)
-        with closing(make_engine(asked, *self.evaluator, self.path)) as engine:
+        asked = EngineOptions(workers=workers)
+        with closing(make_engine(asked, *self.evaluator)) as engine:
             for trial in self.run(engine):
                 if on_trial:
                     on_trial(trial)

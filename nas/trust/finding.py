@@ -147,7 +147,7 @@ def lines(finding: TrustFigures, reference: str, command: str) -> list[str]:
 def sentence(finding: TrustFigures, reference: str, command: str) -> str:
     """What the answer is worth, in one sentence."""
     if finding.at_chance:
-        return f"This answer is worth nothing: its {finding.at_chance}."
+        return f"This answer is worth nothing: {finding.at_chance}."
     return f"This answer is worth {_worth(finding)}{_winner(finding, reference)}{_missing(finding, command)}."
 
 

@@ -8,7 +8,6 @@ was stopped goes on, and one with a larger budget adds to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -19,10 +18,9 @@ from nas.grid.candidates import CandidateSpace
 from nas.history import Trial
 from nas.journal import Journal
 from nas.problem import make_problem
-from nas.runs import record as run_record
+from nas.runs.base import Run
 from nas.runs.directory import JOURNAL, REFERENCE_NETWORK, inside
 from nas.runs.header import trust_flag
-from nas.runs.record import RunRecord
 from nas.statistics import at_chance
 from nas.study import Study
 from nas.trust.finding import Searched, figures, lines
@@ -30,7 +28,7 @@ from nas.trust.plan import LONGER, MOST_SEEDS, Plan, cost, enough, make_plan
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Tokens
-from search_space.errors import NasError
+from search_space.errors import NasError, one_line
 from search_space.io.files import write_atomic
 from search_space.scaling import scale
 from search_space.seeding import derive_seed
@@ -46,18 +44,21 @@ OVERRUN = 1.25
 """Trainings may take this many times the budget before the report makes do with what is finished."""
 
 
-def after_search(path: Path, settings: SearchConfig, engine: Engine, budget: float, say: Say) -> None:
-    """Report on a search that has just ended, where it has networks enough."""
-    record = run_record.load(path)
-    if len(measured(record.trials)) >= LEAST:
-        report(record, settings, engine, budget, say)
+def after_search(run: Run, settings: SearchConfig, engine: Engine, budget: float, say: Say) -> None:
+    """Report on a search that has just ended, where it has networks enough; what fails is said and harms nothing."""
+    if len(measured(run.trials)) < LEAST:
+        return
+    try:
+        report(run, settings, engine, budget, say)
+    except (NasError, OSError) as error:
+        say(f"No trust report: {one_line(str(error))}")
 
 
-def report(record: RunRecord, settings: SearchConfig, engine: Engine, budget: float, say: Say) -> None:
+def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say: Say) -> None:
     """Announce the cost, measure, print and keep the report.
 
     Args:
-        record: The search, read.
+        run: The search, as it goes on here or as it was read.
         settings: The search's.
         engine: Runs the trainings.
         budget: Share of the search's training time.
@@ -66,38 +67,38 @@ def report(record: RunRecord, settings: SearchConfig, engine: Engine, budget: fl
     Raises:
         NasError: Fewer than `LEAST` networks have an accuracy.
     """
-    trials = measured(record.trials)
+    trials = measured(run.trials)
     if len(trials) < LEAST:
-        raise NasError(f"{record.path}: {len(trials)} networks with an accuracy; a trust report needs {LEAST}")
+        raise NasError(f"{run.path}: {len(trials)} networks with an accuracy; a trust report needs {LEAST}")
     searched = Searched(
         accuracies=[accuracy(trial) for trial in trials],
         rewards=[scored(trial, settings) for trial in trials],
         params=[trial.params for trial in trials],
         macs=[trial.macs for trial in trials],
-        at_chance=at_chance([accuracy(trial) for trial in trials], record.history.described),
+        at_chance=at_chance([accuracy(trial) for trial in trials], run.history.described),
     )
-    winner = [trial.key for trial in trials].index(record.best_trial.key) if record.best_trial else 0
-    best = record.architecture(trials[winner])
+    winner = [trial.key for trial in trials].index(run.best_trial.key) if run.best_trial else 0
+    best = run.architecture(trials[winner])
     reference = scaled_reference(count(best).macs)
     plan = make_plan(searched.accuracies, searched.rewards, budget * len(trials), winner)
     share = enough(searched.accuracies, searched.rewards, winner) / len(trials)
-    command = f"nas-trust {record.path}{trust_flag(record.config)}"
+    command = f"nas-trust {run.path}{trust_flag(run.history.config)}"
     more = f"{command} --budget {max(share, 2 * budget if budget >= share else 0):.0%}"
     results = {}
     if not searched.at_chance:
         if not plan.proposals():
             say(f"Trust: not measured, {budget:.0%} of {len(trials)} trainings is too little; {more}")
             return
-        networks = [reference, *(record.architecture(trial) for trial in trials)]
-        results = _train(record, settings, plan, networks, engine, budget, command, say)
+        networks = [reference, *(run.architecture(trial) for trial in trials)]
+        results = _train(run, settings, plan, networks, engine, budget, command, say)
     finding = figures(plan, results, searched, settings.seed)
     text = lines(finding, _reference_name(reference), more)
-    write_atomic(record.path / REPORT, "\n".join(text) + "\n")
+    write_atomic(run.path / REPORT, "\n".join(text) + "\n")
     say("\n".join(text))
 
 
 def _train(
-    record: RunRecord,
+    run: Run,
     settings: SearchConfig,
     plan: Plan,
     networks: Sequence[Architecture],
@@ -107,10 +108,10 @@ def _train(
     say: Say,
 ) -> dict[Tokens, float]:
     """Run what is left of a plan within the budget; the accuracy of every training that is finished."""
-    trials = measured(record.trials)
+    trials = measured(run.trials)
     each = float(np.mean([trial.evaluation.seconds for trial in trials if trial.evaluation]))
     space = CandidateSpace(f"trust in {settings.space}", networks, (1, LONGER), MOST_SEEDS)
-    journal_path = inside(record.path, "trust", str(len(record.trials)), JOURNAL)
+    journal_path = inside(run.path, "trust", str(len(run.trials)), JOURNAL)
     journal_path.parent.mkdir(parents=True, exist_ok=True)
     with Journal(journal_path) as journal:
         study = _study(space, plan.proposals(), journal, settings)

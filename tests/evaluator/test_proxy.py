@@ -132,6 +132,7 @@ def test_describe_names_data_device_and_epochs(quick):
         "classes": 10,
         "train_images": 300,
         "validation_images": 100,
+        "majority_share": 0.1,
         "resolution": 8,
         "device": "cpu",
         "epochs": 2,

@@ -25,7 +25,7 @@ def start_engine() -> Callable[..., object]:
         options.add_engine(parser)
         settings = VictimConfig(folder=str(folder), **config)  # type: ignore[arg-type]
         asked = options.engine_options(parser.parse_args(flags))
-        engine = make_engine(asked, Victim, settings, folder / "run")
+        engine = make_engine(asked, Victim, settings)
         try:
             yield engine
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -29,3 +30,22 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def listening_beyond_loopback(pids: list[int]) -> list[str]:
+    """Addresses (hexadecimal, as /proc has them) at which these processes listen, other than loopback."""
+    sockets = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                sockets.add(os.readlink(link))
+            except OSError:
+                continue
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            address, state, inode = fields[1].partition(":")[0], fields[3], fields[9]
+            if state == "0A" and f"socket:[{inode}]" in sockets and not address.endswith("0100007F"):
+                found.append(address)
+    return found

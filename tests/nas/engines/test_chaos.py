@@ -21,7 +21,7 @@ from tests.nas.engines.processes import command, descendants
 ROOT = Path(__file__).parents[3]
 TRIALS, BATCH, WORKER_KILLS, DRIVER_KILLS = 100, 10, 20, 5
 SEARCH = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--set", "evaluator.sleep=0.5", "--quiet"]
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))} | {
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
     "PYTHONPATH": str(ROOT),
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -58,7 +58,7 @@ def finished(run: Path) -> list[dict[str, Any]]:
 def busy_workers(host: int) -> list[int]:
     """The cluster's processes that evaluate trials now; no other cluster's."""
     titles = {pid: command(pid).split(b"\0")[0] for pid in descendants(host)}
-    return [pid for pid, title in titles.items() if title.startswith(b"ray::") and b"train" in title]
+    return [pid for pid, title in titles.items() if title.startswith(b"ray::") and b"evaluate" in title]
 
 
 def kill_one_of(pids: list[int], moments: random.Random) -> bool:

@@ -15,7 +15,7 @@ from tests.nas.engines.victims import RAISES
 
 B0 = Architecture.load("efficientnet-b0")
 ENGINES = [
-    pytest.param((), id="local"),
+    pytest.param(("--engine", "local"), id="local"),
     pytest.param(("--engine", "ray", "--workers", "2"), id="ray", marks=pytest.mark.slow),
 ]
 

@@ -9,30 +9,78 @@ from typing import Any
 
 import pytest
 
+from evaluator.registry import EVALUATORS
+from nas.engines import ray_cluster
 from nas.engines.local import LocalEngine
-from nas.engines.make import CALLBACKS
 from search_space.errors import InputError
 from search_space.io import named
+from tests.nas.engines.victims import Victim
 
 ROOT = Path(__file__).parents[3]
 SEARCH = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--trials", "4", "--quiet"]
 
 
-def test_the_default_is_this_process(tmp_path: Path, start_engine: Callable[..., Any]) -> None:
-    with start_engine(tmp_path) as engine:
-        assert isinstance(engine, LocalEngine)
+@pytest.mark.parametrize(
+    ("flags", "cores", "lookup", "engine"),
+    [
+        ([], 2, False, "ray"),
+        ([], 1, False, "local"),
+        ([], 2, True, "local"),
+        (["--workers", "1"], 2, False, "local"),
+        (["--workers", "2"], 1, False, "ray"),
+        (["--workers", "2"], 2, True, "local"),
+        (["--engine", "local"], 2, False, "local"),
+        (["--engine", "local", "--workers", "1"], 2, False, "local"),
+        (["--engine", "ray"], 1, True, "ray"),
+        (["--max-failures", "1"], 1, True, "ray"),
+        (["--workers", "1", "--cpus-per-trial", "2"], 2, False, "ray"),
+    ],
+)
+def test_workers_are_the_default_where_they_gain_something(
+    tmp_path: Path,
+    start_engine: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    cores: int,
+    lookup: bool,
+    engine: str,
+) -> None:
+    class Started(Exception):
+        pass
+
+    def start(*_: Any) -> None:
+        raise Started
+
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    monkeypatch.setattr(Victim, "is_lookup", lookup)
+    monkeypatch.setattr(ray_cluster, "Cluster", start)
+    if engine == "ray":
+        with pytest.raises(Started), start_engine(tmp_path, *flags):
+            pass
+    else:
+        with start_engine(tmp_path, *flags) as started:
+            assert isinstance(started, LocalEngine)
+
+
+def test_look_ups_are_known() -> None:
+    classes = {name: named.load_object("evaluator", name, EVALUATORS)[0] for name in EVALUATORS}
+    assert {name for name, cls in classes.items() if cls.is_lookup} == {"accel-nasbench", "params", "table"}
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--workers", "4"], "--workers: needs --engine ray"),
-        (["--max-failures", "0"], "--max-failures: needs --engine ray"),
-        (["--callback", "wandb"], "--callback: needs --engine ray"),
-        (["--engine", "ray", "--workers", "0"], "--workers must be at least 1, got 0"),
-        (["--engine", "ray", "--cpus-per-trial", "-1"], "--cpus-per-trial must be at least 0, got -1.0"),
-        (["--engine", "ray", "--gpus-per-trial", "nan"], "--gpus-per-trial must be at least 0, got nan"),
-        (["--engine", "ray", "--callback", "wandbb"], r"unknown callback 'wandbb' \(did you mean 'wandb'\?\)"),
+        (["--engine", "local", "--workers", "4"], "--workers: not with --engine local, which is this one process"),
+        (["--engine", "local", "--max-failures", "0"], "--max-failures: not with --engine local"),
+        (["--workers", "0"], "--workers must be at least 1, got 0"),
+        (["--max-failures", "-1"], "--max-failures must be at least 0, got -1"),
+        (["--cpus-per-trial", "-1"], "--cpus-per-trial must be a share from 0.0001 to 1 or a whole number, got -1"),
+        (["--cpus-per-trial", "inf"], "--cpus-per-trial must be a share .* got inf"),
+        (["--cpus-per-trial", "1.5"], "--cpus-per-trial must be a share .* got 1.5"),
+        (["--gpus-per-trial", "nan"], "--gpus-per-trial must be a share .* got nan"),
+        (["--gpus-per-trial", "1e-9"], "--gpus-per-trial must be a share .* got 1e-09"),
+        (["--gpus-per-trial", "4096"], "no evaluation fits: it asks for 1 CPUs and 4096 GPUs, this machine has"),
+        (["--workers", "1", "--gpus-per-trial", "4096"], "--workers 1: 0 fit, an evaluation asks for"),
     ],
 )
 def test_contradicting_flags_are_refused(
@@ -74,16 +122,24 @@ def test_an_unreachable_cluster_is_one_line(tmp_path: Path, address: str, messag
 
 
 @pytest.mark.slow
-def test_built_in_callbacks_exist() -> None:
-    pytest.importorskip("ray")
-    for path in CALLBACKS.values():
-        assert named.import_object(path, "callback")
+def test_a_long_tmpdir_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    done = run_search(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow
-def test_a_callback_is_told_of_every_trial(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboardX")
-    done = run_search(tmp_path, "--workers", "2", "--callback", "tensorboard")
+def test_a_search_without_flags_has_workers(tmp_path: Path) -> None:
+    code = (
+        "import sys; from nas.engines import ray_cluster; "
+        "ray_cluster.this_machine = lambda request: {'CPU': 2.0, 'GPU': 0.0}; "
+        "from nas.commands.search import main; raise SystemExit(main(sys.argv[1:]))"
+    )
+    proxy = ["--target-flops", "400M", "--trials", "2", "--epochs", "1", "--set", "evaluator.max_images=100"]
+    command = [sys.executable, "-c", code, *proxy, "--quiet", "--run-dir", str(tmp_path / "run"), "--trust", "0%"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NAS_LOG": "INFO"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    events = list((tmp_path / "run" / "tune").rglob("events.out.tfevents*"))
-    assert len(events) >= 4
+    assert "2 Ray workers" in done.stderr

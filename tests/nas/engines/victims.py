@@ -6,15 +6,16 @@ import ctypes
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from evaluator.base import Evaluation, Evaluator
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 
-FINE, RAISES, DIES, DIES_ONCE, HANGS, EXITS, EATS = range(0, 700, 100)
+FINE, RAISES, DIES, DIES_ONCE, HANGS, EXITS, EATS, FORKS = range(0, 800, 100)
 """What an evaluation does, by its seed; seeds between them do as the kind below them."""
 
 
@@ -26,6 +27,8 @@ class VictimConfig:
     sleep: float = 0.0
     refuse: str = ""
     """Why it cannot be made at all."""
+    start: Literal["fine", "raises", "dies", "hangs", "on-one-node"] = "fine"
+    """What its constructor does; the last raises wherever it is made on the first node that it was made on."""
 
 
 class Victim(Evaluator[VictimConfig]):
@@ -36,6 +39,12 @@ class Victim(Evaluator[VictimConfig]):
         super().__init__(config)
         if config.refuse:
             raise InputError(config.refuse)
+        if config.start == "raises" or (config.start == "on-one-node" and on_first_node(Path(config.folder) / "node")):
+            raise OSError("no such disk\nand more")
+        if config.start == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if config.start == "hangs":
+            time.sleep(1000)
         (Path(config.folder) / f"made-{os.getpid()}-{time.monotonic_ns()}").touch()
 
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
@@ -51,6 +60,8 @@ class Victim(Evaluator[VictimConfig]):
             ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock: no thread of the worker can help
         if kind == EXITS:
             raise SystemExit(3)
+        if kind == FORKS:
+            os.fork()
         if kind == EATS:
             eaten = []
             while len(eaten) < 40:
@@ -58,3 +69,15 @@ class Victim(Evaluator[VictimConfig]):
                 time.sleep(0.02)
         accuracy = seed / 1000
         return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy, fidelity / 10), losses=(1.5,), seconds=0.25)
+
+
+def on_first_node(mark: Path) -> bool:
+    """Whether this is the node that called this first."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    with suppress(FileExistsError), mark.open("x") as file:
+        file.write(here)
+    while not (first := mark.read_text()):
+        time.sleep(0.01)
+    return first == here

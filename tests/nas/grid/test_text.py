@@ -50,4 +50,4 @@ def test_a_family_that_ends_early_is_said_aloud(tmp_path: Path) -> None:
     grid = dataclasses.replace(grid, candidates=(wide, wide))
     found = GridResult(scores=scores, against=(("runner-up", 1, clear),), paper=None)
     parts = text.describe_result(tmp_path, grid, own, found)
-    assert "The family ends at phi 4: beyond, a network exceeds what an architecture may be" in parts
+    assert "The family ends at phi 3: beyond, a network exceeds what an architecture may be" in parts

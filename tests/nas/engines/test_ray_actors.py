@@ -2,31 +2,139 @@
 
 from __future__ import annotations
 
-import gc
+import importlib.util
+import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from evaluator.base import Evaluation
+from nas.engines import ray_cluster
 from nas.engines.base import Engine, Job
+from nas.engines.ray_cluster import Resources
 from nas.journal import read
 from search_space.architecture import Architecture
-from tests.nas.engines.processes import command, descendants
-from tests.nas.engines.victims import DIES, DIES_ONCE, EXITS, FINE, HANGS, RAISES
+from search_space.errors import InputError, NasError
+from tests.nas.engines.processes import command, descendants, listening_beyond_loopback
+from tests.nas.engines.victims import DIES, DIES_ONCE, EXITS, FINE, FORKS, HANGS, RAISES
 
 ROOT = Path(__file__).parents[3]
 B0 = Architecture.load("efficientnet-b0")
 RAY = ("--engine", "ray", "--workers", "2")
 
 
+OK = Evaluation(status="ok", accuracy=0.5)
+
+
 def jobs(*seeds: int) -> list[Job]:
     return [Job(trial=number, architecture=B0, seed=seed) for number, seed in enumerate(seeds)]
+
+
+class Scripted:
+    """Workers whose evaluations end as a script says, in the order they began."""
+
+    def __init__(self, *outcomes: Any) -> None:
+        self.script = deque(outcomes)
+        self.idle = deque(range(2))
+        self.tasks: deque[Any] = deque()
+        self.seconds: list[float] = []
+
+    def abandon(self) -> None: ...
+
+    def check_idle(self) -> None: ...
+
+    def wait_for_one(self) -> None: ...
+
+    def evaluate(self, job: Job, task: Any, seconds: float) -> None:
+        self.idle.popleft()
+        self.tasks.append(task)
+        self.seconds.append(seconds)
+
+    def step(self) -> tuple[Any, Any]:
+        self.idle.append(0)
+        outcome = self.script.popleft() if self.script else json.dumps(OK.to_json())
+        if isinstance(outcome, Exception):
+            raise outcome
+        return self.tasks.popleft(), outcome
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """An engine over `Scripted` workers: a failure is (kind, reason)."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("ray is not installed")
+    ray_cluster.set_environment(local=True)  # before the first import of Ray in this process
+    from nas.engines import ray_actors
+
+    def make(*outcomes: Any, timeout: float | None = None, max_failures: int = 2) -> Any:
+        failures = (ray_actors.Failure(*end) if isinstance(end, tuple) else end for end in outcomes)
+        workers = Scripted(*failures)
+        monkeypatch.setattr(ray_actors, "Workers", lambda *_: workers)
+        cluster = SimpleNamespace(resources=Resources(workers=2, cpus=1.0, gpus=0.0), close=lambda: None)
+        engine = ray_actors.RayEngine(cluster, Any, timeout=timeout, max_failures=max_failures)  # type: ignore[arg-type]
+        return engine, workers
+
+    return make
+
+
+def test_a_worker_that_dies_costs_a_try_and_the_last_one_is_recorded(scripted: Callable[..., Any]) -> None:
+    engine, _ = scripted(*[("died", "killed")] * 2)
+    assert list(engine.run(jobs(1))) == [(0, OK)]
+    engine, _ = scripted(*[("died", "killed")] * 3)
+    assert list(engine.run(jobs(1))) == [(0, Evaluation(status="failed", reason="its worker died 3 times: killed"))]
+    engine, _ = scripted(("died", "killed"), *[("memory", "OutOfMemoryError: 1 GB")] * 2)
+    reason = "its worker died 3 times: OutOfMemoryError: 1 GB"
+    assert list(engine.run(jobs(1))) == [(0, Evaluation(status="infeasible", reason=reason))]
+
+
+def test_a_node_that_is_lost_costs_no_try_but_not_for_ever(scripted: Callable[..., Any]) -> None:
+    engine, _ = scripted(*[("node", "gone")] * 20, max_failures=0)
+    assert list(engine.run(jobs(1))) == [(0, OK)]
+    engine, _ = scripted(*[("node", "gone")] * 21, max_failures=0)
+    assert list(engine.run(jobs(1))) == [(0, Evaluation(status="failed", reason="its node was lost 21 times: gone"))]
+
+
+def test_what_raises_in_a_worker_is_recorded_and_not_tried_again(scripted: Callable[..., Any]) -> None:
+    engine, _ = scripted(("raised", "TypeError: no JSON"))
+    results = dict(engine.run(jobs(1, 2)))
+    assert results == {0: Evaluation(status="failed", reason="TypeError: no JSON"), 1: OK}
+
+
+def test_a_job_may_take_a_tenth_more_than_its_time_and_some_grace(scripted: Callable[..., Any]) -> None:
+    engine, workers = scripted(("late", ""), timeout=100.0)
+    long = Job(trial=7, architecture=B0, seed=1, fidelity=3)
+    reason = "did not stop by itself after 300 s; its worker was killed"
+    assert list(engine.run([long])) == [(7, Evaluation(status="timeout", reason=reason, seconds=300.0))]
+    assert workers.seconds == pytest.approx([340.0])
+    engine, workers = scripted()
+    list(engine.run([long]))
+    assert workers.seconds == [math.inf]
+
+
+def test_an_engine_without_workers_says_how_to_go_on(scripted: Callable[..., Any]) -> None:
+    engine, _ = scripted(InputError("no such data"))
+    with pytest.raises(NasError, match="evaluations ended: no such data; go on with --resume") as raised:
+        list(engine.run(jobs(1)))
+    assert type(raised.value) is NasError
+
+
+def test_a_run_that_another_one_has_replaced_does_not_go_on(scripted: Callable[..., Any]) -> None:
+    engine, _ = scripted()
+    first = engine.run(jobs(1, 2, 3))
+    next(first)
+    assert len(list(engine.run([]))) == 0
+    with pytest.raises(AssertionError, match="another run"):
+        next(first)
 
 
 @pytest.fixture(scope="module")
@@ -44,38 +152,7 @@ def engine(start_engine: Callable[..., Any], folder: Path) -> Iterator[Engine]:
 def test_the_evaluator_is_made_once_a_worker_and_workers_outlive_batches(engine: Engine, folder: Path) -> None:
     for _ in range(5):
         assert len(list(engine.run(jobs(*range(FINE, FINE + 8))))) == 8
-    made = list(folder.glob("made-*"))
-    assert len(made) <= 3  # one made to check that it can be, and one each worker
-
-
-@pytest.mark.slow
-def test_an_idle_engine_rests(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nas.engines.tune_trials import WarmWorkers
-
-    list(engine.run(jobs(FINE)))
-    steps = 0
-    choose = WarmWorkers.choose_trial_to_run
-
-    def counted(*arguments: Any) -> Any:
-        nonlocal steps
-        steps += 1
-        return choose(*arguments)
-
-    monkeypatch.setattr(WarmWorkers, "choose_trial_to_run", counted)
-    time.sleep(1)
-    assert 1 < steps < 150  # 20,000 if it does not
-
-
-@pytest.mark.slow
-def test_finished_trials_leave_nothing_behind(engine: Any) -> None:
-    from ray.tune.experiment import Trial
-
-    for seed in (FINE, DIES, FINE):
-        assert len(list(engine.run(jobs(*range(FINE, FINE + 20), seed)))) == 21
-    gc.collect()
-    assert sum(type(value) is Trial for value in gc.get_objects()) < 10
-    folders = list(Path(engine._cluster._folder).glob("session_2*/artifacts/*/trials/*/trial-*"))
-    assert 1 < len(folders) < 20  # those of trials in hand, and the errors of those that failed
+    assert len(list(folder.glob("made-*"))) <= 2
 
 
 @pytest.mark.slow
@@ -95,7 +172,7 @@ def test_what_kills_every_worker_is_recorded_as_failed(engine: Engine, seed: int
 
 @pytest.mark.slow
 def test_a_hang_is_killed_from_outside(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.engines.tune_trials.GRACE_SECS", 0.5)
+    monkeypatch.setattr("nas.engines.ray_actors.GRACE_SECS", 0.5)
     results = dict(engine.run(jobs(FINE, HANGS, FINE + 1, RAISES)))
     assert [results[n].status for n in range(4)] == ["ok", "timeout", "ok", "failed"]
     assert results[1].reason == "did not stop by itself after 1 s; its worker was killed"
@@ -103,13 +180,23 @@ def test_a_hang_is_killed_from_outside(engine: Engine, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-def test_idle_workers_that_die_cost_nothing(engine: Engine, folder: Path) -> None:
+def test_idle_workers_that_die_cost_nothing(engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_max_failures", 0)
     list(engine.run(jobs(*range(FINE, FINE + 4))))
     for path in folder.glob("made-*"):
         pid = int(path.name.split("-")[1])
         if b"ray::" in command(pid):
             os.kill(pid, signal.SIGKILL)
-    assert sorted(trial for trial, _ in engine.run(jobs(*range(FINE, FINE + 4)))) == list(range(4))
+    results = dict(engine.run(jobs(*range(FINE, FINE + 4))))
+    assert [results[n].status for n in range(4)] == ["ok"] * 4
+
+
+@pytest.mark.slow
+def test_a_fork_that_an_evaluation_forgot_ends(engine: Engine) -> None:
+    results = dict(engine.run(jobs(FORKS, FORKS + 1, FINE)))
+    assert [results[n].status for n in range(3)] == ["ok"] * 3
+    time.sleep(0.5)
+    assert sum(command(pid).startswith(b"ray::_Actor") for pid in descendants(os.getpid())) <= 2
 
 
 @pytest.mark.slow
@@ -214,22 +301,3 @@ def test_ctrl_c_ends_the_search_and_leaves_no_process(tmp_path: Path) -> None:
     assert "Proposed but not finished, to be run again: trials 0, 1, 2" in output
     assert f"nas-search --run-dir {run} --resume" in output
     assert [pid for pid in family if Path(f"/proc/{pid}").exists()] == []
-
-
-def listening_beyond_loopback(pids: list[int]) -> list[str]:
-    """Addresses (hexadecimal, as /proc has them) at which these processes listen, other than loopback."""
-    sockets = set()
-    for pid in pids:
-        for link in Path(f"/proc/{pid}/fd").glob("*"):
-            try:
-                sockets.add(os.readlink(link))
-            except OSError:
-                continue
-    found = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            fields = line.split()
-            address, state, inode = fields[1].partition(":")[0], fields[3], fields[9]
-            if state == "0A" and f"socket:[{inode}]" in sockets and not address.endswith("0100007F"):
-                found.append(address)
-    return found
