@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[1]
 # on busy cores cost minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# One worker fits unless a test says otherwise: networks of tests train in less time than Ray takes to start.
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
+
 # A machine under load is slow, not wrong.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
