@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from nas.commands import cli, options, summary
 from nas.config import SearchConfig
 from nas.engines.base import Engine
 from nas.engines.make import make_engine
+from nas.history import Trial
 from nas.progress import SearchProgress
 from nas.report import page as report
 from nas.runs import tensorboard, warm_start
+from nas.runs.callbacks import CALLBACKS, Callbacks
 from nas.runs.directory import REFERENCE_NETWORK
 from nas.runs.header import trust_flag
 from nas.runs.search import StudyRun, evaluator_of, load_space
@@ -55,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     run = options.add_run(parser)
     run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
     run.add_argument("--tensorboard", action="store_true", help="write scalars to tensorboard/ in the run directory")
+    run.add_argument(
+        "--callback",
+        action="append",
+        metavar="NAME",
+        help=f"{', '.join(CALLBACKS)} or your own Ray Tune callback class",
+    )
     run.add_argument(
         "--trust", default=trust.DEFAULT_BUDGET, metavar="SHARE", help="of the training time, to measure its worth"
     )
@@ -102,11 +110,15 @@ def _search(args: argparse.Namespace) -> int:
         cli.show(*summary.plan(settings, space, cls(evaluator_config)))
         return cli.DONE
     engine_options = options.engine_options(args)
-    with closing(make_engine(engine_options, *evaluator_of(settings, path))) as engine:
+    with closing(make_engine(engine_options, *evaluator_of(settings, path))) as engine, ExitStack() as watching:
+        callbacks = watching.enter_context(Callbacks(path, args.callback)) if args.callback else None
         with StudyRun(path, settings, earlier) as run:
-            watch = tensorboard.ScalarWriter(path, run.study) if args.tensorboard else nullcontext()
-            with watch as scalars:
-                code = _run(run, engine, scalars, quiet=args.quiet)
+            told: list[Callable[[Trial], None]] = []
+            if args.tensorboard:
+                told.append(watching.enter_context(tensorboard.ScalarWriter(path, run.study)).update)
+            if callbacks:
+                told.append(lambda trial: callbacks.update(trial, run.space))
+            code = _run(run, engine, told, quiet=args.quiet)
             if code == cli.DONE:
                 cls, evaluator_config = run.evaluator
                 if caveat := cls.caveat(evaluator_config):
@@ -157,14 +169,13 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
     return config.given(flags)
 
 
-def _run(run: StudyRun, engine: Engine, scalars: tensorboard.ScalarWriter | None, *, quiet: bool) -> int:
-    """Search and print the result."""
+def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]], *, quiet: bool) -> int:
+    """Search, telling whoever wants to know of each trial, and print the result."""
     try:
         with SearchProgress(run.study, quiet=quiet) as progress:
             for trial in run.run(engine):
-                progress.update(trial)
-                if scalars:
-                    scalars.update(trial)
+                for tell in (progress.update, *told):
+                    tell(trial)
     except KeyboardInterrupt:
         report.write_ended(run.path)
         cli.say(f"Stopped after {len(run.finished)} of {run.settings.trials} trials; nothing finished is lost.")
