@@ -64,8 +64,8 @@ class SearchConfig(RunConfig):
     """Accuracy and MACs to reward; its target is `target_flops`."""
     trials: int = 32
     """Networks to propose; a network proposed again counts but is not trained again."""
-    batch: int = 8
-    """Trials the controller proposes and learns from at a time."""
+    batch: int = 4
+    """Trials the controller proposes and learns from at a time; where nobody says, as many as keep workers busy."""
     seed: int = 0
     """Root of all randomness."""
     asynchronous: bool = False

@@ -242,6 +242,8 @@ class Study:
             else:
                 here.add(identity)
                 jobs.append(self._job(trial))
+        if engine.workers > 1:  # the costly ones first, so that no worker waits long for the last
+            jobs.sort(key=lambda job: -self.trials[job.trial].macs)
         for number, evaluation in engine.run(jobs):
             yield self._finish(number, evaluation, None)
         for number in repeats:

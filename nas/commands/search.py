@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     controllers = ", ".join(CONTROLLERS)
     how.add_argument("--controller", metavar="NAME", help=f"{controllers} (default: guided)")
     how.add_argument("--preset", metavar="NAME", help="the controller's settings: default, or paper where it has one")
-    how.add_argument("--batch", type=int, metavar="N", help="proposals between two updates (default: 8)")
+    how.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="proposals between two updates (default: 4, or what keeps all workers busy)",
+    )
     how.add_argument(
         "--async",
         dest="asynchronous",
@@ -100,7 +107,8 @@ def _search(args: argparse.Namespace) -> int:
         raise InputError("--warm-start: a run that goes on has learned from other files or none when it began")
     if args.tensorboard:
         tensorboard.check_installed()
-    settings = _resolve(args, recorded, path)
+    said = _said(args)
+    settings = _resolve(args, recorded, path, said)
     retrain.check(args.retrain, settings)
     space = load_space(settings)
     earlier = warm_start.read(args.warm_start, space, settings.objective)
@@ -111,6 +119,8 @@ def _search(args: argparse.Namespace) -> int:
         return cli.DONE
     engine_options = options.engine_options(args)
     with closing(make_engine(engine_options, *evaluator_of(settings, path))) as engine, ExitStack() as watching:
+        if not recorded and not any("batch" in layer for layer in said):
+            settings = replace(settings, batch=math.ceil(settings.batch / engine.workers) * engine.workers)
         callbacks = watching.enter_context(Callbacks(path, args.callback)) if args.callback else None
         with StudyRun(path, settings, earlier) as run:
             told: list[Callable[[Trial], None]] = []
@@ -130,10 +140,16 @@ def _search(args: argparse.Namespace) -> int:
     return code
 
 
-def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> SearchConfig:
-    """The config from file and flags; a resumed run's own, in which only the number of trials may change."""
-    said = [config.read(args.config)] if args.config else []
-    said += [_flags(args), *(config.parse_setting(text) for text in args.set)]
+def _said(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """What the user says: a file, then flags, then single settings."""
+    file = [config.read(args.config)] if args.config else []
+    return [*file, _flags(args), *(config.parse_setting(text) for text in args.set)]
+
+
+def _resolve(
+    args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path, said: Sequence[Mapping[str, Any]]
+) -> SearchConfig:
+    """The config from what is said; a resumed run's own, in which only the number of trials may change."""
     if recorded:
         options.check_code(path, recorded, said, trusted=args.trust_code)
     settings = config.resolve([*([recorded] if recorded else []), *said])

@@ -26,6 +26,9 @@ class Job:
 class Engine(ABC):
     """Runs evaluations somewhere."""
 
+    workers: int = 1
+    """Evaluations at a time."""
+
     @abstractmethod
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Evaluation]]:
         """Yield (trial, evaluation) for every job exactly once, in the order they finish.

@@ -60,6 +60,7 @@ class RayEngine(Engine):
         self._max_failures = max_failures
         self._run = 0
         needs = cluster.resources
+        self.workers = needs.workers
         _logger.info("%d Ray workers, each with %g CPUs and %g GPUs", needs.workers, needs.cpus, needs.gpus)
         self._workers = Workers(needs, make_evaluator)
         self._workers.wait_for_one()
