@@ -1,8 +1,8 @@
-"""What the search costs around the evaluations: loop, journal, resume and memory.
+"""What many trials cost around their evaluations: loop, journal, resume and memory.
 
     python benchmarks/search_overhead.py [--trials 8000]
 
-Prints one table. The default run is the real one (digits); the long run has an evaluator that costs nothing.
+Prints one table. The evaluator costs nothing; where the time of a real run goes, search_time.py shows.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from evaluator.base import Evaluation, Evaluator
 from nas import config
 from nas.commands.search import load_space
 from nas.config import SearchConfig
-from nas.engines.base import Engine, Job
 from nas.engines.local import LocalEngine
 from nas.journal import Journal
 from nas.problem import make_problem
@@ -34,22 +32,6 @@ class FreeEvaluator(Evaluator[None]):
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
         """Never trains."""
         return Evaluation(status="ok", accuracy=int(architecture.key[:8], 16) / 16**8)
-
-
-class TimedEngine(Engine):
-    """Adds up the seconds spent inside evaluations."""
-
-    def __init__(self, evaluator: Evaluator[Any]) -> None:
-        self.inner = LocalEngine(evaluator)
-        self.seconds = 0.0
-
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Evaluation]]:
-        """As the local engine."""
-        for job in jobs:
-            started = time.perf_counter()
-            ((trial, evaluation),) = self.inner.run([job])
-            self.seconds += time.perf_counter() - started
-            yield trial, evaluation
 
 
 def make_study(settings: SearchConfig, journal: Journal) -> Study:
@@ -72,23 +54,6 @@ def memory_mb() -> float:
     """Resident memory now, MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 1e6
-
-
-def default_run(folder: Path) -> None:
-    """The share of the default run that is not evaluation."""
-    settings = config.resolve([{"target_flops": "400M"}])
-    evaluator, evaluator_config = config.make("evaluator", settings.evaluator)
-    engine = TimedEngine(evaluator(evaluator_config))
-    with run_dir.open_journal(folder / "default", settings) as journal:
-        started = time.perf_counter()
-        study = make_study(settings, journal)
-        for trial in study.run(engine):
-            if trial == study.best:
-                run_dir.export(folder / "default", study, settings)
-        total = time.perf_counter() - started
-    share = (total - engine.seconds) / total
-    row("default run: 32 trials on digits", f"{total:.1f} s, {engine.seconds:.1f} s of it evaluation")
-    row("overhead of the search around it", f"{share:.2%} (target: at most 2 %)")
 
 
 def long_run(folder: Path, trials: int) -> None:
@@ -137,7 +102,6 @@ def main() -> None:
     trials = parser.parse_args().trials
     config.use_one_thread()
     with tempfile.TemporaryDirectory() as folder:
-        default_run(Path(folder))
         long_run(Path(folder), trials)
 
 

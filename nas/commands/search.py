@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "--batch",
         type=int,
         metavar="N",
-        help="proposals between two updates (default: 4, or what keeps all workers busy)",
+        help="proposals between updates (default: 4, or what keeps workers busy)",
     )
     how.add_argument(
         "--async",

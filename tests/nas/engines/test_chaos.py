@@ -19,7 +19,7 @@ from nas.journal import read
 from tests.nas.engines.processes import command, descendants
 
 ROOT = Path(__file__).parents[3]
-TRIALS, BATCH, WORKER_KILLS, DRIVER_KILLS = 100, 10, 20, 5
+TRIALS, BATCH, WORKER_KILLS, DRIVER_KILLS = 100, 10, 40, 5
 SEARCH = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--set", "evaluator.sleep=0.5", "--quiet"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
     "PYTHONPATH": str(ROOT),
