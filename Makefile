@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: search test test-slow check format clean
+.PHONY: search test test-slow attack check format clean
 
 search: $(INSTALLED)  ## search on the embedded digits; the run directory is printed
 	$(BIN)/nas-search --target-flops 400M
@@ -15,6 +15,9 @@ test: $(INSTALLED)  ## the fast tests
 
 test-slow: $(INSTALLED)  ## real searches, real kills, large samples
 	$(BIN)/pytest -q -m "slow and not gpu" --durations=20
+
+attack: $(INSTALLED)  ## 300 kills, 20,000 changed inputs a format; the slow tests have a tenth of it
+	NAS_ATTACK=1 $(BIN)/pytest -q -m slow tests/attack --durations=20
 
 check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/ruff check .

@@ -209,7 +209,8 @@ def test_journals_that_are_sealed_right_and_wrong_inside(number: int, tmp_path: 
         moments = random.Random(seed)
         rows = [dict(event) for event in events]
         at = moments.randrange(len(rows))
-        rows[at] = twisted(rows[at], moments)
+        key = moments.choice(list(rows[at]))
+        rows[at] |= {key: twisted(rows[at][key], moments)}
         (run / "journal.jsonl").unlink()
         with journals.Journal(run / "journal.jsonl") as journal:
             for row in rows:
