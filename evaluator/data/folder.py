@@ -7,20 +7,19 @@ parallel, and kept as uint8 in a file that all processes map.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import math
 import os
 import shutil
 import struct
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
+from joblib import cpu_count
 from PIL import Image, ImageOps
 
 from evaluator.data.dataset import Dataset, Images, Progress, Request
@@ -79,7 +78,7 @@ def _load_cached(
         cached.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{cached.parent}: decoded images cannot be kept there: {error.strerror}") from None
-    with _locked(cached.with_suffix(".lock")):
+    with FileLock(cached.with_suffix(".lock")):  # a second process waits instead of decoding as well
         if not cached.exists():
             _decode_all([path for _, path, _ in files], resolution, cached, progress)
     # Copy-on-write pages: shared between processes until written to, which nobody does.
@@ -100,14 +99,6 @@ def _list_images(folder: Path, classes: tuple[str, ...]) -> list[tuple[int, Path
     return found
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a file lock: a second process waits for the first one's cache instead of decoding as well."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Progress) -> None:
     """Decode into `target`, an .npy file (N, 3, resolution, resolution), which appears complete or not at all."""
     shape = (len(paths), 3, resolution, resolution)
@@ -119,7 +110,7 @@ def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Prog
         pixels = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
         _decode_parallel(paths, pixels, progress)
         pixels.flush()
-        with unfinished.open("rb") as handle:
+        with unfinished.open("rb+") as handle:
             os.fsync(handle.fileno())
         unfinished.rename(target)
     finally:
@@ -127,7 +118,7 @@ def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Prog
 
 
 def _decode_parallel(paths: list[Path], out: np.ndarray, progress: Progress) -> None:
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # PIL decodes without the interpreter's lock
+    with ThreadPoolExecutor(cpu_count()) as pool:  # PIL decodes without the interpreter's lock
         tasks = [
             pool.submit(_decode_chunk, paths[first : first + _CHUNK], out[first : first + _CHUNK])
             for first in range(0, len(paths), _CHUNK)

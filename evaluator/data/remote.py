@@ -6,10 +6,11 @@ share the copy: the first one makes it while the others wait.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 from pathlib import Path
+
+from filelock import FileLock
 
 from search_space.errors import InputError
 
@@ -31,8 +32,7 @@ def local_copy(url: str, cache_dir: Path) -> Path:
     """
     target = cache_dir / "remote" / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
     target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(target.with_suffix(".lock")):
         if not target.exists():
             partial = target.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)

@@ -106,6 +106,11 @@ class AccelNasbench(Evaluator[AccelNasbenchConfig]):
         return np.array(row) if same and known else None
 
     @classmethod
+    def with_noise(cls, config: AccelNasbenchConfig, deviation: float) -> AccelNasbenchConfig:
+        """See `Evaluator.with_noise`."""
+        return dataclasses.replace(config, noise=deviation)
+
+    @classmethod
     def caveat(cls, config: AccelNasbenchConfig) -> str:
         """See `Evaluator.caveat`."""
         return (
@@ -138,6 +143,11 @@ class Table(Evaluator[TableConfig]):
         if accuracy is None:
             return Evaluation(status="infeasible", reason=f"{self.config.path} has no network {architecture.key}")
         return _measured(accuracy, self.config.noise, seed)
+
+    @classmethod
+    def with_noise(cls, config: TableConfig, deviation: float) -> TableConfig:
+        """See `Evaluator.with_noise`."""
+        return dataclasses.replace(config, noise=deviation)
 
     def describe(self) -> dict[str, Any]:
         """See `Evaluator.describe`."""

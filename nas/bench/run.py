@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.base import Controller, Outcome, Signals
+from controller.timed import Timed
 from evaluator.base import Evaluator
 from evaluator.objective import Objective
 from nas import config
@@ -66,15 +64,12 @@ class Bench:
         config.use_one_thread()
         self.benchmark = benchmark
         self.space = SearchSpace.load(benchmark.space)
-        settings = dict(benchmark.evaluator.settings)
-        self.exact = self._evaluator(settings)
         self.problem = make_problem(self.space, benchmark.objective, None)
-        self.measured = self._evaluator(settings | {"noise": benchmark.noise}) if benchmark.noise else self.exact
-
-    def _evaluator(self, settings: dict[str, Any]) -> Evaluator[Any]:
-        cls, made = config.make("evaluator", dataclasses.replace(self.benchmark.evaluator, settings=settings))
-        evaluator: Evaluator[Any] = cls(made)
-        return evaluator
+        cls, settings = config.make("evaluator", benchmark.evaluator)
+        self.exact: Evaluator[Any] = cls(settings)
+        self.measured = self.exact
+        if benchmark.noise:
+            self.measured = cls(cls.with_noise(settings, benchmark.noise))
 
     def reward(self, architecture: Architecture) -> float:
         """The true reward of a network; that of accuracy 0 where the benchmark does not know it."""
@@ -91,7 +86,7 @@ class Bench:
         """
         benchmark = self.benchmark
         cls, settings = config.make("controller", parse_controller(name))
-        controller = _Timed(cls(self.problem, settings, seed))
+        controller = Timed(cls(self.problem, settings, seed))
         study = Study(
             space=self.space,
             objective=benchmark.objective,
@@ -164,26 +159,3 @@ class _NoJournal(Journal):
     def events(self) -> Iterator[Event]:
         """Nothing was kept."""
         return iter(())
-
-
-class _Timed(Controller[Any]):
-    """A controller with a stopwatch."""
-
-    def __init__(self, inner: Controller[Any]) -> None:
-        super().__init__(inner.problem, inner.config, inner.seed)
-        self.inner = inner
-        self.seconds = 0.0
-
-    def ask(self, batch: int, count: int) -> list[Tokens]:
-        """See `Controller.ask`."""
-        started = time.perf_counter()
-        proposals = self.inner.ask(batch, count)
-        self.seconds += time.perf_counter() - started
-        return proposals
-
-    def tell(self, outcomes: Sequence[Outcome]) -> Signals:
-        """See `Controller.tell`."""
-        started = time.perf_counter()
-        signals = self.inner.tell(outcomes) | self.inner.beliefs()
-        self.seconds += time.perf_counter() - started
-        return signals

@@ -17,6 +17,7 @@ from nas.bench import agreement
 from nas.bench import table as bench_table
 from nas.bench.run import Bench, Benchmark, Run, parse_controller
 from nas.commands import cli
+from nas.runs.directory import REFERENCE_NETWORK
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.errors import InputError
@@ -34,7 +35,6 @@ Or ask how well cheap evaluations rank networks, against published ImageNet trai
 
   nas-bench --rank accel-nasbench:PATH --networks 200 --evaluator gradient-norm --evaluator params
 """
-REFERENCE = "efficientnet-b0"
 _bench: Bench | None = None
 
 
@@ -89,7 +89,7 @@ def _main(args: argparse.Namespace) -> int:
     )
     bench = Bench(benchmark)  # fits and caches what the workers will read
     cli.say(f"{args.benchmark}: {', '.join(f'{k} {v}' for k, v in bench.exact.describe().items())}")
-    architecture = Architecture.load(REFERENCE)
+    architecture = Architecture.load(REFERENCE_NETWORK)
     reference = bench.reward(architecture), count(architecture).macs
     runs = []
     for run in _run_all(benchmark, names, args.seeds, reference, args.jobs):
@@ -98,7 +98,7 @@ def _main(args: argparse.Namespace) -> int:
     top = max(runs, key=lambda run: run.best[-1])
     best_known = max(bench.climb(top.tokens), top.best[-1]) if top.tokens else top.best[-1]
     cli.say(f"\nT = {target / 1e6:g}M, {args.objective}, noise {args.noise:g} points, {args.seeds} seeds.")
-    cli.say(f"Best known reward {best_known:.4f}, {REFERENCE} {reference[0]:.4f}.\n")
+    cli.say(f"Best known reward {best_known:.4f}, {REFERENCE_NETWORK} {reference[0]:.4f}.\n")
     cli.say(bench_table.text(bench_table.table(runs, best_known, reference[0])))
     if args.out:
         write_atomic(args.out / "bench.csv", bench_table.to_csv(runs))

@@ -144,7 +144,7 @@ def set_environment(*, local: bool) -> None:
 def this_machine(request: Request) -> dict[str, float]:
     """CPU cores that this process may use, and GPUs if they are asked for."""
     # Minds a container's or a batch system's share of the machine; comes with scikit-learn.
-    from joblib import cpu_count  # type: ignore[import-untyped]
+    from joblib import cpu_count
 
     gpus = 0
     if request.wants_gpu or request.gpus:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from evaluator.data import folder as image_folder
@@ -167,7 +168,7 @@ def test_a_process_waits_for_another_ones_cache_instead_of_decoding_as_well(phot
     (finished,) = (cache / "images").glob("*.npy")
     monkeypatch.setattr(image_folder, "decode", no_decoding)
     with ThreadPoolExecutor(1) as pool:
-        with image_folder._locked(finished.with_suffix(".lock")):
+        with FileLock(finished.with_suffix(".lock")):
             unfinished = finished.rename(finished.with_suffix(".other"))
             second = pool.submit(load, photos, cache)
             with pytest.raises(TimeoutError):

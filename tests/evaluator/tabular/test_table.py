@@ -71,7 +71,7 @@ def test_a_network_the_benchmark_could_not_hold_is_infeasible(archive: Path, oth
 
 
 def test_noise_is_that_of_the_seed(archive: Path) -> None:
-    evaluator = AccelNasbench(AccelNasbenchConfig(path=str(archive), noise=0.01))
+    evaluator = AccelNasbench(AccelNasbench.with_noise(AccelNasbenchConfig(path=str(archive)), 0.01))
     exact = AccelNasbench(AccelNasbenchConfig(path=str(archive))).evaluate(B0, 0).accuracy
     values = [evaluator.evaluate(B0, seed).accuracy for seed in range(400)]
     assert exact is not None

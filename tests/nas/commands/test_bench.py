@@ -45,6 +45,11 @@ def test_bad_input_is_one_line(
     assert len(error.splitlines()) == 1
 
 
+def test_noise_is_refused_where_there_is_none_to_set(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--benchmark", "params", "--noise", "1"]) == 2
+    assert "Params has no noise to set: it is no benchmark" in capsys.readouterr().err
+
+
 def test_the_source_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--rank", "nasbench"]) == 2
     assert "--rank: expected accel-nasbench:PATH, got 'nasbench'" in capsys.readouterr().err
