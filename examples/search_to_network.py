@@ -17,13 +17,13 @@ from nas.commands import export, train
 def main(folder: Path) -> None:
     """Search, train, export, scale."""
     small = {"name": "proxy", "epochs": 1, "max_images": 300}
-    with nas.create_study("400M", evaluator=small, run_dir=folder / "search", resume=True, batch=2, trials=4) as study:
+    with nas.create_study("400M", evaluator=small, run_dir=folder / "search", resume=True, batch=2, trials=2) as study:
         study.optimize()
     best = folder / "search" / "best.yaml"
 
     # What the commands do, their main functions do: nas-train and nas-export.
     train.main(
-        [str(best), "--data", "digits", "--epochs", "2", "--threads", "1", "--quiet", "-o", str(folder / "trained")]
+        [str(best), "--data", "digits", "--epochs", "1", "--threads", "1", "--quiet", "-o", str(folder / "trained")]
     )
     weights = folder / "trained" / "network.safetensors"
     exported = ["--weights", str(weights), "--to", "torch", "-o", str(folder / "exported")]

@@ -44,7 +44,7 @@ def create_study(
         controller: A name, ``package.module:NAME``, a subclass of `Controller`, or a mapping of name, preset and
             settings.
         evaluator: A name, ``package.module:NAME``, a subclass of `Evaluator`, a function, or a mapping of name, preset
-            and settings; None leaves it to `StudyRun.optimize`, or to `ask` and `tell`.
+            and settings (``data`` may be a function); None leaves it to `StudyRun.optimize`, or to `ask` and `tell`.
         objective: ``soft``, ``hard`` or ``absolute``, or a mapping of kind, alpha, beta, ...
         run_dir: Where results go; None for ``runs/<date>-<time>``.
         seed: The same seed gives the same search.
@@ -218,7 +218,7 @@ def _name(found: Any) -> str:
 
 
 def _component(found: Any) -> Any:
-    """A controller or evaluator as the config names it: a mapping stays one."""
-    if isinstance(found, Mapping):
-        return {**found, "name": _name(found["name"])} if "name" in found else dict(found)
-    return {"name": _name(found)}
+    """A controller or evaluator as the config names it, with the names of what its settings hold: a data function."""
+    if not isinstance(found, Mapping):
+        return {"name": _name(found)}
+    return {key: _name(value) if key == "name" or callable(value) else value for key, value in found.items()}

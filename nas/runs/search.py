@@ -153,11 +153,10 @@ class StudyRun(Run):
         name = evaluator if isinstance(evaluator, str) else named.name_of(evaluator)
         component = config.component("evaluator", {"name": name})
         before = self.settings.evaluator
-        if component == before:
-            return
-        if before.name != TOLD and self.finished:
-            raise InputError(f"evaluator {name}: {self.path} was evaluated with {before.name}")
-        self.settings = replace(self.settings, evaluator=component)
+        if component != before:
+            if before.name != TOLD and self.finished:
+                raise InputError(f"evaluator {name}: {self.path} was evaluated with {before.name}")
+            self.settings = replace(self.settings, evaluator=component)
         self.evaluator = evaluator_of(self.settings, self.path)
         self._record_evaluator()
 

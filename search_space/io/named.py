@@ -18,7 +18,8 @@ def load_object(kind: str, spec: str, known: Mapping[str, str]) -> tuple[Any, st
 
     Args:
         kind: What is looked for, for the error, e.g. ``"controller"``.
-        spec: ``reinforce``, ``table:scores.csv`` or ``my_package.my_module:MyClass``.
+        spec: ``reinforce``, ``table:scores.csv`` or ``my_package.my_module:MyClass``; or what `name_of` called an
+            object.
         known: Built-in names and their import paths.
 
     Returns:
@@ -30,8 +31,10 @@ def load_object(kind: str, spec: str, known: Mapping[str, str]) -> tuple[Any, st
     name, _, argument = spec.partition(":")
     if name in known:
         return import_object(known[name], kind), argument or None
-    importable = all(part.isidentifier() for part in name.split("."))
-    if importable and ("." in name or (argument.isidentifier() and importlib.util.find_spec(name) is not None)):
+    if spec in _given:
+        return _given[spec], None
+    # Nothing else is imported: where a run comes from a stranger, exactly such names are asked about first.
+    if CODE.fullmatch(spec) and ("." in name or name in sys.modules or importlib.util.find_spec(name) is not None):
         return import_object(spec, kind), None
     raise InputError(unknown(kind, spec, known, "package.module:Class"))
 
@@ -68,9 +71,9 @@ def name_of(found: Any) -> str:
         name = next(names, f"{type(found).__module__}:{type(found).__qualname__}")
     else:
         name = f"{found.__module__}:{found.__qualname__}"
-    script = getattr(sys.modules["__main__"], "__file__", None)
-    if script:
-        name = re.sub(r"^__main__(?=:)", Path(script).stem, name)
+    script = Path(getattr(sys.modules["__main__"], "__file__", None) or "").stem
+    if script.isidentifier():  # a notebook and a console have no script
+        name = re.sub(r"^__main__(?=:)", script, name)
     _given[name] = found
     return name
 
@@ -88,8 +91,8 @@ def import_object(path: str, kind: str) -> Any:
         module = importlib.import_module(module_name)
     except Exception as error:  # a user's module may raise anything while it is imported
         raise InputError(f"{kind} {path!r}: cannot import {module_name}: {type(error).__name__}: {error}") from error
-    if not attribute or not hasattr(module, attribute):
-        raise InputError(f"{kind} {path!r}: {module_name} has no {attribute or 'class named after a colon'!r}")
+    if not hasattr(module, attribute):
+        raise InputError(f"{kind} {path!r}: {module_name} has no {attribute!r}")
     return getattr(module, attribute)
 
 

@@ -11,6 +11,7 @@ import torch
 
 import nas
 from controller.random_search import RandomSearch
+from evaluator.data.dataset import Dataset, Images, Request
 from evaluator.weights import to_bytes
 from nas.commands.search import main as search
 from nas.journal import read
@@ -122,6 +123,25 @@ def test_objects_are_taken_wherever_names_are(tmp_path: Path) -> None:
         assert study.optimize(trials=2) is not None
 
 
+def test_data_may_be_a_function(tmp_path: Path) -> None:
+    def dots(request: Request) -> Dataset:
+        labels = torch.arange(40) % 2
+        images = Images(torch.zeros(40, 1, 8, 8, dtype=torch.uint8), labels)
+        return Dataset(name="dots", classes=("a", "b"), train=images, load_test=lambda: images)
+
+    short = {"name": "proxy", "data": dots, "epochs": 1, "resolution": 8}
+    with nas.create_study("400M", controller="random", evaluator=short, run_dir=tmp_path / "run") as study:
+        study.optimize(trials=1)
+    assert nas.load_run(tmp_path / "run").config["evaluator"]["data"].endswith("dots")
+
+
+def test_a_function_written_anew_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    with nas.create_study("400M", controller="random", run_dir=tmp_path / "run") as study:
+        for found in (0.25, 0.5):
+            study.optimize(lambda architecture, seed, found=found: found, trials=len(study.finished) + 1)
+    assert [trial.evaluation.accuracy for trial in study.finished if trial.evaluation] == [0.25, 0.5]
+
+
 def test_models_scaling_and_grids(tmp_path: Path) -> None:
     model = nas.create_model("efficientnet-b0", classes=10)
     assert model.classifier.out_features == 10
@@ -155,12 +175,12 @@ SCRIPT = """
 import sys, time, nas
 
 def slow(architecture, seed):
-    time.sleep(0.2)
+    time.sleep(0.1)
     return min(1.0, sum(stage.layers for stage in architecture.stages) / 40)
 
 if __name__ == "__main__":
-    study = nas.create_study("400M", controller="random", run_dir=sys.argv[1], resume=True, trials=20, batch=4)
-    study.optimize(slow, trials=20)
+    study = nas.create_study("400M", controller="random", run_dir=sys.argv[1], resume=True, trials=12, batch=4)
+    study.optimize(slow)
 """
 
 
@@ -168,25 +188,27 @@ def test_killed_in_python_it_goes_on_from_the_command_line_and_the_other_way_rou
     (tmp_path / "mine.py").write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
 
+    def start(command: list[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, *command], cwd=tmp_path, env=environment)
+
     def run_until_killed(command: list[str], finished: int) -> None:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment)
+        process = start(command)
         while _finished(tmp_path / "run") < finished:
             assert process.poll() is None
         process.kill()
         process.wait()
 
-    python = [sys.executable, "mine.py", "run"]
-    shell = [sys.executable, "-m", "nas.commands.search", "--run-dir", "run", "--resume", "--quiet"]
-    shell += ["--evaluator", "mine:slow", "--trust", "0%"]
+    python = ["mine.py", "run"]
+    shell = ["-m", "nas.commands.search", "--run-dir", "run", "--resume", "--quiet", "--trust", "0%"]
     run_until_killed(python, 3)
-    run_until_killed(shell, 7)
-    run_until_killed(python, 11)
-    assert subprocess.run(shell, cwd=tmp_path, env=environment, check=False).returncode == 0
+    run_until_killed([*shell, "--evaluator", "mine:slow"], 7)
+    assert start(python).wait() == 0
     run = nas.load_run(tmp_path / "run")
-    assert (run.state, len(run.finished)) == ("finished", 20)
-    whole = [sys.executable, "mine.py", "whole"]
-    assert subprocess.run(whole, cwd=tmp_path, env=environment, check=False).returncode == 0
-    assert [t.tokens for t in nas.load_run(tmp_path / "whole").trials] == [t.tokens for t in run.trials]
+    assert (run.state, len(run.finished)) == ("finished", 12)
+    whole = tmp_path / "whole"
+    with nas.create_study("400M", controller="random", run_dir=whole, trials=12, batch=4) as study:
+        study.optimize(accuracy)
+    assert [(t.tokens, t.reward) for t in study.trials] == [(t.tokens, t.reward) for t in run.trials]
 
 
 def _finished(path: Path) -> int:

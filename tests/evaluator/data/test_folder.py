@@ -176,3 +176,8 @@ def test_a_process_waits_for_another_ones_cache_instead_of_decoding_as_well(phot
             unfinished.rename(finished)
         loaded = second.result(timeout=60)
     assert torch.equal(loaded.train.images, before)
+
+
+def test_cores_are_counted_where_a_system_tells_no_affinity(photos, cache, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert len(load(photos, cache).train) == 6

@@ -1,3 +1,5 @@
+import functools
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,12 +34,36 @@ def test_import_paths() -> None:
         ("./photos", r"unknown thing './photos': known are"),
         ("../photos:Thing", r"unknown thing '../photos:Thing': known are"),
         ("collections.abc:Nothing", "collections.abc has no 'Nothing'"),
-        ("collections.abc", "collections.abc has no 'class named after a colon'"),
+        ("__main__:nothing", "__main__ has no 'nothing'"),
     ],
 )
 def test_unknown_names_list_the_known(spec: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         named.load_object("thing", spec, KNOWN)
+
+
+@pytest.mark.parametrize("spec", ["a_stranger.module", "a_stranger.module:<lambda>", "a_stranger.module:two words"])
+def test_what_does_not_count_as_code_is_not_imported(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named.importlib, "import_module", pytest.fail)
+    assert not named.is_code(spec)
+    with pytest.raises(InputError, match="unknown thing"):
+        named.load_object("thing", spec, KNOWN)
+
+
+def test_objects_without_an_importable_name_are_found_by_the_process_that_named_them() -> None:
+    for thing in (lambda: 1, functools.partial(int, "2"), test_import_paths):
+        assert named.load_object("thing", named.name_of(thing), KNOWN) == (thing, None)
+
+
+@pytest.mark.parametrize(
+    ("script", "name"), [("/a/mine.py", "mine:f"), ("<stdin>", "__main__:f"), (None, "__main__:f")]
+)
+def test_a_script_is_named_by_its_file(script: str | None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def f() -> None: ...
+
+    f.__module__, f.__qualname__ = "__main__", "f"
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", script, raising=False)
+    assert named.name_of(f) == name
 
 
 def test_installed_configs() -> None:
