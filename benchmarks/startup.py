@@ -1,0 +1,39 @@
+"""How soon the first line appears: CPU seconds of `import nas` and of help screens, in fresh processes.
+
+    python benchmarks/startup.py
+
+The best of seven runs each: what else the machine does only adds. Python's own start is the first row.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RUNS = 7
+ROWS = (
+    ("python -c pass", ["-c", "pass"]),
+    ("import nas", ["-c", "import nas"]),
+    *((f"nas-{name} --help", ["-m", f"nas.commands.{name}", "--help"]) for name in ("search", "grid", "train", "scale")),
+)
+
+
+def cpu_seconds(arguments: list[str]) -> float:
+    """User and system time of a Python process."""
+    before = os.times()
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    after = os.times()
+    return after.children_user - before.children_user + after.children_system - before.children_system
+
+
+def main() -> None:
+    """Print the table."""
+    for name, arguments in ROWS:
+        print(f"{name:24}{min(cpu_seconds(arguments) for _ in range(RUNS)):6.2f} s")
+
+
+if __name__ == "__main__":
+    main()
