@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -93,16 +94,44 @@ def test_every_public_name_is_documented() -> None:
     assert [name for name in nas.__all__ if f"`{name}`" not in text and f"nas.{name}" not in text] == []
 
 
-def test_the_page_of_all_flags_is_what_the_parsers_say() -> None:
+def help_pages() -> ModuleType:
     spec = importlib.util.spec_from_file_location("commands", ROOT / "docs" / "commands.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "commands.md").read_text() == module.page(), "python docs/commands.py writes it anew"
+    return module
 
 
-@pytest.mark.parametrize("path", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda p: p.name)
+def test_the_page_of_all_flags_is_what_the_parsers_say() -> None:
+    assert (ROOT / "docs" / "commands.md").read_text() == help_pages().page(), "python docs/commands.py writes it anew"
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=NAMES)
 def test_links_between_pages_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
         assert "://" in target or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.name != "CHANGELOG.md"], ids=lambda path: path.name)
+def test_commands_on_a_page_have_only_flags_that_there_are(path: Path) -> None:
+    parts = re.split(r"^## ", help_pages().page(), flags=re.MULTILINE)[1:]
+    known = {part.partition("\n")[0]: set(re.findall(r"--[a-z][a-z-]*", part)) for part in parts}
+    known["nas-space"] = set.union(*(flags for name, flags in known.items() if name.startswith("nas-space")))
+    shown = re.findall(r"(nas-[a-z]+)\b(.*)", path.read_text().replace("\\\n", " "))
+    commands = [(name, re.split(r"[`'\";|]|nas-[a-z]+ ", rest)[0]) for name, rest in shown if name in known]
+    wrong = [(name, flag) for name, rest in commands for flag in re.findall(r"--[a-z][a-z-]*", rest)]
+    assert [(name, flag) for name, flag in wrong if flag not in known[name]] == []
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.name != "commands.md"], ids=lambda path: path.name)
+def test_a_page_can_be_read_in_a_terminal(path: Path) -> None:
+    assert [line for line in path.read_text().splitlines() if len(line) > 120 and not line.startswith("|")] == []
+
+
+def test_the_first_page_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluator.tabular.accel_nasbench import Published
-from nas.bench import agreement as fidelity
+from nas.bench import agreement
 from nas.bench.agreement import Sample, choose, make, measure, seed_noise
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -93,6 +93,6 @@ def test_b0_itself_can_be_scored() -> None:
 
 
 def test_every_evaluator_that_measures_is_measured_unless_some_are_named() -> None:
-    specs = fidelity.every_preset()
+    specs = agreement.every_preset()
     assert {"proxy", "proxy/small", "gradient-norm", "params"} <= set(specs)
     assert not {"table", "accel-nasbench"} & set(specs)
