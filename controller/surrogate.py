@@ -21,7 +21,7 @@ from search_space.decision import Decision, Tokens, sample_tokens
 
 Array = NDArray[np.float64]
 
-_START = np.log([0.5, 0.5, 0.5, 18.0, 1.0, 0.01])
+_PRIOR_MEAN = np.log([0.5, 0.5, 0.5, 18.0, 1.0, 0.01])
 """Centre of the log-normal prior of the kernel's settings.
 
 A search clusters its observations, and these alone would let choices reach far and the model be too sure of what lies
@@ -31,13 +31,12 @@ _PRIOR_STD = np.array([1.0, 1.0, 1.0, 0.3, 0.3, 1.5])
 _SCALE_SAMPLES = 256
 _UNTRAINED = 0.5, 0.05
 """Mean and standard deviation of accuracy as long as nothing was trained."""
-_TRUST = 0.6
-"""Standard deviations of accuracy that one of the first guess is worth, before observations say otherwise; the other
-guesses are worth nothing before."""
-_TRUST_WEIGHT = 10.0
-"""How many observations that is worth."""
-_CLEAR = 3.0
-"""How many standard errors another guess must be worth to be trusted at all: else one of no use would mislead."""
+_COEFFICIENT = 0.6
+"""Prior mean of the first guess's coefficient, both standardised. That of the others is 0."""
+_COEFFICIENT_WEIGHT = 10.0
+"""How many observations the prior of a coefficient counts for."""
+_LEAST_T = 3.0
+"""How many standard errors the coefficient of another guess must have to be used: one of no use would mislead."""
 _SWEEPS = 4  # of coordinate steps on the posterior of the kernel's settings
 
 
@@ -78,15 +77,15 @@ class Surrogate:
         self._features = features
         self._guesses = guesses
         self._memo: dict[Tokens, tuple[tuple[float, ...], tuple[float, ...]]] = {}
-        self._log = _START.copy()
+        self._log = _PRIOR_MEAN.copy()
         sample = [sample_tokens(decisions, generator) for _ in range(_SCALE_SAMPLES)]
         known = self._known(sample)
         self._scales = [(raw.mean(0), raw.std(0) + 1e-9) for raw in known]
         self._mean, self._std = _UNTRAINED
         self._variance = self._std**2
-        self._credit: Array = np.zeros(known[1].shape[1])
-        self._credit[0] = _TRUST
-        self._trust: Array = self._credit
+        self._prior_coefficients: Array = np.zeros(known[1].shape[1])
+        self._prior_coefficients[0] = _COEFFICIENT
+        self._coefficients: Array = self._prior_coefficients
         self._fitted: _Inputs | None = None
 
     def fit(self, tokens: Sequence[Tokens], accuracy: Sequence[float]) -> dict[str, float]:
@@ -102,7 +101,7 @@ class Surrogate:
         inputs = self._encode(tokens)
         target = self._residual(inputs, accuracy)
         parts = _parts(inputs, inputs)
-        self._log = _START.copy()
+        self._log = _PRIOR_MEAN.copy()
         for _ in range(_SWEEPS):
             self._climb(parts, target)
         self.condition(tokens, accuracy)
@@ -124,12 +123,14 @@ class Surrogate:
         self._mean, self._std = float(y.mean()), float(y.std()) or 1e-3
         target = (y - self._mean) / self._std
         known = inputs.guesses
-        trust, error = _ridge(known, target, self._credit)
-        clear = np.abs(trust) > _CLEAR * error
-        clear[0] = True
-        self._trust = np.zeros_like(trust)
-        self._trust[clear], _ = _ridge(known[:, clear], target, self._credit[clear])
-        residual: Array = target - known @ self._trust
+        coefficients, error = _ridge(known, target, self._prior_coefficients)
+        significant = np.abs(coefficients) > _LEAST_T * error
+        significant[0] = True
+        self._coefficients = np.zeros_like(coefficients)
+        self._coefficients[significant], _ = _ridge(
+            known[:, significant], target, self._prior_coefficients[significant]
+        )
+        residual: Array = target - known @ self._coefficients
         return residual
 
     def _climb(self, parts: tuple[Array, Array, Array, Array], target: Array) -> None:
@@ -161,7 +162,7 @@ class Surrogate:
 
     def _condition(self, query: _Inputs) -> tuple[Array, Array]:
         """Mean (M,), and what the observations explain: factor^-1 times their kernel with the queries (N, M)."""
-        expected = query.guesses @ self._trust
+        expected = query.guesses @ self._coefficients
         if self._fitted is None:
             return np.asarray(self._mean + self._std * expected), np.zeros((0, len(expected)))
         cross = _kernel(_parts(self._fitted, query), self._log)
@@ -188,12 +189,12 @@ class Surrogate:
         return np.array([self._memo[key][0] for key in tokens]), np.array([self._memo[key][1] for key in tokens])
 
 
-def _ridge(guesses: Array, target: Array, credit: Array) -> tuple[Array, Array]:
-    """Ridge regression towards `credit`: (G,) coefficients and their standard errors."""
-    evidence = guesses.T @ guesses + _TRUST_WEIGHT * np.eye(len(credit))
-    trust = np.asarray(np.linalg.solve(evidence, guesses.T @ target + _TRUST_WEIGHT * credit), np.float64)
-    variance = float(np.square(target - guesses @ trust).mean())
-    return trust, np.sqrt(np.diag(np.linalg.inv(evidence)) * variance)
+def _ridge(guesses: Array, target: Array, prior: Array) -> tuple[Array, Array]:
+    """Ridge regression towards `prior`: (G,) coefficients and their standard errors."""
+    evidence = guesses.T @ guesses + _COEFFICIENT_WEIGHT * np.eye(len(prior))
+    coefficients = np.asarray(np.linalg.solve(evidence, guesses.T @ target + _COEFFICIENT_WEIGHT * prior), np.float64)
+    variance = float(np.square(target - guesses @ coefficients).mean())
+    return coefficients, np.sqrt(np.diag(np.linalg.inv(evidence)) * variance)
 
 
 def _parts(a: _Inputs, b: _Inputs) -> tuple[Array, Array, Array, Array]:
@@ -224,4 +225,4 @@ def _log_posterior(parts: tuple[Array, Array, Array, Array], log: Array, target:
     factor = _factor(_kernel(parts, log), log[5])
     half = solve_triangular(factor, target, lower=True)
     likelihood = -0.5 * count * np.log(max(float(half @ half) / count, 1e-12)) - np.log(np.diag(factor)).sum()
-    return float(likelihood - 0.5 * np.square((log - _START) / _PRIOR_STD).sum())
+    return float(likelihood - 0.5 * np.square((log - _PRIOR_MEAN) / _PRIOR_STD).sum())

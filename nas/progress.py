@@ -16,9 +16,9 @@ from nas.history import Trial
 from nas.study import Study
 from search_space.io.amounts import format_amount, format_clock
 
-LAST = 5
+LISTED_TRIALS = 5
 """Trials that the live view lists."""
-SPARKS = "▁▂▃▄▅▆▇█"
+SPARKLINE = "▁▂▃▄▅▆▇█"
 FAILED = "×"  # noqa: RUF001 - a cross, as in the report
 
 
@@ -34,7 +34,7 @@ class SearchProgress:
         self.quiet = quiet
         finished = [trial for trial in study.trials if trial.evaluation is not None]
         self.done = len(finished)
-        self._last = deque(finished[-LAST:], maxlen=LAST)
+        self._last = deque(finished[-LISTED_TRIALS:], maxlen=LISTED_TRIALS)
         self._done_before = self.done_work()
         self._started = time.monotonic()
         self._on_terminal = self.console.is_terminal and not quiet
@@ -134,5 +134,5 @@ def sparkline(trials: list[Trial], width: int) -> Text:
             line.append(FAILED, "red")
         else:
             level = (trial.reward - low) / (high - low) if high > low else 1.0
-            line.append(SPARKS[round(level * (len(SPARKS) - 1))], "green" if trial.reward == high else "cyan")
+            line.append(SPARKLINE[round(level * (len(SPARKLINE) - 1))], "green" if trial.reward == high else "cyan")
     return line

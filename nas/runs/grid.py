@@ -89,7 +89,7 @@ class GridRun(Run):
         Raises:
             NasError: No network was trained on all seeds, or all of them guess.
         """
-        found = self._compare()
+        found = self._result()
         result.export(self.path, self.study, self.grid, self.settings, found)
         return found
 
@@ -100,9 +100,9 @@ class GridRun(Run):
         Raises:
             NasError: No network was trained on all seeds, or all of them guess.
         """
-        return result.family(self.settings, self._compare().coefficients(self.grid))
+        return result.family(self.settings, self._result().coefficients(self.grid))
 
-    def _compare(self) -> GridResult:
+    def _result(self) -> GridResult:
         return result.compare_finalists(self.trials, self.settings, self.paper, self.history.described)
 
     def close(self) -> None:

@@ -103,8 +103,8 @@ def test_the_first_guess_is_believed_until_the_observations_say_otherwise() -> N
     for model in (wise, misled):
         model.fit(*data(60))
         assert np.corrcoef(model.predict(queries)[0], truth)[0, 1] > 0.95
-    assert wise._trust[0] > 0.8
-    assert abs(misled._trust[0]) < 0.25
+    assert wise._coefficients[0] > 0.8
+    assert abs(misled._coefficients[0]) < 0.25
 
 
 def test_other_guesses_are_believed_once_the_observations_bear_them_out() -> None:
@@ -112,19 +112,19 @@ def test_other_guesses_are_believed_once_the_observations_bear_them_out() -> Non
     model, alone = guessing(bad, good), guessing(bad)
     assert model.predict(queries)[0] == pytest.approx(alone.predict(queries)[0])
     model.fit(*data(60))
-    assert model._trust[1] > 0.7
+    assert model._coefficients[1] > 0.7
 
 
 def test_another_guess_that_knows_nothing_is_not_believed() -> None:
     useless = [guessing(good, lambda tokens, seed=seed: float(hash((seed, tokens)) % 97)) for seed in range(40)]
     for model in useless:
         model.fit(*data(20))
-    believed = [model._trust[1] for model in useless if model._trust[1] != 0]
+    believed = [model._coefficients[1] for model in useless if model._coefficients[1] != 0]
     assert len(believed) <= 2  # few look useful by chance
     model = guessing(good)
     model.fit(*data(20))
-    others = [model for model in useless if model._trust[1] == 0]
-    assert [other._trust[0] for other in others] == pytest.approx([model._trust[0]] * len(others))
+    others = [model for model in useless if model._coefficients[1] == 0]
+    assert [other._coefficients[0] for other in others] == pytest.approx([model._coefficients[0]] * len(others))
 
 
 def test_one_observation_and_equal_observations_are_enough() -> None:

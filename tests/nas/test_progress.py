@@ -3,7 +3,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.progress import FAILED, SPARKS, SearchProgress, sparkline
+from nas.progress import FAILED, SPARKLINE, SearchProgress, sparkline
 from nas.study import Study
 from tests.runs import make_run
 
@@ -65,12 +65,12 @@ def test_sparkline_spans_the_range(tmp_path: Path) -> None:
     assert len(line) == 24
     good = [t for t in study.trials if t.ok]
     assert [i for i, spark in enumerate(line) if spark == FAILED] == [t.number for t in study.trials if not t.ok]
-    assert line[max(good, key=lambda t: t.reward or 0).number] == SPARKS[-1]
-    assert line[min(good, key=lambda t: t.reward or 0).number] == SPARKS[0]
+    assert line[max(good, key=lambda t: t.reward or 0).number] == SPARKLINE[-1]
+    assert line[min(good, key=lambda t: t.reward or 0).number] == SPARKLINE[0]
     assert sparkline(study.trials, 10).plain == line[-10:]
     assert sparkline([], 10).plain == ""
 
 
 def test_equal_rewards_are_all_the_best(tmp_path: Path) -> None:
     study = make_run(tmp_path, trials=1)
-    assert sparkline(study.trials, 10).plain == SPARKS[-1]
+    assert sparkline(study.trials, 10).plain == SPARKLINE[-1]
