@@ -1,4 +1,5 @@
 import ast
+import statistics
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,18 @@ def test_tests_have_no_package_files() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_files_stay_small(module: Path) -> None:
     assert len((ROOT / module).read_text().splitlines()) <= 300
+
+
+@pytest.mark.parametrize("package", ["evaluator", "nas", "search_space"])
+def test_what_proposes_lives_among_the_controllers(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        classes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
+        assert [c.name for c in classes if any("Controller" in ast.unparse(base) for base in c.bases)] == [], path
+
+
+def test_functions_are_short() -> None:
+    trees = [ast.parse((ROOT / module).read_text()) for module in MODULES]
+    functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    lengths = [(node.end_lineno or 0) - node.lineno + 1 for node in functions]
+    assert statistics.median(lengths) <= 12
+    assert max(lengths) <= 60

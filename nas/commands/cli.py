@@ -34,9 +34,11 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str = "", **kwargs: Any) -> None:
         kwargs = {"formatter_class": HelpFormatter, "allow_abbrev": False, **kwargs}
-        super().__init__(prog=prog, description=description, **kwargs)
-        self.add_argument("--version", action=_Version, help="show the version and exit")
-        self.add_argument(
+        super().__init__(prog=prog, description=description, add_help=False, **kwargs)
+        self._about = self.add_argument_group("about the command")
+        self._about.add_argument("-h", "--help", action="help", help="show this help message and exit")
+        self._about.add_argument("--version", action=_Version, help="show the version and exit")
+        self._about.add_argument(
             "--completion",
             action=_Completion,
             choices=("bash", "zsh", "tcsh"),
@@ -46,7 +48,7 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """What a newcomer needs comes first; help, version and completion come last, without the list of all flags."""
-        self._action_groups.sort(key=lambda group: group is self._optionals)
+        self._action_groups.sort(key=lambda group: group is self._about)
         positional = [action.metavar or action.dest for action in self._positionals._group_actions]
         usage, self.usage = self.usage, self.usage or " ".join([self.prog, *map(str, positional), "[options]"])
         try:

@@ -66,7 +66,8 @@ def test_a_help_screen_begins_with_what_a_newcomer_needs(name: str) -> None:
     assert len(text.splitlines()[0]) < 80
     assert text.rindex("--version") > text.rindex("[options]")
     groups = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert groups[-1] == "options:"
+    assert groups[-1] == "about the command:"
+    assert text.index("--help") > text.index(groups[-1])
     assert "where networks are evaluated:" not in groups[:-2]
 
 
