@@ -77,7 +77,8 @@ def create_study(
     resolved = config.resolve([asked])
     if recorded and (changed := config.differences(config.resolve([recorded]), resolved)):
         raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
-    told = warm_start.read([str(file) for file in earlier], load_space(resolved), resolved.objective)
+    files = [str(file) for file in earlier]
+    told = warm_start.read(files, load_space(resolved), resolved.objective) if files else ()
     return StudyRun(path, resolved, () if recorded else told)
 
 
