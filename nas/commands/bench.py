@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -56,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, default=500, metavar="N", help="evaluations of each search")
     parser.add_argument("--batch", type=int, metavar="N", help="proposals between updates (default: the controller's)")
     parser.add_argument("--noise", type=float, default=0.0, metavar="POINTS", help="sd of accuracy, percentage points")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write bench.csv and bench.html there")
     rank = parser.add_argument_group("how well cheap evaluations rank (--rank)")
     rank.add_argument("--networks", type=int, default=40, metavar="N", help="from everywhere, and from the band")
@@ -133,7 +132,7 @@ def _rank(args: argparse.Namespace) -> int:
 
 
 def _run_all(
-    benchmark: Benchmark, names: Sequence[str], seeds: int, reference: tuple[float, int], jobs: int
+    benchmark: Benchmark, names: Sequence[str], seeds: int, reference: tuple[float, int], jobs: int | None
 ) -> Iterator[Run]:
     """Every controller with every seed, in that order whatever the number of processes."""
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork

@@ -28,6 +28,13 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
         # A default of None, False or an empty list says nothing to a reader.
         return action.help if action.default in (None, False, []) else super()._get_help_string(action)
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        # As Python from 3.13 on writes it, in every version: the value once, after all spellings.
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments in one line, and takes ``-5M`` for a value, not for a flag."""
