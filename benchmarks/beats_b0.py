@@ -1,6 +1,6 @@
-"""How many evaluations `nas-search`, in its default settings, needs to beat EfficientNet-B0 on a tabular benchmark.
+"""How many evaluations `nas-search --evaluator imagenet` needs to beat EfficientNet-B0.
 
-    python -m benchmarks.beats_b0 --evaluator accel-nasbench:PATH --seeds 20
+    python -m benchmarks.beats_b0 --seeds 20
 
 Each seed is a run of the command itself. Beaten is B0 by a network of higher reward at no more multiply-adds.
 """
@@ -38,7 +38,6 @@ def first_better(run_dir: Path) -> tuple[int | None, float, float]:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--evaluator", required=True, metavar="accel-nasbench:PATH")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=100)
     args = parser.parse_args()
@@ -47,8 +46,8 @@ def main() -> None:
     for seed in range(args.seeds):
         with TemporaryDirectory() as folder:
             run_dir = Path(folder) / "run"
-            flags = ["--target-flops", str(TARGET), "--space", "accel-nasbench", "--evaluator", args.evaluator]
-            flags += ["--trials", str(args.trials), "--seed", str(seed), "--trust", "0%", "--quiet"]
+            flags = ["--target-flops", str(TARGET), "--evaluator", "imagenet", "--quiet"]
+            flags += ["--trials", str(args.trials), "--seed", str(seed)]
             if code := search([*flags, "--run-dir", str(run_dir)]):
                 sys.exit(code)
             first, best, bar = first_better(run_dir)

@@ -126,6 +126,10 @@ class Evaluator(ABC, Generic[ConfigT]):
     """The setting that ``name:ARGUMENT`` gives; None where a name takes no argument."""
     is_lookup: ClassVar[bool] = False
     """Whether an evaluation takes no time to speak of, so that workers would gain nothing."""
+    trains: ClassVar[bool] = True
+    """Whether an evaluation is a training, which another seed and more epochs can show the worth of."""
+    search_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings of a search with this evaluator where the user says nothing else, e.g. the space that it knows."""
 
     def __init__(self, config: ConfigT) -> None:
         """Prepare to evaluate, e.g. load the data.

@@ -6,7 +6,7 @@ EVALUATORS = {
     "snip": "evaluator.training_free:Snip",
     "synflow": "evaluator.training_free:Synflow",
     "params": "evaluator.training_free:Params",
-    "accel-nasbench": "evaluator.tabular.table:AccelNasbench",
+    "imagenet": "evaluator.tabular.table:Imagenet",
     "table": "evaluator.tabular.table:Table",
 }
 

@@ -78,6 +78,7 @@ class TrainingFree(Evaluator[TrainingFreeConfig]):
 
     Config: ClassVar[type] = TrainingFreeConfig
     presets: ClassVar[dict[str, TrainingFreeConfig]] = {"default": TrainingFreeConfig()}
+    trains: ClassVar[bool] = False
 
     def __init__(self, config: TrainingFreeConfig) -> None:
         """Score EfficientNet-B0, which the others are set against."""

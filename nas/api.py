@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def create_study(
     target_flops: str | int,
     *,
-    space: Any = "efficientnet",
+    space: Any = None,
     controller: Any = "guided",
     evaluator: Any = None,
     objective: str | Mapping[str, Any] = "soft",
@@ -40,7 +40,8 @@ def create_study(
 
     Args:
         target_flops: Multiply-adds an image: ``"400M"``, ``0.4e9``.
-        space: A space's name or YAML file, ``package.module:NAME``, or an object or class with decisions and decode.
+        space: A space's name or YAML file, ``package.module:NAME``, or an object or class with decisions and decode;
+            None for the evaluator's own, or ``efficientnet``.
         controller: A name, ``package.module:NAME``, a subclass of `Controller`, or a mapping of name, preset and
             settings.
         evaluator: A name, ``package.module:NAME``, a subclass of `Evaluator`, a function, or a mapping of name, preset
@@ -63,8 +64,8 @@ def create_study(
     if not goes_on:
         directory.check_free(path)
     asked: dict[str, Any] = {
+        **given({"space": None if space is None else _name(space)}),
         "target_flops": str(target_flops),
-        "space": _name(space),
         "controller": _component(controller),
         "evaluator": _component(config.TOLD if evaluator is None else evaluator),
         "objective": objective,

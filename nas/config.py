@@ -101,6 +101,8 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     merged = merge(_DEFAULTS, layers)
     if merged.get("target_flops") is None:
         raise InputError("target_flops: missing; say what one image may cost, e.g. --target-flops 400M")
+    evaluator, _ = load_class("evaluator", merged["evaluator"].name)
+    merged = {**evaluator.search_defaults, **merged}
     merged["target_flops"] = target = parse_amount(str(merged["target_flops"]), "target_flops")
     merged["objective"] |= {"target_macs": target}
     return schema.from_mapping(SearchConfig, merged, "config")
@@ -241,6 +243,9 @@ def component(kind: str, data: Mapping[str, Any]) -> Component:
         InputError: Unknown name, preset or settings, or wrong values.
     """
     data = dict(data)
+    if kind == "evaluator" and str(data["name"]).partition(":")[0] == "accel-nasbench":
+        # Of version 0.1, which read from an archive at `path` what is a part of the package now.
+        data = {name: value for name, value in data.items() if name != "path"} | {"name": "imagenet"}
     spec, preset = str(data.pop("name")), str(data.pop("preset", "default"))
     cls, argument = load_class(kind, spec)
     name = spec

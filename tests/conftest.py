@@ -12,8 +12,6 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
-ROOT = Path(__file__).parents[1]
-
 # Before torch is loaded, here and in subprocesses: the networks of tests are tiny, and threads that wait for each other
 # on busy cores cost minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -50,15 +48,9 @@ def timm() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="session")
-def accel_nasbench(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the published Accel-NASBench data, or a skip.
-
-    What is fitted to the data is kept beside it: in this folder, for the session, and not beside the original.
-    """
-    original = ROOT.parent / "shared" / "data" / "accel-nasbench" / "anb_dataset_jsons.tar.gz"
-    if not original.is_file():
-        pytest.skip(f"no published data: {original} is absent")
-    folder = tmp_path_factory.mktemp("accel-nasbench")
-    (folder / original.name).symlink_to(original)
-    return folder
+@pytest.fixture
+def few_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The evaluator ``imagenet`` in a second, its accuracies less exact; what is fitted is kept in `tmp_path`."""
+    boosted_trees = importlib.import_module("evaluator.tabular.boosted_trees")  # after the environment is set
+    monkeypatch.setitem(boosted_trees.SETTINGS, "n_estimators", 60)
+    monkeypatch.setattr("evaluator.tabular.table.CACHE_DIR", tmp_path / "cache")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
-HELD_OUT = 0.2
+from search_space.errors import InputError
+from search_space.io.files import write_atomic
+
+FORMAT = 2
 SETTINGS: dict[str, Any] = {
     "n_estimators": 1500,
     "max_depth": 4,
@@ -44,10 +45,6 @@ class BoostedTrees:
     """(T, K) what a leaf adds."""
     base: NDArray[np.float64]
     """() where the sum starts."""
-    held_out_r2: NDArray[np.float64]
-    """() of the same settings, fitted to 80 % of the rows, on the others."""
-    held_out_tau: NDArray[np.float64]
-    """() Kendall's tau-b on the same rows."""
 
     def predict(self, row: NDArray[np.float64]) -> float:
         """The prediction for one row of features (D,)."""
@@ -60,14 +57,9 @@ class BoostedTrees:
 
 
 def fit(rows: NDArray[np.float64], target: NDArray[np.float64]) -> BoostedTrees:
-    """Fit to all rows (N, D), and judge the same settings on held-out ones."""
-    from scipy.stats import kendalltau  # slow to load, and not needed where the cache has the answer
-    from sklearn.ensemble import GradientBoostingRegressor
-    from sklearn.metrics import r2_score
+    """Fit rows of features (N, D) to a target (N,)."""
+    from sklearn.ensemble import GradientBoostingRegressor  # slow to load; the cache mostly has the answer
 
-    order = np.random.default_rng(0).permutation(len(rows))
-    held, kept = np.split(order, [round(HELD_OUT * len(rows))])
-    judged = GradientBoostingRegressor(**SETTINGS).fit(rows[kept], target[kept]).predict(rows[held])
     model = GradientBoostingRegressor(**SETTINGS).fit(rows, target)
     trees = [estimator.tree_ for estimator in model.estimators_[:, 0]]
     shape = len(trees), max(tree.node_count for tree in trees)
@@ -86,30 +78,28 @@ def fit(rows: NDArray[np.float64], target: NDArray[np.float64]) -> BoostedTrees:
         right=right,
         value=value,
         base=np.asarray(float(target.mean())),
-        held_out_r2=np.asarray(r2_score(target[held], judged)),
-        held_out_tau=np.asarray(float(kendalltau(target[held], judged).statistic)),
     )
 
 
-def fit_cached(rows: NDArray[np.float64], target: NDArray[np.float64], folders: tuple[Path, ...]) -> BoostedTrees:
+def fit_cached(rows: NDArray[np.float64], target: NDArray[np.float64], folder: Path) -> BoostedTrees:
     """`fit`, or its result from a file named by the data, the settings and the versions.
 
     Args:
         rows: (N, D) features.
         target: (N,) what to predict.
-        folders: Where the file may be; it is written to the first that can be written.
+        folder: Where the file is kept; one that cannot be written costs a fit each time.
     """
     versions = [metadata.version(name) for name in ("numpy", "scikit-learn")]
     digest = hashlib.sha256(repr((FORMAT, sorted(SETTINGS.items()), versions, rows.shape)).encode())
     digest.update(np.ascontiguousarray(rows).tobytes() + np.ascontiguousarray(target).tobytes())
-    name = f"nas-b0-trees-{digest.hexdigest()[:16]}.npz"
-    for folder in folders:
-        if (found := _read(folder / name)) is not None:
-            return found
+    path = folder / f"nas-b0-trees-{digest.hexdigest()[:16]}.npz"
+    if (found := _read(path)) is not None:
+        return found
     model = fit(rows, target)
-    for folder in folders:
-        if _write(folder / name, model):
-            break
+    data = io.BytesIO()
+    np.savez_compressed(data, **{field.name: getattr(model, field.name) for field in fields(BoostedTrees)})
+    with suppress(InputError):
+        write_atomic(path, data.getvalue())
     return model
 
 
@@ -120,18 +110,3 @@ def _read(path: Path) -> BoostedTrees | None:
             return BoostedTrees(**{field.name: arrays[field.name] for field in fields(BoostedTrees)})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-
-
-def _write(path: Path, model: BoostedTrees) -> bool:
-    """Keep the model; False where the folder cannot be written."""
-    data = io.BytesIO()
-    np.savez_compressed(data, **{field.name: getattr(model, field.name) for field in fields(BoostedTrees)})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.getvalue())
-        os.replace(temporary, path)
-    except OSError:
-        return False
-    return True

@@ -26,13 +26,13 @@ from search_space.io.files import write_atomic
 DESCRIPTION = """\
 Search a tabular benchmark with each controller and many seeds, and compare what they find.
 
-  nas-bench --benchmark accel-nasbench:PATH
-  nas-bench --benchmark accel-nasbench:PATH --controllers guided,reinforce/paper --objective hard --noise 0.27
+  nas-bench
+  nas-bench --controllers guided,reinforce/paper --objective hard --noise 0.27
   nas-bench --benchmark table:scores.csv --space my-space.yaml --target-flops 100M
 
 Or ask how well cheap evaluations rank networks, against published ImageNet trainings.
 
-  nas-bench --rank accel-nasbench:PATH --networks 200 --evaluator gradient-norm --evaluator params
+  nas-bench --rank --networks 200 --evaluator gradient-norm --evaluator params
 """
 _bench: Bench | None = None
 
@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-bench", DESCRIPTION)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--benchmark", metavar="EVALUATOR", help="search accel-nasbench:PATH or table:FILE")
-    what.add_argument("--rank", metavar="accel-nasbench:PATH", help="rank published networks by cheap evaluations")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--benchmark", default="imagenet", metavar="EVALUATOR", help="search imagenet or table:FILE")
+    what.add_argument("--rank", action="store_true", help="rank published networks by cheap evaluations")
     parser.add_argument("--space", default="accel-nasbench", metavar="SPACE", help="what to search")
     parser.add_argument("--target-flops", default="400M", metavar="AMOUNT", help="T of the objective")
     parser.add_argument("--objective", choices=("soft", "hard", "absolute"), default="soft", help="how FLOPs count")
@@ -107,11 +107,8 @@ def _main(args: argparse.Namespace) -> int:
 
 def _rank(args: argparse.Namespace) -> int:
     """Print the table of rank correlations, a row as soon as it is measured."""
-    name, _, path = args.rank.partition(":")
-    if name != "accel-nasbench" or not path:
-        raise InputError(f"--rank: expected accel-nasbench:PATH, got {args.rank!r}")
     config.use_one_thread()
-    sample = agreement.choose(accel_nasbench.read(path), args.networks, parse_band(args.band, "--band"), args.seed)
+    sample = agreement.choose(accel_nasbench.read(), args.networks, parse_band(args.band, "--band"), args.seed)
     cli.say(
         f"{len(sample.everywhere)} networks from everywhere, {len(sample.band)} with {args.band} MACs, "
         f"{len(sample.networks)} distinct; 95 % bootstrap intervals"

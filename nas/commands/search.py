@@ -36,6 +36,7 @@ Search for the best convnet within a budget of multiply-adds (the papers' FLOPs)
 
   nas-search --target-flops 400M                            the embedded digits, minutes on a CPU
   nas-search --target-flops 400M --data folder:photos       your images: a folder of class folders
+  nas-search --target-flops 400M --evaluator imagenet       the papers' setting, by published trainings, a minute
   nas-search --run-dir runs/mine --resume                   go on where a run ended
 
 The run directory holds best.yaml, top/*.yaml, trials.csv, config.yaml, journal.jsonl and report.html.
@@ -52,9 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-search", DESCRIPTION)
     what = parser.add_argument_group("what to search")
     what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image: 400M, 0.4B, 3.9e8 (required)")
-    what.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32)")
+    what.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32; imagenet: 200)")
     spaces = ", ".join(named.config_names("spaces"))
-    what.add_argument("--space", metavar="SPACE", help=f"{spaces}, or a YAML file (default: efficientnet)")
+    what.add_argument(
+        "--space", metavar="SPACE", help=f"{spaces}, or a YAML file (default: efficientnet; imagenet: accel-nasbench)"
+    )
     options.add_evaluator(parser)
     run = options.add_run(parser)
     run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
@@ -130,10 +133,10 @@ def _search(args: argparse.Namespace) -> int:
                 told.append(lambda trial: callbacks.update(trial, run.space))
             code = _run(run, engine, told, quiet=args.quiet)
             if code == cli.DONE:
+                trust.after_search(run, settings, engine, share, cli.say)
                 cls, evaluator_config = run.evaluator
                 if caveat := cls.caveat(evaluator_config):
                     cli.say(caveat)
-                trust.after_search(run, settings, engine, share, cli.say)
     if args.retrain and code == cli.DONE:
         cli.show(metrics_table(retrain.retrain(args.retrain, settings, path, quiet=args.quiet)))
         cli.say(f"Weights, metrics and networks: {path / 'trained'}")

@@ -77,7 +77,8 @@ def result(run: StudyRun, reference: str) -> list[str | Table]:
     trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)
-    counts = f"{len(run.trials)} trials, {len(trained)} trained, {failed} failed, {seconds:.0f} s of evaluation"
+    done = "trained" if run.evaluator[0].trains else "evaluated"
+    counts = f"{len(run.trials)} trials, {len(trained)} {done}, {failed} failed, {seconds:.0f} s of evaluation"
     files = [f"Best network: {run.path / 'best.yaml'}", f"Report: {run.path / 'report.html'}"]
     return ["", table, f"\n{counts}", *files]
 

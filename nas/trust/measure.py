@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from controller.planned import Planned
+from nas import config
 from nas.config import SearchConfig
 from nas.engines.base import Engine
 from nas.grid.candidates import CandidateSpace
@@ -46,7 +47,7 @@ OVERRUN = 1.25
 
 def after_search(run: Run, settings: SearchConfig, engine: Engine, budget: float, say: Say) -> None:
     """Report on a search that has just ended, where it has networks enough; what fails is said and harms nothing."""
-    if len(measured(run.trials)) < LEAST:
+    if len(measured(run.trials)) < LEAST or not config.load_class("evaluator", settings.evaluator.name)[0].trains:
         return
     try:
         report(run, settings, engine, budget, say)
@@ -65,8 +66,12 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
         say: Takes each line for the user.
 
     Raises:
-        NasError: Fewer than `LEAST` networks have an accuracy.
+        NasError: Fewer than `LEAST` networks have an accuracy, or the evaluator trains none.
     """
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    if not cls.trains:
+        why = f"{run.path}: {settings.evaluator.name} trains nothing that could be trained again"
+        raise NasError(". ".join(filter(None, (why, cls.caveat(evaluator_config)))))
     trials = measured(run.trials)
     if len(trials) < LEAST:
         raise NasError(f"{run.path}: {len(trials)} networks with an accuracy; a trust report needs {LEAST}")

@@ -239,6 +239,7 @@ def test_on_a_gpu_an_evaluation_is_repeatable():
 def test_presets_say_what_their_ranking_is_worth():
     assert Proxy.presets["default"] == Proxy.presets["demo"]
     assert "--evaluator-preset small" in Proxy.caveat(ProxyConfig())
+    assert Proxy.caveat(ProxyConfig()).endswith("nas-search --target-flops 400M --evaluator imagenet")
     assert Proxy.caveat(ProxyConfig(data="folder:photos", resolution=32))
     assert [name for name, config in Proxy.presets.items() if not Proxy.caveat(config)] == [
         "small",

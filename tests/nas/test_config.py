@@ -43,6 +43,20 @@ def test_later_layers_win_and_a_new_name_forgets_the_old_settings() -> None:
     assert (paper.name, paper.settings["learning_rate"]) == ("reinforce", 3.5e-4)
 
 
+def test_an_evaluator_brings_its_space_and_trials_unless_the_user_says_others() -> None:
+    settings = config.resolve([TARGET, {"evaluator": "imagenet"}])
+    assert (settings.space, settings.trials) == ("accel-nasbench", 200)
+    settings = config.resolve([TARGET, {"evaluator": "imagenet", "space": "mnasnet", "trials": 7}])
+    assert (settings.space, settings.trials) == ("mnasnet", 7)
+
+
+@pytest.mark.parametrize("name", ["accel-nasbench", "accel-nasbench:/nowhere/anb_dataset_jsons.tar.gz"])
+def test_a_config_that_names_the_archive_reads_the_packaged_table(name: str) -> None:
+    old = {"name": name, "path": "/nowhere/anb_dataset_jsons.tar.gz", "noise": 0.002}
+    settings = config.resolve([TARGET, {"evaluator": old}])
+    assert (settings.evaluator.name, settings.evaluator.settings) == ("imagenet", {"noise": 0.002})
+
+
 def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
     settings = config.resolve([TARGET, {"objective": "hard", "band": None, "space": "mnasnet"}])
     (tmp_path / "c.yaml").write_text(config.to_yaml(settings))

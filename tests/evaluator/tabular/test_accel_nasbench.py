@@ -1,47 +1,55 @@
-import io
-import json
-import tarfile
+import gzip
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from evaluator.tabular.accel_nasbench import read
+from benchmarks.imagenet_table import table
+from evaluator.tabular import accel_nasbench
+from evaluator.tabular.accel_nasbench import LATENCIES, TABLE, THROUGHPUTS, read
 from search_space.architecture import Architecture
-from search_space.errors import InputError
+
+ARCHIVE = Path(__file__).parents[4] / "shared" / "data" / "accel-nasbench" / "anb_dataset_jsons.tar.gz"
 
 
-def network(expand: int, accuracy: float) -> dict[str, Any]:
-    choices = {"e": expand, "k": 3, "l": 2, "se": True}
-    architecture = {f"block{i}_{field}": value for i in range(7) for field, value in choices.items()}
-    return {"architecture": architecture, "metrics": {"val_top1": accuracy}, "model_info": {"macs": 415.1468}}
+def test_what_was_published_is_read() -> None:
+    published = read()
+    assert len(published) == 5138
+    assert len({item.architecture.key for item in published}) == 5125
+    first = published[0]
+    assert [stage.expand for stage in first.architecture.stages] == [6, 4, 6, 6, 6, 1, 1]
+    assert [stage.kernel for stage in first.architecture.stages] == [3, 5, 3, 5, 5, 3, 3]
+    assert [stage.layers for stage in first.architecture.stages] == [1, 2, 3, 3, 2, 2, 2]
+    assert (first.accuracy, first.macs, first.params) == (0.59368, 415_361_072, 2_501_160)
+    assert first.speed["a100_images_s"] == 7034.9
+    accuracies = [item.accuracy for item in published]
+    assert (min(accuracies), max(accuracies)) == pytest.approx((0.4285, 0.6705), abs=1e-4)
+    assert {p.architecture.resolution for p in published} == {224}
+    assert {p.architecture.classes for p in published} == {1000}
+    assert Architecture.load("efficientnet-b0").key not in {p.architecture.key for p in published}
 
 
-def archive(folder: Path, networks: list[Any]) -> Path:
-    path = folder / "anb_dataset_jsons.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
-        for i, value in enumerate(networks):
-            text = json.dumps(value).encode()
-            info = tarfile.TarInfo(f"./anb_dataset_jsons/result_{i}.json")
-            info.size = len(text)
-            tar.addfile(info, io.BytesIO(text))
-    return path
+def test_a_device_that_was_not_measured_is_left_out() -> None:
+    published = read()
+    known = {name: sum(name in item.speed for item in published) for name in (*THROUGHPUTS, *LATENCIES)}
+    assert known == {
+        "a100_images_s": 5138,
+        "rtx3090_images_s": 5135,
+        "tpuv2_images_s": 5101,
+        "tpuv3_images_s": 5094,
+        "zcu102_images_s": 5136,
+        "vck190_images_s": 5136,
+        "zcu102_ms": 5136,
+        "vck190_ms": 5136,
+    }
 
 
-def test_reads_what_was_published(tmp_path: Path) -> None:
-    path = archive(tmp_path, [network(1, 50.0), network(6, 61.5)])
-    first, second = read(tmp_path)
-    assert read(path) == [first, second]
-    assert (second.accuracy, second.macs) == (0.615, 415_146_800)
-    assert [stage.expand for stage in second.architecture.stages] == [6] * 7
-    assert [stage.channels for stage in second.architecture.stages] == [16, 24, 40, 80, 112, 192, 320]
-    assert first.architecture.key != second.architecture.key != Architecture.load("efficientnet-b0").key
+def test_the_table_is_small_and_says_whose_work_it_is() -> None:
+    assert TABLE.stat().st_size < 400_000
+    notice = TABLE.with_name("accel_nasbench.NOTICE").read_text()
+    assert "github.com/afzalxo/Accel-NASBench" in notice
+    assert "Apache License, Version 2.0" in notice
 
 
-def test_what_is_not_the_data_set_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not readable as Accel-NASBench's"):
-        read(tmp_path / "absent.tar.gz")
-    with pytest.raises(InputError, match="KeyError"):
-        read(archive(tmp_path, [{"architecture": {}}]))
-    with pytest.raises(InputError, match="no network in it"):
-        read(archive(tmp_path, []))
+@pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"no published archive: {ARCHIVE} is absent")
+def test_the_table_is_what_the_archive_holds() -> None:
+    assert table(ARCHIVE) == gzip.decompress(accel_nasbench.TABLE.read_bytes()).decode()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nas.commands.search import main
-from nas.journal import read
+from nas.journal import read, seal
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count
@@ -220,6 +220,35 @@ def test_a_second_process_on_a_run_is_refused_and_ctrl_c_says_how_to_go_on(tmp_p
     assert first.returncode == 130
     assert f"nas-search --run-dir {run} --resume --trust-code".encode() in out
     assert (run / "best.yaml").exists()
+
+
+def test_published_trainings_are_searched_in_their_space(
+    few_trees: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--target-flops", "400M", "--evaluator", "imagenet", "--trials", "12", "--quiet"]
+    assert main([*flags, "--run-dir", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "efficientnet-b0" in out
+    assert "12 trials, 12 evaluated, 0 failed" in out
+    assert "At 224 pixels and 1000 classes." in out.splitlines()[-1]
+    assert "optimistic at the top" in out.splitlines()[-1]
+    best = Architecture.load(tmp_path / "run" / "best.yaml")
+    assert (best.resolution, best.classes) == (224, 1000)
+    assert not (tmp_path / "run" / "trust").exists()
+
+
+def test_a_run_on_the_archive_of_version_0_1_goes_on_with_the_packaged_table(few_trees: None, tmp_path: Path) -> None:
+    flags = ["--target-flops", "400M", "--evaluator", "imagenet", "--trials", "8", "--batch", "4", "--quiet"]
+    assert main([*flags, "--run-dir", str(tmp_path / "new")]) == 0
+    old = list(read(tmp_path / "new" / "journal.jsonl"))
+    old[0]["config"]["evaluator"] = {"name": "accel-nasbench", "preset": "default", "path": "/nowhere", "noise": 0.0}
+    (tmp_path / "old").mkdir()
+    sealed = [seal(event, number) for number, event in enumerate(old[:-4], 1)]
+    (tmp_path / "old" / "journal.jsonl").write_bytes(b"".join(sealed))
+    assert main(["--run-dir", str(tmp_path / "old"), "--resume", "--quiet"]) == 0
+    ends = [[row for row in events(tmp_path / run) if row["event"] == "finished"] for run in ("new", "old")]
+    assert ends[0] == ends[1]
+    assert main(["--run-dir", str(tmp_path / "old"), "--resume", "--quiet"]) == 0
 
 
 @pytest.mark.slow

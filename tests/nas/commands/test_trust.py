@@ -99,6 +99,15 @@ def test_what_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "2 networks with an accuracy; a trust report needs 3" in capsys.readouterr().err
 
 
+def test_scores_without_training_cannot_be_trained_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--target-flops", "400M", "--controller", "random", "--evaluator", "params", "--trials", "8", "--quiet"]
+    assert search([*flags, "--run-dir", str(tmp_path / "run")]) == 0
+    assert "rust" not in told(capsys)[-1]
+    assert main([str(tmp_path / "run")]) == 1
+    assert "params trains nothing that could be trained again. " in capsys.readouterr().err
+    assert not (tmp_path / "run" / "trust").exists()
+
+
 def test_every_search_ends_with_what_it_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--target-flops", "400M", "--controller", "random", "--evaluator", STEADY, "--trials", "24", "--quiet"]
     assert search([*flags, "--run-dir", str(tmp_path / "a")]) == 0
