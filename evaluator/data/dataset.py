@@ -58,6 +58,8 @@ class Dataset:
     """Reads the test images; a search never calls it."""
     mirror: bool = True
     """Whether an image flipped left to right still shows its class; digits do not."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of it, lines: the layout that was recognised, what was left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,7 @@ def load_dataset(
         train=train,
         load_test=lambda: _prepare(dataset.load_test(), len(dataset.classes), side, spec),
         mirror=dataset.mirror,
+        notes=dataset.notes,
     )
 
 

@@ -1,6 +1,5 @@
 """Folders of images, decoded once into a memory-mapped cache.
 
-Layouts: one folder a class, or train/ and val/ (or test/) with one folder a class each, as ImageNet's.
 Decoding costs far more than training on small images, so every image is decoded once at the proxy resolution, in
 parallel, and kept as uint8 in a file that all processes map.
 """
@@ -23,56 +22,51 @@ from joblib import cpu_count
 from PIL import Image, ImageOps
 
 from evaluator.data.dataset import Dataset, Images, Progress, Request
-from search_space.errors import InputError
+from evaluator.data.layout import Listing, describe, find_layout, list_images
+from evaluator.data.pixels import as_rgb
+from search_space.errors import InputError, one_line
+from search_space.io.files import write_atomic
 
 DEFAULT_RESOLUTION = 64
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+MOST_NAMED = 10  # broken images in one line
 
-_FORMAT = 1  # of the cache: raise it when the decoding below changes
+_FORMAT = 2  # of the cache: raise it when the decoding below changes
 _CHUNK = 64  # images a task
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 def load_folder(request: Request) -> Dataset:
-    """The images below a folder; classes are its subfolders, in alphabetical order.
-
-    Where there is a ``train`` folder, ``val`` or ``test`` beside it holds the test images.
+    """The images below a folder, laid out as `evaluator.data.layout` says; classes are folders, in alphabetical order.
 
     Raises:
-        InputError: The folder is missing, empty, has one class or a class without images, or an image is broken.
+        InputError: The folder is missing, empty, has one class or a class without images, or images are broken.
     """
     root = request.folder()
-    train_root = root / "train" if (root / "train").is_dir() else root
-    classes = _class_names(train_root)
+    layout = find_layout(root)
+    listing = list_images(layout.train, layout.classes)
 
-    def load(folder: Path) -> Images:
+    def load(folder: Path, images: Listing) -> Images:
         resolution = request.resolution or DEFAULT_RESOLUTION
-        return _load_cached(folder, classes, resolution, request.cache_dir, request.progress)
+        return _load_cached(folder, images, resolution, request.cache_dir, request.progress)
 
     def load_test() -> Images:
-        for name in ("val", "test"):
-            if train_root != root and (root / name).is_dir():
-                return load(root / name)
-        raise InputError(f"data {request.spec!r}: no test images: {root} has no train and val folders")
+        if layout.test is None:
+            raise InputError(f"data {request.spec!r}: no test images: {root} has no train and val folders")
+        return load(layout.test, list_images(layout.test, layout.classes))
 
-    return Dataset(name=request.spec, classes=classes, train=load(train_root), load_test=load_test)
-
-
-def _class_names(folder: Path) -> tuple[str, ...]:
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-    if len(names) < 2:
-        found = f"only {names[0]!r}" if names else "none"
-        raise InputError(f"{folder}: needs a folder of images for each of at least two classes, found {found}")
-    return tuple(names)
+    return Dataset(
+        name=request.spec,
+        classes=layout.classes,
+        train=load(layout.train, listing),
+        load_test=load_test,
+        notes=describe(layout, listing),
+    )
 
 
-def _load_cached(
-    folder: Path, classes: tuple[str, ...], resolution: int, cache_dir: Path, progress: Progress
-) -> Images:
+def _load_cached(folder: Path, images: Listing, resolution: int, cache_dir: Path, progress: Progress) -> Images:
     """Images of `folder`, decoded now or mapped from the cache."""
-    files = _list_images(folder, classes)
-    labels = torch.tensor([label for label, _, _ in files])
-    listing = json.dumps([_FORMAT, resolution, str(folder.resolve()), [signature for _, _, signature in files]])
+    labels = torch.tensor([label for label, _, _ in images.files])
+    listing = json.dumps([_FORMAT, resolution, str(folder.resolve()), [signature for _, _, signature in images.files]])
     cached = cache_dir / "images" / f"{hashlib.sha256(listing.encode()).hexdigest()[:24]}.npy"
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
@@ -80,23 +74,9 @@ def _load_cached(
         raise InputError(f"{cached.parent}: decoded images cannot be kept there: {error.strerror}") from None
     with FileLock(cached.with_suffix(".lock")):  # a second process waits instead of decoding as well
         if not cached.exists():
-            _decode_all([path for _, path, _ in files], resolution, cached, progress)
+            _decode_all([path for _, path, _ in images.files], resolution, cached, progress)
     # Copy-on-write pages: shared between processes until written to, which nobody does.
     return Images(torch.from_numpy(np.load(cached, mmap_mode="c")), labels)
-
-
-def _list_images(folder: Path, classes: tuple[str, ...]) -> list[tuple[int, Path, list[object]]]:
-    """For each image its class number, path and signature, by class and path."""
-    found: list[tuple[int, Path, list[object]]] = []
-    for label, name in enumerate(classes):
-        before = len(found)
-        for path in sorted((folder / name).rglob("*")):
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
-                stat = path.stat()
-                found.append((label, path, [str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns]))
-        if len(found) == before:
-            raise InputError(f"{folder / name}: holds no image ({', '.join(SUFFIXES)})")
-    return found
 
 
 def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Progress) -> None:
@@ -108,7 +88,8 @@ def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Prog
     unfinished = target.with_suffix(".part")  # what a killed process left is overwritten
     try:
         pixels = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
-        _decode_parallel(paths, pixels, progress)
+        if broken := _decode_parallel(paths, pixels, progress):
+            raise InputError(_name_all(broken, target.with_suffix(".broken.txt")))
         pixels.flush()
         with unfinished.open("rb+") as handle:
             os.fsync(handle.fileno())
@@ -117,27 +98,40 @@ def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Prog
         unfinished.unlink(missing_ok=True)
 
 
-def _decode_parallel(paths: list[Path], out: np.ndarray, progress: Progress) -> None:
+def _decode_parallel(paths: list[Path], out: np.ndarray, progress: Progress) -> list[str]:
+    """Decode all images; what is wrong with those that are broken, in order."""
     with ThreadPoolExecutor(cpu_count()) as pool:  # PIL decodes without the interpreter's lock
         tasks = [
             pool.submit(_decode_chunk, paths[first : first + _CHUNK], out[first : first + _CHUNK])
             for first in range(0, len(paths), _CHUNK)
         ]
         try:
-            done = 0
-            for task in as_completed(tasks):
-                done += task.result()
-                progress(done, len(paths))
+            for done, task in enumerate(as_completed(tasks), 1):
+                task.result()
+                progress(min(done * _CHUNK, len(paths)), len(paths))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    return [line for task in tasks for line in task.result()]
 
 
-def _decode_chunk(paths: list[Path], out: np.ndarray) -> int:
-    """Decode images into uint8 `out` (N, 3, S, S); their number."""
+def _decode_chunk(paths: list[Path], out: np.ndarray) -> list[str]:
+    """Decode images into uint8 `out` (N, 3, S, S); what is wrong with those that are broken."""
+    broken = []
     for path, pixels in zip(paths, out, strict=True):
-        pixels[:] = decode(path, pixels.shape[-1])
-    return len(paths)
+        try:
+            pixels[:] = decode(path, pixels.shape[-1])
+        except InputError as error:
+            broken.append(one_line(str(error)))
+    return broken
+
+
+def _name_all(broken: list[str], listed: Path) -> str:
+    """One line that names the broken images; where they are many, the first of them and a file of all."""
+    if len(broken) <= MOST_NAMED:
+        return "; ".join(broken)
+    write_atomic(listed, "\n".join(broken) + "\n")
+    return f"{len(broken):,} broken images, all named in {listed}: {'; '.join(broken[:MOST_NAMED])}; ..."
 
 
 def decode(path: Path, resolution: int) -> np.ndarray:
@@ -149,7 +143,7 @@ def decode(path: Path, resolution: int) -> np.ndarray:
     try:
         with Image.open(path) as image:
             image.draft("RGB", (resolution, resolution))  # JPEG: decode at an eighth, a quarter or half where enough
-            square = ImageOps.fit(image.convert("RGB"), (resolution, resolution), Image.Resampling.BILINEAR)
+            square = ImageOps.fit(as_rgb(image), (resolution, resolution), Image.Resampling.BILINEAR)
     except _DECODE_ERRORS as error:
         raise InputError(f"{path}: broken image: {error}") from None
     return np.asarray(square).transpose(2, 0, 1)

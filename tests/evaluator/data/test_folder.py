@@ -127,7 +127,7 @@ def test_folders_without_two_classes_of_images_are_refused(tmp_path, cache):
         load(tmp_path / "one", cache)
     write_images(tmp_path / "hollow")
     (tmp_path / "hollow" / "eel").mkdir()
-    with pytest.raises(InputError, match=r"hollow/eel: holds no image \(\.jpg, "):
+    with pytest.raises(InputError, match=r"hollow/eel: holds no image \(\.avif, "):
         load(tmp_path / "hollow", cache)
 
 
@@ -139,6 +139,40 @@ def test_a_broken_image_is_named_and_leaves_no_cache(photos, cache, name, damage
     with pytest.raises(InputError, match=rf"dog/{name}: broken image: "):
         load(photos, cache)
     assert [entry.suffix for entry in (cache / "images").iterdir()] == [".lock"]
+
+
+def test_all_broken_images_are_named_at_once(photos, cache, monkeypatch):
+    for name in ("cat/1.jpg", "dog/0.png", "dog/2.png"):
+        (photos / name).write_bytes(b"broken")
+    with pytest.raises(
+        InputError, match=r"cat/1\.jpg: broken .*; .*dog/0\.png: broken .*; .*dog/2\.png: broken"
+    ) as error:
+        load(photos, cache)
+    assert "\n" not in str(error.value)
+    monkeypatch.setattr(image_folder, "MOST_NAMED", 2)
+    with pytest.raises(
+        InputError, match=r"3 broken images, all named in .*\.broken\.txt: .*cat/1\.jpg.*dog/0\.png.*\.\.\."
+    ):
+        load(photos, cache)
+    (listed,) = (cache / "images").glob("*.broken.txt")
+    assert [line.split(": ")[0] for line in listed.read_text().splitlines()] == [
+        str(photos / name) for name in ("cat/1.jpg", "dog/0.png", "dog/2.png")
+    ]
+
+
+def test_what_was_recognised_goes_with_the_data(photos, cache):
+    (photos / "cat" / "more.heic").touch()
+    notes = load(photos, cache).notes
+    assert notes[1:] == ("Images of 2 classes: cat 3, dog 3", "Left out: 1 .heic")
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "avif", "tga"])
+def test_rarer_formats_are_decoded(tmp_path, suffix):
+    image = Image.new("RGB", (16, 16), (200, 100, 50))
+    image.save(tmp_path / f"image.{suffix}", format="JPEG" if suffix == "jfif" else None)
+    assert (
+        np.abs(image_folder.decode(tmp_path / f"image.{suffix}", 8).astype(int).mean((1, 2)) - (200, 100, 50)).max() < 4
+    )
 
 
 def test_a_full_disk_is_said_before_anything_is_decoded(photos, cache, monkeypatch):
