@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,9 +18,11 @@ from torch.nn import functional
 
 from evaluator.data.remote import is_url, local_copy
 from evaluator.registry import DATASETS
-from search_space.errors import InputError
+from search_space.errors import InputError, NasError, check_fields, one_line
 from search_space.io import named
 from search_space.seeding import derive_seed
+
+T = TypeVar("T")
 
 CACHE_DIR = Path("~/.cache/nas-b0")
 """Where decoded image folders are kept unless told otherwise."""
@@ -127,18 +130,23 @@ def load_dataset(
         cache_dir=cache_dir.expanduser(),
         progress=progress,
     )
-    dataset = load(request)
-    if not isinstance(dataset, Dataset):
-        raise InputError(f"data {spec!r}: expected an evaluator.data.Dataset, got {type(dataset).__name__}")
+    own = spec not in DATASETS and argument is None
+    dataset = _own_errors(spec, lambda: load(request)) if own else load(request)
+    _check(dataset, spec)
     side = resolution or dataset.train.images.shape[-1]
     train = _prepare(dataset.train, len(dataset.classes), side, spec)
     if len(train.labels.unique()) < 2:
         raise InputError(f"data {spec!r}: needs images of at least two classes, got one")
+
+    def load_test() -> Images:
+        test = _own_errors(spec, dataset.load_test) if own else dataset.load_test()
+        return _prepare(test, len(dataset.classes), side, f"{spec}, test images")
+
     return Dataset(
         name=dataset.name,
         classes=dataset.classes,
         train=train,
-        load_test=lambda: _prepare(dataset.load_test(), len(dataset.classes), side, spec),
+        load_test=load_test,
         mirror=dataset.mirror,
         notes=dataset.notes,
     )
@@ -206,17 +214,65 @@ def load_digits(request: Request) -> Dataset:
     )
 
 
-def _prepare(data: Images, num_classes: int, resolution: int, spec: str) -> Images:
-    """Checked images in three channels at the resolution wanted."""
+def _own_errors(spec: str, function: Callable[[], T]) -> T:
+    """Call a user's function; whatever it raises is one line that names it."""
+    try:
+        return function()
+    except NasError:
+        raise
+    except Exception as error:  # a user's own function may raise anything
+        raise InputError(one_line(f"data {spec!r}: {type(error).__name__}: {error}")) from error
+
+
+def _check(dataset: object, spec: str) -> None:
+    """Hold what a data set's function returned to the contract, its images apart; all problems in one line."""
+    if not isinstance(dataset, Dataset):
+        raise InputError(f"data {spec!r}: expected an evaluator.data.Dataset, got {type(dataset).__name__}")
+    names = dataset.classes
+    named = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
+    try:
+        check_fields(
+            (isinstance(dataset.name, str), "name", dataset.name, "text"),
+            (
+                named and len(set(names)) == len(names) >= 2,
+                "classes",
+                names,
+                "a tuple of names of at least two classes, all different",
+            ),
+            (callable(dataset.load_test), "load_test", dataset.load_test, "a function without arguments"),
+            (isinstance(dataset.mirror, bool), "mirror", dataset.mirror, "True or False"),
+        )
+    except InputError as error:
+        raise InputError(one_line(f"data {spec!r}: {error}")) from None
+    _check_images(dataset.train, len(names), spec)
+
+
+def _check_images(data: object, num_classes: int, spec: str) -> None:
+    if not (
+        isinstance(data, Images) and isinstance(data.images, torch.Tensor) and isinstance(data.labels, torch.Tensor)
+    ):
+        kinds = [type(part).__name__ for part in (data.images, data.labels)] if isinstance(data, Images) else []
+        found = f"Images of {' and '.join(kinds)}" if kinds else type(data).__name__
+        raise InputError(f"data {spec!r}: expected evaluator.data.dataset.Images of two tensors, got {found}")
     images, labels = data.images, data.labels
     if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, 3):
         shape = tuple(images.shape)
         raise InputError(f"data {spec!r}: images must be uint8 (N, 1 or 3, H, W), got {images.dtype} {shape}")
-    if len(images) != len(labels) or not len(labels):
+    if len(images) != len(labels) or not images.numel():
         raise InputError(f"data {spec!r}: {len(images)} images and {len(labels)} labels; as many, and some, are needed")
+    if labels.dim() != 1 or labels.is_floating_point() or labels.dtype == torch.bool:
+        hint = "; of one-hot rows, labels.argmax(1)" if labels.dim() == 2 else ""
+        found = f"{labels.dtype} {tuple(labels.shape)}"
+        raise InputError(f"data {spec!r}: labels must be class numbers, int64 (N,), got {found}{hint}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:
         raise InputError(f"data {spec!r}: labels must be 0 to {num_classes - 1}, got {low} to {high}")
+
+
+def _prepare(data: Images, num_classes: int, resolution: int, spec: str) -> Images:
+    """Checked images in three channels at the resolution wanted."""
+    _check_images(data, num_classes, spec)
+    images, labels = data.images, data.labels
     if images.shape[2:] != (resolution, resolution):
         images = torch.cat([_resize(part, resolution) for part in images.split(_RESIZE_CHUNK)])
     if images.shape[1] == 1:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from evaluator.data.dataset import Dataset, Images, load_dataset, split
 from search_space.errors import InputError
 
+PIXELS = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+
 
 def make_dataset(**fields):
     pixels = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
@@ -84,12 +86,47 @@ def test_a_users_own_function_is_asked_and_its_images_are_resized_once(own_modul
         ({"train": Images(torch.zeros(0, 3, 8, 8, dtype=torch.uint8), torch.tensor([]))}, "0 images and 0 labels"),
         ({"train": Images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 2]))}, "labels must be 0 to 1"),
         ({"train": Images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([1, 1]))}, "at least two classes"),
+        (
+            {"train": Images(PIXELS, torch.eye(2)[[0, 1, 0, 1]])},
+            r"labels must be class numbers, int64 \(N,\), got torch.float32 \(4, 2\); of one-hot rows, labels.argmax",
+        ),
+        ({"train": Images(PIXELS, torch.tensor([0.0, 1, 0, 1]))}, r"labels must be .*, got torch.float32 \(4,\)$"),
+        ({"train": Images(PIXELS, torch.tensor([False, True, False, True]))}, "labels must be .*, got torch.bool"),
+        (
+            {"train": Images(PIXELS.numpy(), torch.tensor([0, 1, 0, 1]))},
+            "Images of two tensors, got .* ndarray and Tensor",
+        ),
+        ({"train": (PIXELS, torch.tensor([0, 1, 0, 1]))}, "Images of two tensors, got tuple"),
+        ({"train": Images(PIXELS[:, :, :0], torch.tensor([0, 1, 0, 1]))}, "4 images and 4 labels; as many, and some"),
+        ({"classes": ("a",)}, r"classes must be a tuple of names of at least two classes, all different, got \('a',\)"),
+        ({"classes": ("a", "a")}, "classes must be a tuple of names of at least two classes"),
+        ({"classes": "ab", "mirror": 1}, "classes must be .* got 'ab'; mirror must be True or False, got 1"),
+        ({"load_test": None}, "load_test must be a function without arguments, got None"),
     ],
 )
 def test_wrong_data_of_a_users_own_are_named(own_module, fields, message):
     own_module.load = lambda request: make_dataset(**fields)
     with pytest.raises(InputError, match=message):
         load_dataset("own_data:load")
+
+
+def test_what_a_users_own_function_raises_is_one_line(own_module):
+    def load(request):
+        raise KeyError("no column\nlabel")
+
+    own_module.load = load
+    with pytest.raises(InputError, match=r"^data 'own_data:load': KeyError: .*no column.*label'$") as error:
+        load_dataset("own_data:load")
+    assert "\n" not in str(error.value)
+    own_module.load = lambda request: make_dataset(load_test=lambda: 1 / 0)
+    with pytest.raises(InputError, match=r"^data 'own_data:load': ZeroDivisionError: division by zero$"):
+        load_dataset("own_data:load").load_test()
+
+
+def test_test_images_are_held_to_the_same_contract(own_module):
+    own_module.load = lambda request: make_dataset(load_test=lambda: Images(PIXELS, torch.tensor([0, 1, 2, 0])))
+    with pytest.raises(InputError, match="own_data:load, test images': labels must be 0 to 1, got 0 to 2"):
+        load_dataset("own_data:load").load_test()
 
 
 def test_a_users_own_function_must_return_a_dataset(own_module):
@@ -116,7 +153,7 @@ def test_the_test_set_is_not_read_until_asked_for(own_module):
 
     own_module.load = lambda request: make_dataset(load_test=load_test)
     dataset = load_dataset("own_data:load", 16)
-    with pytest.raises(AssertionError, match="the test set was read"):
+    with pytest.raises(InputError, match="the test set was read"):
         dataset.load_test()
 
 
