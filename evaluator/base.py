@@ -158,6 +158,10 @@ class Evaluator(ABC, Generic[ConfigT]):
 
     # What follows is optional: how an evaluator takes part in what goes on around it.
 
+    def estimate(self, architecture: Architecture, seed: int) -> float | None:
+        """Seconds that `evaluate` would take, found in much less; None where that cannot be told."""
+        return None
+
     @classmethod
     def caveat(cls, config: ConfigT) -> str:
         """One line for the user on what a ranking by this config is worth; empty where there is nothing to say."""

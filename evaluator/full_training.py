@@ -60,7 +60,7 @@ class FullTrainer(Trainer):
         group: ProcessGroup = SINGLE_PROCESS,
         prepare: Callable[[Network], None] | None = None,
     ) -> None:
-        """Build the network on the device of the images, the same in every process.
+        """Build the network on the device of the batches, the same in every process.
 
         Args:
             architecture: With the data's number of classes.
@@ -77,7 +77,7 @@ class FullTrainer(Trainer):
             start_small(network)
         if prepare:
             prepare(network)
-        super().__init__(network.to(data.images.device), channel_statistics(data.images), recipe, mirror)
+        super().__init__(network.to(data.device), channel_statistics(data.images), recipe, mirror)
         self.recipe = recipe
         self.classes = architecture.classes
         self.seed = seed
@@ -102,7 +102,7 @@ class FullTrainer(Trainer):
         device = self.device
         order = torch.Generator(device).manual_seed(derive_seed(self.seed, "order", number))
         vary = torch.Generator(device).manual_seed(derive_seed(self.seed, "augment", number, self.group.rank))
-        shuffled = index[torch.randperm(len(index), generator=order, device=device)]
+        shuffled = index[torch.randperm(len(index), generator=order, device=device).to(index.device)]
         batch_size = min(self.recipe.batch_size, len(index))
         steps = len(index) // batch_size
         losses: list[torch.Tensor] = []

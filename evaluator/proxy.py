@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -20,10 +18,14 @@ import torch
 from evaluator.base import Evaluation, Evaluator
 from evaluator.continuation import Continuation
 from evaluator.data.dataset import CACHE_DIR, Dataset, Images, load_dataset, majority_share, split
+from evaluator.data.notes import notes
+from evaluator.data.placement import place
+from evaluator.device import is_out_of_memory, pick_device, threads
+from evaluator.estimate import seconds_of_training
 from evaluator.training import Recipe, fit
 from search_space.architecture import Architecture
 from search_space.builder import build_model
-from search_space.errors import InputError, check_fields
+from search_space.errors import check_fields
 from search_space.scaling import scale
 from search_space.seeding import derive_seed
 
@@ -46,6 +48,8 @@ class ProxyConfig(Recipe):
     base_resolution: int | None = None
     """Deployment resolution that `resolution` stands for: a candidate that is deployed on larger images is trained on
     images larger by as much. None trains all candidates at `resolution`."""
+    mirror: bool | None = None
+    """Whether images may be flipped left to right; None for the data set's own: digits may not, folders may."""
     width: float = 0.5
     """Factor on all channels of the candidate while it is trained."""
     unstrided: int = 1
@@ -159,7 +163,7 @@ class Proxy(Evaluator[ProxyConfig]):
     @classmethod
     def images(cls, config: ProxyConfig) -> dict[str, Any]:
         """The same images, at the same resolution."""
-        return {"data": config.data, "resolution": config.resolution, "device": config.device}
+        return {name: getattr(config, name) for name in ("data", "resolution", "mirror", "device")}
 
     @classmethod
     def keeping(cls, config: ProxyConfig, folder: Path) -> ProxyConfig:
@@ -178,15 +182,12 @@ class Proxy(Evaluator[ProxyConfig]):
             InputError: The data cannot be read, or there is no such device.
         """
         super().__init__(config)
-        if config.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("device must be cpu or auto where there is no CUDA device, got 'cuda'")
-        on_gpu = config.device != "cpu" and torch.cuda.is_available()
-        self.device = torch.device("cuda" if on_gpu else "cpu")
+        self.device = pick_device(config.device)
         self._dataset = self._load(config.resolution)
         data = self._limited(self._dataset.train)
-        self._train, self._validation = split(data.labels, config.validation_share, config.split_seed)
-        self._train, self._validation = self._train.to(self.device), self._validation.to(self.device)
-        self._data = self._place(data)
+        self._data = place(data, self.device)
+        parts = split(data.labels, config.validation_share, config.split_seed)
+        self._train, self._validation = (part.to(self._data.labels.device) for part in parts)
         self._resolution = data.images.shape[-1]
         self._data_at = {self._resolution: self._data}  # each resolution is read and decoded once
 
@@ -199,7 +200,7 @@ class Proxy(Evaluator[ProxyConfig]):
         recipe = dataclasses.replace(self.config, epochs=self.config.epochs * fidelity)
         folder = self.config.keep
         kept = Continuation(Path(folder, f"{architecture.key}-{seed}.pt"), self.config.epochs) if folder else None
-        with _threads(self.config.threads), torch.backends.cudnn.flags(enabled=True, deterministic=True):
+        with threads(self.config.threads), torch.backends.cudnn.flags(enabled=True, deterministic=True):
             try:
                 weights = torch.Generator().manual_seed(derive_seed(seed, "weights"))
                 miniature = self.miniature(architecture)
@@ -216,11 +217,20 @@ class Proxy(Evaluator[ProxyConfig]):
                     kept=kept,
                 )
             except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 reason = f"out of memory on {self.device.type}: {str(error).splitlines()[0]}"
                 evaluation = Evaluation(status="infeasible", reason=reason)
         return dataclasses.replace(evaluation, seconds=time.monotonic() - start)
+
+    def estimate(self, architecture: Architecture, seed: int) -> float:
+        """From some steps of the training."""
+        with threads(self.config.threads):
+            miniature = self.miniature(architecture)
+            model = build_model(miniature).to(self.device)
+            images = self._images(miniature.resolution)
+            parts = (self._train, self._validation)
+            return seconds_of_training(model, images, *parts, self.config, mirror=self._dataset.mirror)
 
     def miniature(self, architecture: Architecture) -> Architecture:
         """The network that is trained in a candidate's place: narrower, for small images and these classes.
@@ -237,12 +247,13 @@ class Proxy(Evaluator[ProxyConfig]):
         return dataclasses.replace(small, stages=stages, classes=len(self._dataset.classes))
 
     def _load(self, resolution: int | None) -> Dataset:
-        return load_dataset(self.config.data, resolution, Path(self.config.cache_dir), _log_progress())
+        dataset = load_dataset(self.config.data, resolution, Path(self.config.cache_dir), _log_progress())
+        return dataset if self.config.mirror is None else dataclasses.replace(dataset, mirror=self.config.mirror)
 
     def _images(self, resolution: int) -> Images:
         """The same images at a resolution."""
         if resolution not in self._data_at:
-            self._data_at[resolution] = self._place(self._limited(self._load(resolution).train))
+            self._data_at[resolution] = place(self._limited(self._load(resolution).train), self.device)
         return self._data_at[resolution]
 
     def _limited(self, data: Images) -> Images:
@@ -251,11 +262,9 @@ class Proxy(Evaluator[ProxyConfig]):
             return data
         return data[split(data.labels, limit / len(data), derive_seed(self.config.split_seed, "limit"))[1]]
 
-    def _place(self, data: Images) -> Images:
-        return Images(data.images.to(self.device), data.labels.to(self.device))
-
     def describe(self) -> dict[str, Any]:
-        """Data set, images, device and epochs, for the run's record."""
+        """Data set, images, device and epochs, for the run's record, and what the user should know of them."""
+        said = notes(dataclasses.replace(self._dataset, train=self._data), self._train, self._validation)
         return {
             "data": self._dataset.name,
             "classes": len(self._dataset.classes),
@@ -265,24 +274,8 @@ class Proxy(Evaluator[ProxyConfig]):
             "resolution": self._resolution,
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "epochs": self.config.epochs,
+            **({"notes": said} if said else {}),
         }
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """CUDA has an exception of its own; the CPU allocator raises a RuntimeError."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return "allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def _log_progress(every_secs: float = 5.0) -> Any:

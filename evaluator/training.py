@@ -29,6 +29,7 @@ CLASSIFIER_SCALE = 0.03  # the usual classifier starts ten classes at a loss of 
 BATCHNORM_MOMENTUM = 0.1  # deviates from EfficientNet's 0.01, whose averages need hundreds of steps
 EXPLOSION = 20.0  # a loss this many times that of guessing has exploded
 SCORE_BATCH = 500  # images scored at once
+_MOST_PIXELS = 2**27  # values that statistics are taken of at once
 STEPS_PER_CHECK = 16  # on a GPU: looking at a loss waits for it
 
 
@@ -84,8 +85,9 @@ def fit(
     """Train a network from scratch, or from where it was left, and score it after each epoch.
 
     Args:
-        model: On the device of the images; changed in place.
-        data: uint8 images and labels; may be mapped from a file, so only batches are copied.
+        model: On the device of the batches; changed in place.
+        data: uint8 images and labels; may be mapped from a file, so only batches are copied. Indices lie where the
+            labels do.
         train: Indices of the images to train on.
         validation: Indices of the images to score on.
         recipe: Epochs, batch size, learning rate, ...
@@ -132,7 +134,7 @@ def _epochs(
     kept: Continuation | None,
 ) -> Iterator[tuple[float, float]]:
     """Train; after each epoch, validation accuracy and loss."""
-    device = data.images.device
+    device = data.device
     start_small(model)
     trainer = Trainer(model, channel_statistics(data.images), recipe, mirror)
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "train"))
@@ -146,7 +148,7 @@ def _epochs(
     for epoch in range(len(scores), recipe.epochs):
         start, length = (0, min(first, recipe.epochs)) if epoch < first else (first, recipe.epochs - first)
         model.train()
-        order = train[torch.randperm(len(train), generator=generator, device=device)]
+        order = train[torch.randperm(len(train), generator=generator, device=device).to(train.device)]
         for index in range(per_epoch):
             done = epoch * per_epoch + index
             trainer.set_learning_rate(one_cycle(done - start * per_epoch, length * per_epoch, recipe.learning_rate))
@@ -182,10 +184,10 @@ class Trainer:
             mirror: Whether images may be flipped left to right.
         """
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mean, self.std = statistics
+        self.device = next(model.parameters()).device
+        self.mean, self.std = (part.to(self.device) for part in statistics)
         self.label_smoothing = recipe.label_smoothing
         self.mirror = mirror
-        self.device = self.mean.device
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
             parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate, fused=True
         )
@@ -249,8 +251,11 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation (1, C, 1, 1) of at most 10,000 uint8 images (N, C, H, W), pixels 0 to 255."""
-    stride = max(1, len(images) // 10_000)
+    """Mean and standard deviation (1, C, 1, 1) of some 10,000 uint8 images (N, C, H, W), pixels 0 to 255.
+
+    Of large images fewer are taken, so that their copies in floating point fit into memory.
+    """
+    stride = max(1, len(images) // max(1, min(10_000, _MOST_PIXELS // images[0].numel())))
     pixels = images[::stride].float()
     return pixels.mean((0, 2, 3), keepdim=True), pixels.std((0, 2, 3), keepdim=True).clamp_min(1.0)
 

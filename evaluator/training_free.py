@@ -99,6 +99,10 @@ class TrainingFree(Evaluator[TrainingFreeConfig]):
         accuracy = 0.5 * (1 + math.tanh(POWER * (score - self._middle) / 2))  # the same, and no overflow
         return Evaluation(status="ok", accuracy=accuracy, seconds=seconds)
 
+    def estimate(self, architecture: Architecture, seed: int) -> float:
+        """A score takes no time to speak of: it is made."""
+        return self.evaluate(architecture, seed).seconds
+
     @classmethod
     def caveat(cls, config: TrainingFreeConfig) -> str:
         """The warning that belongs to every training-free score."""

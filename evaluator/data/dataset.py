@@ -43,6 +43,11 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where batches are."""
+        return self.images.device
+
     def __getitem__(self, index: torch.Tensor) -> Images:
         return Images(self.images[index], self.labels[index])
 

@@ -7,13 +7,13 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any, NoReturn
 
 from rich.console import Console
 
-from search_space.errors import InputError, NasError
+from search_space.errors import InputError, NasError, one_line
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -116,6 +116,12 @@ def run(command: Callable[[], int]) -> int:
 def say(text: str = "") -> None:
     """Print a line to stdout: the only way output leaves a command, apart from progress."""
     print(text, flush=True)  # noqa: T201 - the one place that prints
+
+
+def say_notes(described: Mapping[str, Any]) -> None:
+    """Print what an evaluator says that the user should know of the data."""
+    for line in described.get("notes", ()):
+        say(one_line(str(line)))
 
 
 def show(*parts: object) -> None:

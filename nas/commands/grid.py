@@ -8,15 +8,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from evaluator.base import Evaluator
 from nas import config
 from nas.commands import cli, options
 from nas.engines.base import Engine, Job
+from nas.engines.local import estimate_seconds
 from nas.engines.make import make_engine
 from nas.grid import config as grid_config
 from nas.grid import progress as grid_progress
 from nas.grid import text
 from nas.grid.config import GridConfig
-from nas.grid.enumeration import Grid, enumerate_grid
+from nas.grid.enumeration import enumerate_grid
 from nas.grid.result import paper_candidate
 from nas.report import page as report
 from nas.runs.grid import GridRun
@@ -73,12 +75,14 @@ def _grid(args: argparse.Namespace) -> int:
     grid = enumerate_grid(settings.baseline, settings.bounds)
     paper = paper_candidate(grid, settings)
     trainings = grid_progress.planned(grid, settings, settings.halving([] if paper is None else [paper]))
-    evaluator = config.make("evaluator", settings.evaluator)
-    with closing(make_engine(options.engine_options(args), *evaluator)) as engine:
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    if not args.quiet:
+        cli.show(*text.describe_grid(grid, settings, trainings, paper))
+    if args.dry_run:
+        return _dry_run(settings, cls(evaluator_config), grid_progress.work(grid, settings, trainings))
+    with closing(make_engine(options.engine_options(args), cls, evaluator_config)) as engine:
         if not args.quiet:
-            cli.show(*text.describe_grid(grid, settings, trainings, paper))
-        if args.dry_run:
-            return _dry_run(settings, grid, trainings, engine)
+            cli.say_notes(engine.describe())
         with GridRun(path, settings) as run:
             return _run(run, engine, quiet=args.quiet)
 
@@ -109,10 +113,10 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
     return config.given(flags)
 
 
-def _dry_run(settings: GridConfig, grid: Grid, trainings: Sequence[int], engine: Engine) -> int:
-    seed = derive_seed(settings.seed, "dry run")
-    ((_, evaluation),) = engine.run([Job(trial=-1, architecture=settings.baseline, seed=seed)])
-    cli.say(text.describe_time(evaluation, grid_progress.work(grid, settings, trainings)))
+def _dry_run(settings: GridConfig, evaluator: Evaluator[Any], work: float) -> int:
+    cli.say_notes(evaluator.describe())
+    job = Job(trial=-1, architecture=settings.baseline, seed=derive_seed(settings.seed, "dry run"))
+    cli.say(text.describe_estimate(estimate_seconds(evaluator, job), work))
     return cli.DONE
 
 

@@ -27,7 +27,19 @@ def add_evaluator(parser: argparse.ArgumentParser) -> None:
     )
     score.add_argument("--epochs", type=int, metavar="N", help="epochs of the short training")
     score.add_argument("--trial-timeout", type=float, metavar="SECONDS", help="give up on a network after this long")
+    add_mirror(score)
     score.add_argument("--device", metavar="NAME", help="auto, cpu or cuda")
+
+
+def add_mirror(group: argparse._ArgumentGroup) -> None:
+    """Add the flag that says what a data set may not know of itself."""
+    group.add_argument(
+        "--no-mirror",
+        dest="mirror",
+        action="store_const",
+        const=False,
+        help="never flip images left to right: letters, signs",
+    )
 
 
 def evaluator_settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -36,6 +48,7 @@ def evaluator_settings(args: argparse.Namespace) -> dict[str, Any]:
         "name": args.evaluator,
         "preset": args.evaluator_preset,
         "data": args.data,
+        "mirror": args.mirror,
         "epochs": args.epochs,
         "timeout": args.trial_timeout,
         "device": args.device,

@@ -25,7 +25,7 @@ from nas.runs.directory import REFERENCE_NETWORK
 from nas.runs.header import trust_flag
 from nas.runs.search import StudyRun, evaluator_of, load_space
 from nas.training import retrain
-from nas.training.run import metrics_table
+from nas.training.run import at_chance_lines, metrics_table
 from nas.trust import measure as trust
 from search_space.errors import InputError
 from search_space.io import named
@@ -122,6 +122,8 @@ def _search(args: argparse.Namespace) -> int:
         return cli.DONE
     engine_options = options.engine_options(args)
     with closing(make_engine(engine_options, *evaluator_of(settings, path))) as engine, ExitStack() as watching:
+        if not args.quiet:
+            cli.say_notes(engine.describe())
         if not recorded and not any("batch" in layer for layer in said):
             settings = replace(settings, batch=math.ceil(settings.batch / engine.workers) * engine.workers)
         callbacks = watching.enter_context(Callbacks(path, args.callback)) if args.callback else None
@@ -138,7 +140,8 @@ def _search(args: argparse.Namespace) -> int:
                 if caveat := cls.caveat(evaluator_config):
                     cli.say(caveat)
     if args.retrain and code == cli.DONE:
-        cli.show(metrics_table(retrain.retrain(args.retrain, settings, path, quiet=args.quiet)))
+        metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet)
+        cli.show(metrics_table(metrics), *at_chance_lines(metrics))
         cli.say(f"Weights, metrics and networks: {path / 'trained'}")
     return code
 

@@ -11,7 +11,7 @@ from evaluator.base import Evaluation, Evaluator
 from nas import config
 from nas.config import SearchConfig
 from nas.engines.base import Job
-from nas.engines.local import evaluate_safely
+from nas.engines.local import estimate_seconds
 from nas.runs.search import StudyRun
 from nas.study import Study
 from search_space.architecture import Architecture
@@ -24,8 +24,8 @@ from search_space.space import SearchSpace
 
 
 def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> list[str]:
-    """The resolved config, the space, its FLOPs distribution and a time estimate from one timed trial."""
-    lines = [config.to_yaml(settings)]
+    """The resolved config, notes on the data, the space and its FLOPs distribution, and the time that trials take."""
+    lines = [config.to_yaml(settings), *evaluator.describe().get("notes", ())]
     generator = np.random.default_rng(derive_seed(settings.seed, "dry run"))
     lines.append(f"Space {space.name}: {len(space.decisions)} decisions{_extent(space)}")
     samples = [space.decode(sample_tokens(space.decisions, generator)) for _ in range(2_000)]
@@ -39,13 +39,12 @@ def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> lis
     if not near:
         raise NasError("no random network fell into the band, so none was timed; widen it with --set band=[0.2,2]")
     job = Job(trial=-1, architecture=near[0], seed=derive_seed(settings.seed, "dry run"))
-    evaluation = evaluate_safely(evaluator, job)
-    if evaluation.status != "ok":
-        raise NasError(f"the timed trial ended as {evaluation.status}: {evaluation.reason}")
-    minutes = evaluation.seconds * settings.trials / 60
-    lines.append(
-        f"One trial took {evaluation.seconds:.1f} s: {settings.trials} trials take about {minutes:.1f} minutes"
-    )
+    seconds = estimate_seconds(evaluator, job)
+    if seconds is None:
+        lines.append(f"How long {settings.trials} trials take is unknown: {settings.evaluator.name} has no estimate")
+    else:
+        each, minutes = f"One trial takes about {seconds:.1f} s", seconds * settings.trials / 60
+        lines.append(f"{each}: {settings.trials} trials take about {minutes:.1f} minutes, one after the other")
     return lines
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from evaluator.registry import DATASETS
-from nas.commands import cli
-from nas.training.run import best_of_run, make_config, metrics_table, train_all
+from nas.commands import cli, options
+from nas.training.run import at_chance_lines, best_of_run, make_config, metrics_table, train_all
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")
     data.add_argument("--resolution", type=int, metavar="N", help="side of the images (default: the data set's own)")
     data.add_argument("--validation-share", type=float, metavar="P", help="training images held out (default: 0.1)")
+    options.add_mirror(data)
     how = parser.add_argument_group("how; the recipe's own where not given")
     how.add_argument("--recipe", choices=("light", "efficientnet"), help="minutes on small images, or the papers'")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images (light: 30)")
@@ -79,7 +80,7 @@ def _train(args: argparse.Namespace) -> int:
         networks, config, output, args.device, resume=args.resume, quiet=args.quiet, exact=args.deterministic
     )
     if metrics:
-        cli.show(metrics_table(metrics))
+        cli.show(metrics_table(metrics), *at_chance_lines(metrics))
         cli.say(f"Weights, metrics and networks: {output}")
     return cli.DONE
 

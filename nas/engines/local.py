@@ -11,6 +11,7 @@ from typing import Any
 from evaluator.base import Evaluation, Evaluator
 from evaluator.function import as_evaluation
 from nas.engines.base import Engine, Job
+from search_space.errors import NasError
 
 _logger = logging.getLogger(__name__)
 
@@ -46,6 +47,26 @@ def evaluate_safely(evaluator: Evaluator[Any], job: Job) -> Evaluation:
     finally:
         if os.getpid() != process:  # the evaluator forked, and this is the child: the search goes on in the parent
             os._exit(0)
+
+
+def estimate_seconds(evaluator: Evaluator[Any], job: Job) -> float | None:
+    """How long a job takes, without a whole training; None where the evaluator cannot tell.
+
+    Raises:
+        InputError: The evaluator refuses the network.
+        NasError: It fails with this network.
+    """
+    if evaluator.is_lookup:
+        evaluation = evaluate_safely(evaluator, job)
+        if evaluation.status != "ok":
+            raise NasError(f"the timed trial ended as {evaluation.status}: {evaluation.reason}")
+        return evaluation.seconds
+    try:
+        return evaluator.estimate(job.architecture, job.seed)
+    except NasError:
+        raise
+    except Exception as error:
+        raise NasError(f"some steps were to be timed, and failed: {_describe(error)}") from error
 
 
 def _describe(error: BaseException) -> str:

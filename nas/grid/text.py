@@ -50,6 +50,14 @@ def describe_time(baseline: Evaluation, left: float) -> str:
     return f"How long that takes is unknown: the baseline ended as {baseline.status}: {baseline.reason}\n"
 
 
+def describe_estimate(seconds: float | None, work: float) -> str:
+    """How long all trainings take, from some steps of the baseline's; None where that is not known."""
+    if seconds is None:
+        return "How long that takes is unknown: the evaluator has no estimate"
+    minutes = seconds * work / 60
+    return f"The baseline takes about {seconds:.1f} s; all takes about {minutes:.1f} minutes, one after the other"
+
+
 def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridResult) -> list[Part]:
     """The finalists, how sure the winner is, the family, and where to find it."""
     table = _table("finalist", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "accuracy", "loss")

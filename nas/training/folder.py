@@ -32,6 +32,8 @@ class TrainConfig:
     """Data set, as `evaluator.data.dataset.load_dataset` takes it."""
     resolution: int | None = None
     """Side of the images, pixels; None for the data set's own."""
+    mirror: bool | None = None
+    """Whether images may be flipped left to right; None for the data set's own."""
     recipe: FullRecipe = RECIPES["light"]
     """How to train."""
     validation_share: float = 0.1

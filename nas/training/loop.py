@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 
-from evaluator.data.dataset import Dataset, Images, load_dataset, split
+from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share, split
+from evaluator.data.notes import notes
+from evaluator.data.placement import place
 from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup
 from evaluator.weights import load_weights, to_bytes
 from nas import config as configs
@@ -80,7 +82,13 @@ def load_data(config: TrainConfig) -> Dataset:
     Raises:
         InputError: It cannot be read.
     """
-    return load_dataset(config.data, config.resolution)
+    dataset = load_dataset(config.data, config.resolution)
+    return dataset if config.mirror is None else dataclasses.replace(dataset, mirror=config.mirror)
+
+
+def data_notes(config: TrainConfig, dataset: Dataset) -> list[str]:
+    """What the user should know of the data before they are trained on."""
+    return notes(dataset, *split(dataset.train.labels, config.validation_share, config.seed))
 
 
 def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement: Placement) -> dict[str, Any]:
@@ -98,10 +106,9 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
     if batch_size < least or batch_size % placement.group.size:
         allowed = f"at least {least} and divide among {placement.group.size} devices"
         raise InputError(f"--batch-size {batch_size}: must be {allowed}")
-    index, held_out = (
-        part.to(placement.device) for part in split(dataset.train.labels, config.validation_share, config.seed)
-    )
-    data = Images(dataset.train.images.to(placement.device), dataset.train.labels.to(placement.device))
+    data = place(dataset.train, placement.device)
+    parts = split(dataset.train.labels, config.validation_share, config.seed)
+    index, held_out = (part.to(data.labels.device) for part in parts)
     trainer = FullTrainer(
         architecture,
         data,
@@ -112,7 +119,8 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
         prepare=_initial_weights(config, architecture),
     )
     history = _epochs(folder, config, trainer, (data, index, held_out), placement)
-    metrics = _results(architecture, config, dataset, trainer, history, placement)
+    scored = {"validation_images": len(held_out), "majority_share": majority_share(data.labels[held_out])}
+    metrics = _results(architecture, config, dataset, trainer, history, placement) | scored
     if placement.group.rank == 0:
         final = build_model(architecture)
         final.load_state_dict(trainer.averaged.state_dict())
@@ -182,9 +190,8 @@ def _results(
     placement: Placement,
 ) -> dict[str, Any]:
     """What the training gave. The only place where test images are read."""
-    test = dataset.load_test()
-    data = Images(test.images.to(placement.device), test.labels.to(placement.device))
-    accuracy, loss = trainer.score_averaged(data, torch.arange(len(test), device=placement.device))
+    test = place(dataset.load_test(), placement.device)
+    accuracy, loss = trainer.score_averaged(test, torch.arange(len(test), device=test.labels.device))
     cost = count(architecture)
     return {
         "validation_accuracy": history[-1]["validation_accuracy"],

@@ -6,11 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.table import Table
 
 from nas.config import given
+from nas.statistics import at_chance
 from search_space.architecture import Architecture
-from search_space.errors import InputError
+from search_space.errors import InputError, one_line
 from search_space.io import schema
 
 if TYPE_CHECKING:
@@ -73,6 +75,9 @@ def train_all(
         train_loop.join_process_group(device, quiet) as placement,
         torch.backends.cudnn.flags(enabled=True, deterministic=exact, benchmark=not exact),
     ):
+        if not placement.quiet:
+            for line in train_loop.data_notes(config, dataset):
+                Console(stderr=True).print(one_line(line), markup=False, highlight=False, soft_wrap=True)
         metrics = {}
         for name, architecture in networks.items():
             folder = TrainFolder(output / name)
@@ -92,3 +97,9 @@ def metrics_table(metrics: dict[str, dict[str, Any]]) -> Table:
         accuracies = [f"{row[part]:.2%}" for part in ("validation_accuracy", "test_accuracy")]
         table.add_row(name, *accuracies, f"{row['macs']:,}", f"{row['params']:,}", f"{row['seconds'] / 60:.1f}")
     return table
+
+
+def at_chance_lines(metrics: dict[str, dict[str, Any]]) -> list[str]:
+    """Which networks guess, and why that is said."""
+    guesses = {name: at_chance([row["validation_accuracy"]], row) for name, row in metrics.items()}
+    return [f"{name} has learned nothing: {guess}" for name, guess in guesses.items() if guess]

@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 from evaluator import proxy as module
 from evaluator.data import folder as image_folder
 from evaluator.data.dataset import load_dataset, split
+from evaluator.data.placement import HostImages
 from evaluator.proxy import Proxy, ProxyConfig
 from evaluator.training import Trainer
 from search_space.architecture import Architecture, Stage
@@ -136,7 +137,39 @@ def test_describe_names_data_device_and_epochs(quick):
         "resolution": 8,
         "device": "cpu",
         "epochs": 2,
+        "notes": ["Warning: accuracy is scored on 100 held-out images: its standard error is up to 5.0 points"],
     }
+    assert "notes" not in Proxy(ProxyConfig(resolution=8)).describe()
+
+
+@pytest.mark.parametrize(("said", "mirrored"), [(None, False), (True, True), (False, False)])
+def test_mirroring_is_the_data_sets_own_unless_said(said, mirrored, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "fit", lambda *args, mirror, **kwargs: seen.append(mirror) or _fail())
+    proxy = Proxy(dataclasses.replace(QUICK, mirror=said))
+    with pytest.raises(RuntimeError):
+        proxy.evaluate(SMALL, seed=0)
+    assert seen == [mirrored]
+    assert any("--no-mirror" in line for line in proxy.describe()["notes"]) == mirrored
+
+
+def test_an_estimate_trains_some_steps_and_not_the_whole(quick, monkeypatch):
+    steps = []
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", lambda *args: steps.append(1) or step(*args))
+    long = Proxy(dataclasses.replace(QUICK, epochs=1000))
+    estimate = long.estimate(SMALL, 0)
+    assert len(steps) < 10
+    assert estimate == pytest.approx(500 * quick.estimate(SMALL, 0), rel=0.9)
+
+
+def test_large_data_stay_on_the_host_and_give_the_same_result(quick, monkeypatch):
+    wanted = quick.evaluate(SMALL, seed=3)
+    monkeypatch.setattr(module, "place", lambda data, device: HostImages(data.images, data.labels, device))
+    host = Proxy(QUICK)
+    assert isinstance(host._data, HostImages)
+    assert without_times(host.evaluate(SMALL, seed=3)) == without_times(wanted)
+    assert host.describe() == quick.describe()
 
 
 def test_divergence_is_an_evaluation():

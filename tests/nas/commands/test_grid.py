@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from evaluator.proxy import Proxy
 from nas.commands.grid import main
 from nas.grid.coefficients import Coefficients, read
 from nas.journal import read as read_journal
@@ -155,8 +156,20 @@ def test_a_run_goes_on_with_its_own_settings_only(finished: Path, capsys: pytest
 
 def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TOY, "--dry-run", "--run-dir", str(tmp_path / "run")]) == 0
-    assert "what is left takes about" in capsys.readouterr().out
+    assert "all takes about" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_trains_some_steps_and_shows_the_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Proxy, "evaluate", lambda *args: pytest.fail("a whole trial was trained"))
+    monkeypatch.setattr(Proxy, "estimate", lambda *args: 60.0)
+    flags = ["--phi", "1", "--arch", "efficientnet-b0", "--set", "evaluator.max_images=100", "--dry-run"]
+    assert main([*flags, "--run-dir", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "The baseline takes about 60.0 s; all takes about" in out
+    assert "Warning: accuracy is scored on 30 held-out images" in out
 
 
 def test_nominal_compares_all_networks_at_their_true_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

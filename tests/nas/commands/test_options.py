@@ -16,9 +16,9 @@ def test_flags_become_the_evaluators_settings() -> None:
     options.add_evaluator(parser)
     assert config.given({"evaluator": options.evaluator_settings(parser.parse_args([]))}) == {}
     flags = ["--evaluator", "proxy", "--data", "digits", "--epochs", "3", "--trial-timeout", "9", "--device", "cpu"]
-    flags += ["--evaluator-preset", "small"]
+    flags += ["--evaluator-preset", "small", "--no-mirror"]
     expected = {"name": "proxy", "preset": "small", "data": "digits", "epochs": 3, "timeout": 9.0, "device": "cpu"}
-    assert options.evaluator_settings(parser.parse_args(flags)) == expected
+    assert options.evaluator_settings(parser.parse_args(flags)) == {**expected, "mirror": False}
 
 
 def parse(*flags: str) -> argparse.Namespace:

@@ -72,6 +72,38 @@ def test_the_plan_of_a_space_of_ones_own() -> None:
     assert "4 trials take about" in out
 
 
+class Slow(ToyEvaluator):
+    """Its trainings would take an hour."""
+
+    is_lookup = False
+
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        raise AssertionError("a whole trial was trained")
+
+    def describe(self) -> dict[str, Any]:
+        return {"notes": ["Images of 2 classes: cat 3, dog 3"]}
+
+
+class Timed(Slow):
+    """It knows."""
+
+    def estimate(self, architecture: Architecture, seed: int) -> float | None:
+        if self.config.fail_every:
+            raise RuntimeError(self.config.fail_with)
+        return 3600.0
+
+
+def test_a_plan_trains_no_whole_trial_and_shows_the_data() -> None:
+    settings = config.resolve([{"target_flops": "400M", "trials": 4, "controller": "random"}])
+    out = "\n".join(summary.plan(settings, OwnSpace(), Timed(ToyConfig())))
+    assert "One trial takes about 3600.0 s: 4 trials take about 240.0 minutes" in out
+    assert "Images of 2 classes: cat 3, dog 3" in out
+    out = "\n".join(summary.plan(settings, OwnSpace(), Slow(ToyConfig())))
+    assert "How long 4 trials take is unknown" in out
+    with pytest.raises(NasError, match="some steps were to be timed, and failed: RuntimeError: this network"):
+        summary.plan(settings, OwnSpace(), Timed(ToyConfig(fail_every=1)))
+
+
 def test_a_plan_that_cannot_be_timed_says_why() -> None:
     settings = config.resolve([{"target_flops": "400M", "band": [2.0, 3.0]}])
     with pytest.raises(NasError, match="no random network fell into the band"):

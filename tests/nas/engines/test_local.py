@@ -5,10 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from evaluator.function import FunctionConfig, as_evaluator_class
 from nas.engines.base import Job
-from nas.engines.local import LocalEngine
+from nas.engines.local import LocalEngine, estimate_seconds
 from search_space.architecture import Architecture
+from search_space.errors import NasError
 from tests.nas.engines.victims import Victim, VictimConfig
+from tests.toys import ToyConfig, ToyEvaluator
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,3 +34,11 @@ def test_a_local_search_never_imports_ray(tmp_path: Path) -> None:
         "assert not [m for m in sys.modules if m.startswith('ray.')]; raise SystemExit(code)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+
+
+def test_an_estimate_evaluates_lookups_and_asks_the_others() -> None:
+    job = Job(trial=-1, architecture=Architecture.load("efficientnet-b0"), seed=0)
+    assert estimate_seconds(ToyEvaluator(ToyConfig()), job) == 0.01
+    with pytest.raises(NasError, match="the timed trial ended as failed: RuntimeError: this network"):
+        estimate_seconds(ToyEvaluator(ToyConfig(fail_every=1)), job)
+    assert estimate_seconds(as_evaluator_class(lambda architecture, seed: 1 / 0, "own")(FunctionConfig()), job) is None

@@ -51,3 +51,8 @@ def test_a_family_that_ends_early_is_said_aloud(tmp_path: Path) -> None:
     found = GridResult(scores=scores, against=(("runner-up", 1, clear),), paper=None)
     parts = text.describe_result(tmp_path, grid, own, found)
     assert "The family ends at phi 3: beyond, a network exceeds what an architecture may be" in parts
+
+
+def test_an_estimate_is_for_all_trainings() -> None:
+    assert "baseline takes about 3.0 s; all takes about 2.0 minutes" in text.describe_estimate(3.0, 40)
+    assert "unknown" in text.describe_estimate(None, 40)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from evaluator.data.dataset import Dataset
+from evaluator.data.placement import HostImages
 from evaluator.full_training import FullTrainer, ProcessGroup
 from evaluator.recipe import FullRecipe
 from evaluator.weights import load_weights, to_bytes
@@ -113,3 +114,19 @@ def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
         train_loop.join_process_group("cuda", quiet=True),
     ):
         pass
+
+
+@pytest.mark.parametrize(("said", "mirrored"), [(None, False), (True, True)])
+def test_mirroring_is_the_data_sets_own_unless_said(said: bool | None, mirrored: bool) -> None:
+    assert load_data(dataclasses.replace(CONFIG, mirror=said)).mirror == mirrored
+
+
+def test_large_data_stay_on_the_host_and_give_the_same_weights(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(begin(tmp_path / "a", digits), CONFIG, digits, HERE)
+    monkeypatch.setattr(train_loop, "place", lambda data, device: HostImages(data.images, data.labels, device))
+    train(begin(tmp_path / "b", digits), CONFIG, digits, HERE)
+    assert (tmp_path / "a" / "network.safetensors").read_bytes() == (
+        tmp_path / "b" / "network.safetensors"
+    ).read_bytes()

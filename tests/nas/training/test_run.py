@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nas.commands.train import best_of_run, make_config
+from nas.training.run import at_chance_lines, train_all
 from search_space.errors import InputError
 from tests.nas_small import SMALL
 
@@ -32,3 +33,24 @@ def test_recipes_and_flags() -> None:
 def test_too_few_networks_in_a_run(run: Path) -> None:
     with pytest.raises(InputError, match="has 3 networks in its folder top, 4 are wanted"):
         best_of_run(run, 4)
+
+
+def test_networks_that_guess_are_named() -> None:
+    row = {"majority_share": 0.25, "validation_images": 100}
+    metrics = {"01": {"validation_accuracy": 0.3, **row}, "02": {"validation_accuracy": 0.5, **row}}
+    assert at_chance_lines(metrics) == [
+        "01 has learned nothing: accuracies, 30.0% at best, are those of always answering the largest class (25.0%)"
+    ]
+
+
+def test_what_is_known_of_the_data_is_said_before_they_are_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_config(None, {"epochs": 1, "resolution": 8, "mirror": True})
+    metrics = train_all({"": SMALL}, config, tmp_path / "out", "cpu", resume=False, quiet=False)
+    said = capsys.readouterr().err
+    assert said.index("--no-mirror") < said.index("held-out images") < said.index("epoch 1/1")
+    (row,) = metrics.values()
+    assert (row["validation_images"], row["majority_share"]) == (150, pytest.approx(0.1, abs=0.01))
+    train_all({"": SMALL}, config, tmp_path / "quiet", "cpu", resume=False, quiet=True)
+    assert capsys.readouterr().err == ""
