@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from evaluator.data.augmentation import mixup, rand_augment
+from evaluator.data.augmentation import mixup, rand_augment, random_resized_crop
 from evaluator.data.dataset import Images
 from evaluator.recipe import FullRecipe
 from evaluator.rmsprop import RMSProp
@@ -46,6 +46,7 @@ class FullTrainer(Trainer):
 
     Attributes:
         model: The network that is trained.
+        batchnorm_momentum: Of the running averages.
         averaged: The moving average of its weights, which is scored; the network itself where the recipe has none.
     """
 
@@ -79,6 +80,7 @@ class FullTrainer(Trainer):
             prepare(network)
         super().__init__(network.to(data.device), channel_statistics(data.images), recipe, mirror)
         self.recipe = recipe
+        self.batchnorm_momentum = network.bn1.momentum or 0.0
         self.classes = architecture.classes
         self.seed = seed
         self.group = group
@@ -134,8 +136,12 @@ class FullTrainer(Trainer):
         return loss
 
     def varied(self, batch: Images, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Moved, flipped and, where the recipe says so, distorted and blended images, with their targets."""
-        images, labels = augment(batch.images, generator, self.mirror), batch.labels
+        """Moved or cropped, flipped and, where the recipe says so, distorted and blended images, with their targets."""
+        labels = batch.labels
+        if self.recipe.crop == "resized":
+            images = random_resized_crop(batch.images.float(), generator, self.mirror)
+        else:
+            images = augment(batch.images, generator, self.mirror)
         if self.recipe.rand_augment:
             images = rand_augment(images.float(), generator, self.recipe.rand_augment, self.recipe.magnitude)
         if self.recipe.mixup:

@@ -34,6 +34,8 @@ class FullRecipe(Recipe):
     """Stochastic depth: layer i of n is dropped at this rate * i / n."""
     ema: float = 0.0
     """Decay a step of the weights' moving average, which is what is scored and kept; 0 for none."""
+    crop: Literal["shift", "resized"] = "shift"
+    """``shift`` moves images by up to an eighth of their side; ``resized`` shows a random part of them, enlarged."""
     rand_augment: int = 0
     """Random operations an image (RandAugment, arXiv:1909.13719); 0 for none beyond crops and flips."""
     magnitude: float = 9.0
@@ -47,6 +49,7 @@ class FullRecipe(Recipe):
             (self.accumulate >= 1, "accumulate", self.accumulate, "at least 1"),
             (self.batch_size >= 2 * self.accumulate, "accumulate", self.accumulate, "at most half of batch_size"),
             (self.optimizer in ("adamw", "rmsprop"), "optimizer", self.optimizer, "adamw or rmsprop"),
+            (self.crop in ("shift", "resized"), "crop", self.crop, "shift or resized"),
             (self.schedule in ("one-cycle", "exponential"), "schedule", self.schedule, "one-cycle or exponential"),
             (0 <= self.drop_path < 1, "drop_path", self.drop_path, "from 0 to below 1"),
             (0 <= self.ema < 1, "ema", self.ema, "from 0 to below 1"),
@@ -78,7 +81,14 @@ RECIPES: dict[str, FullRecipe] = {
         small_start=False,
         drop_path=0.2,
         ema=0.9999,
+        crop="resized",
         rand_augment=2,
     ),
 }
-"""``efficientnet``: arXiv:1905.11946, section 5.2, with RandAugment in place of AutoAugment's learned policy."""
+"""``efficientnet``: arXiv:1905.11946, section 5.2, but for what `LACKS` says."""
+LACKS = {
+    "efficientnet": "Recipe efficientnet lacks, against the paper's: AutoAugment's learned policy (RandAugment without "
+    "sharpness and equalize stands in for it); crops of whole images (they are cut from images that were made square "
+    "and as small as they are trained on); BatchNorm statistics shared among GPUs"
+}
+"""What recipes lack of those that they are named after, by name."""

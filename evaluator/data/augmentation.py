@@ -1,4 +1,4 @@
-"""Augmentation of whole batches of images on their device: RandAugment's operations, and mixup.
+"""Augmentation of whole batches of images on their device: random crops, RandAugment's operations, mixup.
 
 RandAugment (arXiv:1909.13719) picks operations at random, all with one strength. Here each image of a batch draws its
 own operation and direction; an operation is applied at once to all images that drew it.
@@ -17,6 +17,10 @@ from torch.nn import functional
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 """Images (N, C, H, W) and signed strengths (N,), -1 to 1, to images."""
+CROP_AREA = 0.08
+"""Smallest share of an image that a random crop shows."""
+CROP_ASPECT = 4 / 3
+"""Most that a random crop is wider than high, or higher than wide."""
 
 
 def rand_augment(images: Tensor, generator: torch.Generator, operations: int, magnitude: float) -> Tensor:
@@ -39,6 +43,27 @@ def rand_augment(images: Tensor, generator: torch.Generator, operations: int, ma
             if len(members):
                 images[members] = operation(images[members], strength[members]).clamp(0, 255)
     return images
+
+
+def random_resized_crop(images: Tensor, generator: torch.Generator, mirror: bool) -> Tensor:
+    """A part of each image, of random place, size and shape, enlarged to the whole (arXiv:1409.4842, section 6).
+
+    Args:
+        images: Float (N, C, H, W).
+        generator: On the images' device.
+        mirror: Whether images may be flipped left to right.
+    """
+    area, shape, x, y, flip = torch.rand(5, len(images), generator=generator, device=images.device)
+    area = CROP_AREA + (1 - CROP_AREA) * area
+    aspect = CROP_ASPECT ** (2 * shape - 1)
+    # A side that would be longer than the image is cut; the usual implementations draw again.
+    width, height = (area * aspect).sqrt().clamp_max(1), (area / aspect).sqrt().clamp_max(1)
+    theta = images.new_zeros(len(images), 2, 3)
+    theta[:, 0, 0] = torch.where(flip < 0.5, -width, width) if mirror else width
+    theta[:, 1, 1] = height
+    theta[:, 0, 2], theta[:, 1, 2] = (1 - width) * (2 * x - 1), (1 - height) * (2 * y - 1)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def mixup(

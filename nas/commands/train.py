@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evaluator.registry import DATASETS
 from nas.commands import cli, options
-from nas.training.run import at_chance_lines, best_of_run, make_config, metrics_table, train_all
+from nas.training.run import at_chance_lines, best_of_run, lacks_of, make_config, metrics_table, train_all
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--learning-rate", type=float, metavar="LR", help="its peak")
     how.add_argument("--weight-decay", type=float, metavar="WD", help="of convolutions and the classifier")
     how.add_argument("--ema", type=float, metavar="DECAY", help="of the averaged weights, 0 for none")
+    how.add_argument("--crop", choices=("shift", "resized"), help="move images a little, or show random parts of them")
     how.add_argument("--rand-augment", type=int, metavar="N", help="random operations an image")
     how.add_argument("--mixup", type=float, metavar="ALPHA", help="blend images in pairs, 0 for not")
     how.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same weights on one device")
@@ -76,6 +77,8 @@ def _train(args: argparse.Namespace) -> int:
     config = make_config(args.recipe, vars(args))
     if args.threads is not None:
         _use_threads(args.threads)
+    if not args.quiet and (lacks := lacks_of(args.recipe)):
+        cli.say(lacks)
     metrics = train_all(
         networks, config, output, args.device, resume=args.resume, quiet=args.quiet, exact=args.deterministic
     )

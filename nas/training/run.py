@@ -18,7 +18,17 @@ from search_space.io import schema
 if TYPE_CHECKING:
     from nas.training.folder import TrainConfig
 
-_RECIPE_FLAGS = ("epochs", "batch_size", "accumulate", "learning_rate", "weight_decay", "ema", "rand_augment", "mixup")
+_RECIPE_FLAGS = (
+    "epochs",
+    "batch_size",
+    "accumulate",
+    "learning_rate",
+    "weight_decay",
+    "ema",
+    "crop",
+    "rand_augment",
+    "mixup",
+)
 
 
 def best_of_run(run: Path, count: int) -> dict[str, Architecture]:
@@ -48,6 +58,13 @@ def make_config(recipe: str | None, flags: dict[str, Any]) -> TrainConfig:
     return schema.from_mapping(
         TrainConfig, {**given({name: flags.get(name) for name in fields}), "recipe": chosen}, "settings"
     )
+
+
+def lacks_of(recipe: str | None) -> str:
+    """What a recipe lacks of the one that it is named after; empty where it lacks nothing."""
+    from evaluator.recipe import LACKS
+
+    return LACKS.get(recipe or "light", "")
 
 
 def train_all(

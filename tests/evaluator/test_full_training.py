@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Literal
 
 import pytest
 import torch
@@ -131,3 +132,14 @@ def test_weights_can_be_given() -> None:
         SMALL, DATA, RECIPE, mirror=True, seed=0, prepare=lambda network: network.classifier.bias.data.fill_(3)
     )
     assert (trainer.averaged.state_dict()["classifier.bias"] == 3).all()
+
+
+@pytest.mark.parametrize(("crop", "parts"), [("shift", False), ("resized", True)])
+def test_the_recipe_says_how_images_are_cropped(crop: Literal["shift", "resized"], parts: bool) -> None:
+    """Of an image that brightens to the right, a part that is enlarged brightens more slowly."""
+    ramp = (torch.arange(16) * 16).to(torch.uint8).expand(64, 3, 16, 16)
+    trainer = FullTrainer(SMALL, DATA, FullRecipe(crop=crop), mirror=False, seed=0)
+    images, labels = trainer.varied(Images(ramp, DATA.labels), torch.Generator().manual_seed(0))
+    assert torch.equal(labels, DATA.labels)
+    steps = images.float().diff(dim=3)[:, 0, 4:12, 4:12]
+    assert bool((steps < 15).any()) == parts

@@ -16,6 +16,7 @@ def test_the_papers_recipe() -> None:
         1e-5,
     )
     assert (recipe.label_smoothing, recipe.drop_path, recipe.ema) == (0.1, 0.2, 0.9999)
+    assert recipe.crop == "resized"
     rates = [recipe.learning_rate_at(epoch * 100, 100) for epoch in (5, 12, 24, 240)]
     assert rates == pytest.approx([0.016 * 0.97**k for k in (2, 5, 10, 100)])
     assert recipe.learning_rate_at(0, 100) == pytest.approx(0.016 / 500)
@@ -42,6 +43,7 @@ def test_one_cycle_rises_and_falls() -> None:
         ("accumulate", 65),
         ("optimizer", "sgd"),
         ("schedule", "cosine"),
+        ("crop", "centre"),
         ("drop_path", 1.0),
         ("ema", 1.0),
         ("rand_augment", -1),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from evaluator.data.augmentation import OPERATIONS, mixup, rand_augment
+from evaluator.data.augmentation import OPERATIONS, mixup, rand_augment, random_resized_crop
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -72,3 +72,34 @@ def test_mixup_blends_images_and_targets_alike() -> None:
     assert mixed[0, 0, 0, 0].item() == pytest.approx((1 - share) * 30, abs=1e-4)
     assert mixed[1, 0, 0, 0].item() == pytest.approx(share * 10 + (1 - share) * 20, abs=1e-4)
     assert torch.equal(mixed, mixup(images, torch.arange(4), 4, 0.4, generator(3))[0])
+
+
+def ramp(count: int, side: int = 64) -> torch.Tensor:
+    """Images whose channels are their pixels' x and y, 0 to 1."""
+    place = (torch.arange(side) + 0.5) / side
+    return torch.stack([place.expand(side, side), place[:, None].expand(side, side)]).expand(count, 2, side, side)
+
+
+def test_a_random_crop_shows_a_part_of_random_place_size_and_shape() -> None:
+    images = random_resized_crop(ramp(2000), generator(4), mirror=False)
+    low, high = images.amin((2, 3)), images.amax((2, 3))
+    width, height = (high - low).clamp(max=1).unbind(1)
+    area, aspect = width * height, width / height
+    assert 0.06 < area.min() < 0.12
+    assert area.max() > 0.9
+    assert 0.45 < area.mean() < 0.6
+    assert 0.7 < aspect.min() < 0.8
+    assert 1.25 < aspect.max() < 1.4
+    small = area < 0.2  # these lie everywhere
+    for axis in range(2):
+        assert low[small, axis].min() < 0.05
+        assert high[small, axis].max() > 0.95
+    assert (images[:, 0].diff(dim=2) >= 0).all()
+    assert (images[:, 1].diff(dim=1) >= 0).all()
+
+
+def test_a_random_crop_flips_half_of_the_images_where_it_may() -> None:
+    images = random_resized_crop(ramp(400, 16), generator(4), mirror=True)
+    flipped = images[:, 0, 8, 0] > images[:, 0, 8, -1]
+    assert 150 < int(flipped.sum()) < 250
+    assert torch.equal(images, random_resized_crop(ramp(400, 16), generator(4), mirror=True))

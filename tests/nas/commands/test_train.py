@@ -48,6 +48,15 @@ def test_one_network(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main([str(run / "top" / "01.yaml"), "-o", str(out), *FAST, "--resume"]) == 0
 
 
+def test_what_a_recipe_lacks_is_said(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [str(run / "top" / "01.yaml"), "--recipe", "efficientnet", "--epochs", "1", "--device", "cpu"]
+    assert main([*flags, "-o", str(tmp_path / "out"), "--no-mirror"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("Recipe efficientnet lacks, against the paper's: AutoAugment")
+    assert "learned nothing" in said.out
+    assert "mirror: false" in (tmp_path / "out" / "config.yaml").read_text()
+
+
 def test_the_best_of_a_run_are_ranked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--run", str(run), "--top", "2", "-o", str(tmp_path / "out"), *FAST]) == 0
     rows = capsys.readouterr().out.splitlines()[1:3]

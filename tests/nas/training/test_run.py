@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nas.commands.train import best_of_run, make_config
-from nas.training.run import at_chance_lines, train_all
+from nas.training.run import at_chance_lines, lacks_of, train_all
 from search_space.errors import InputError
 from tests.nas_small import SMALL
 
@@ -28,6 +28,13 @@ def test_recipes_and_flags() -> None:
     config = make_config("efficientnet", {"epochs": 3, "mixup": 0.1, "data": "digits", "seed": None})
     assert (config.recipe.epochs, config.recipe.mixup, config.recipe.optimizer) == (3, 0.1, "rmsprop")
     assert make_config(None, {}).recipe.optimizer == "adamw"
+    assert make_config(None, {"crop": "resized", "mirror": False}).recipe.crop == "resized"
+    assert make_config(None, {"mirror": False}).mirror is False
+
+
+def test_what_a_recipe_lacks() -> None:
+    assert lacks_of(None) == lacks_of("light") == ""
+    assert "AutoAugment" in lacks_of("efficientnet")
 
 
 def test_too_few_networks_in_a_run(run: Path) -> None:
