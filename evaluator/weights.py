@@ -7,6 +7,7 @@ Files are data: nothing in them is run.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from evaluator.trained_on import TrainedOn, from_metadata
 from search_space.architecture import Architecture, Layer
 from search_space.builder import Network
 from search_space.errors import InputError
@@ -27,10 +29,41 @@ _WRAPPERS = ("state_dict", "model")
 _BATCHNORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
-def to_bytes(network: Network, architecture: Architecture) -> bytes:
-    """A network's weights as a safetensors file that names the architecture they belong to."""
+def to_bytes(network: Network, architecture: Architecture, trained_on: TrainedOn | None = None) -> bytes:
+    """A network's weights as a safetensors file that names the architecture they belong to.
+
+    Args:
+        network: Built from `architecture`.
+        architecture: Whose weights they are.
+        trained_on: What else whoever uses them must know; None where that is not known.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    return save_safetensors(tensors, {FORMAT: _digest(architecture)})
+    metadata = {FORMAT: _digest(architecture), **(trained_on.to_metadata() if trained_on else {})}
+    return _in_order(save_safetensors(tensors, metadata))
+
+
+def _in_order(file: bytes) -> bytes:
+    """A safetensors file whose metadata are in the order of their names: the library's own differs each time."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at multiples of eight
+    return len(text).to_bytes(8, "little") + text + file[end:]
+
+
+def read_trained_on(path: Path, classes: int) -> TrainedOn | None:
+    """What the weights of a file were trained on; None where it does not say.
+
+    Args:
+        path: As `load_weights` takes it.
+        classes: Outputs of the network.
+
+    Raises:
+        InputError: The file is missing, broken or truncated, or its metadata are.
+    """
+    _, metadata = _read(path)
+    return from_metadata(metadata, classes, str(path))
 
 
 def _digest(architecture: Architecture) -> str:

@@ -14,6 +14,7 @@ from search_space.errors import InputError
 from search_space.io import named
 
 if TYPE_CHECKING:
+    from evaluator.trained_on import TrainedOn
     from search_space.builder import Network
 
 Exported = tuple[dict[str, str | bytes], list[str]]
@@ -54,7 +55,7 @@ def _to_torch(architecture: Architecture, name: str, request: Request) -> Export
     from nas.export import torch_file as export_torch
 
     network, images = export_check.prepare(architecture, request.weights, request.bn_eps, _MAX_SIDE)
-    source = export_torch.to_source(architecture, name)
+    source = export_torch.to_source(architecture, name, _trained_on(architecture, request))
     outputs = export_check.run_clean(source, network, images)
     difference = export_check.output_difference("the PyTorch file", outputs, network, images, 1e-5)
     files = {f"{_module(name)}.py": source, **_weights(architecture, name, request, network)}
@@ -65,7 +66,7 @@ def _to_timm(architecture: Architecture, name: str, request: Request) -> Exporte
     from nas.export import check as export_check
     from nas.export import timm_file as export_timm
 
-    source = export_timm.to_source(architecture, name)
+    source = export_timm.to_source(architecture, name, _trained_on(architecture, request))
     network, images = export_check.prepare(architecture, request.weights, request.bn_eps, _MAX_SIDE)
     try:
         export_timm.import_timm()
@@ -85,7 +86,9 @@ def _to_onnx(architecture: Architecture, name: str, request: Request) -> Exporte
 
     export_onnx.import_onnx()
     network, images = export_check.prepare(architecture, request.weights, request.bn_eps, architecture.resolution)
-    model = export_onnx.to_bytes(network, images)
+    trained_on = _trained_on(architecture, request)
+    size = {"input_size": str(architecture.resolution)}
+    model = export_onnx.to_bytes(network, images, size if trained_on is None else trained_on.to_metadata())
     session = export_onnx.open_session(model)
     difference = export_check.output_difference(
         "the ONNX file", export_onnx.run(session, images), network, images, 1e-4
@@ -104,7 +107,16 @@ def _weights(architecture: Architecture, name: str, request: Request, network: N
     """The weights beside the code, in the names and with the eps of the code."""
     from evaluator.weights import to_bytes
 
-    return {f"{name}.safetensors": to_bytes(network, architecture)} if request.weights else {}
+    if request.weights is None:
+        return {}
+    return {f"{name}.safetensors": to_bytes(network, architecture, _trained_on(architecture, request))}
+
+
+def _trained_on(architecture: Architecture, request: Request) -> TrainedOn | None:
+    """What the given weights were trained on, as far as their file says."""
+    from evaluator.weights import read_trained_on
+
+    return None if request.weights is None else read_trained_on(request.weights, architecture.classes)
 
 
 def _module(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,13 @@ def import_onnx() -> None:
             raise InputError(f"{name} is needed for ONNX: pip install 'nas-b0[export]' ({error})") from None
 
 
-def to_bytes(network: Network, images: torch.Tensor) -> bytes:
+def to_bytes(network: Network, images: torch.Tensor, metadata: Mapping[str, str]) -> bytes:
     """The ONNX file of a network in evaluation mode.
 
     Args:
         network: On the CPU; set to evaluation mode.
         images: An example input (batch, 3, S, S); the batch size stays open.
+        metadata: What else is to ride along, by name.
     """
     batch = {0: "batch"}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -52,7 +54,10 @@ def to_bytes(network: Network, images: torch.Tensor) -> bytes:
             opset_version=OPSET,
             dynamo=False,
         )
-        return path.read_bytes()
+        model = importlib.import_module("onnx").load(path)
+    importlib.import_module("onnx.helper").set_model_props(model, dict(metadata))
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def open_session(model: bytes) -> Any:

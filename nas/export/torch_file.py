@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 
+from evaluator.trained_on import TrainedOn
+from evaluator.training import BATCHNORM_MOMENTUM
+from nas.export import usage
 from search_space.architecture import Architecture, Layer
 from search_space.cost import count
 from search_space.io.amounts import format_amount
@@ -19,7 +22,7 @@ _HEADER = '''\
 {macs} multiply-adds an image, {params:,} parameters.
 
     model = Network().eval()  # untrained, or: model = load("weights.safetensors")
-    logits = model(images)  # images (batch, 3, height, width), normalised
+    logits = model(images)  # images (batch, 3, height, width), normalised: see below
 
 Needs torch alone; `load` needs safetensors.
 """
@@ -59,7 +62,7 @@ def conv(
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum={momentum!r})
 
 
 class Layer(nn.Module):
@@ -198,7 +201,7 @@ _IDENTITY = """\
             layer.shortcut = nn.Identity()
 """
 
-_NETWORK = '''
+_NETWORK = """
 
 class Network(nn.Module):
     def __init__(self, classes: int = CLASSES):
@@ -223,25 +226,16 @@ class Network(nn.Module):
         x = self.act2(self.bn2(self.conv_head(x)))
         x = functional.adaptive_avg_pool2d(x, 1).flatten(1)
         return self.classifier(self.dropout(x))
+"""
 
 
-def load(path: str) -> Network:
-    """The network with the weights of a safetensors file, in evaluation mode."""
-    from safetensors.torch import load_file
-
-    weights = load_file(path)
-    model = Network(classes=len(weights["classifier.bias"]))
-    model.load_state_dict(weights)
-    return model.eval()
-'''
-
-
-def to_source(architecture: Architecture, name: str) -> str:
+def to_source(architecture: Architecture, name: str, trained_on: TrainedOn | None = None) -> str:
     """The file's text, formatted.
 
     Args:
         architecture: What it defines.
         name: What it is called in the docstring.
+        trained_on: What weights for it were trained on; None where that is not known.
     """
     rows = architecture.stage_layers()
     layers = [layer for row in rows for layer in row]
@@ -260,6 +254,7 @@ def to_source(architecture: Architecture, name: str) -> str:
             head=architecture.head,
             dropout=architecture.dropout,
             activation=_ACTIVATIONS[architecture.activation],
+            momentum=trained_on.batchnorm_momentum if trained_on else BATCHNORM_MOMENTUM,
         )
     ]
     parts += [_SQUEEZE_EXCITE] if squeeze else []
@@ -268,7 +263,14 @@ def to_source(architecture: Architecture, name: str) -> str:
     shortcuts = {"pool": _POOL, "identity": _IDENTITY}
     used = "".join(code for skip, code in shortcuts.items() if any(layer.skip == skip for layer in layers))
     names = ", ".join(f'"{kind}": {_LAYERS[kind][0]}' for kind in kinds)
-    return "".join((*parts, _STAGE.format(kinds=names, shortcut=used), _NETWORK))
+    return "".join(
+        (
+            *parts,
+            _STAGE.format(kinds=names, shortcut=used),
+            _NETWORK,
+            usage.to_source(architecture.resolution, trained_on),
+        )
+    )
 
 
 _LAYERS = {"conv": ("Conv", _CONV), "separable": ("Separable", _SEPARABLE), "mbconv": ("MBConv", _MBCONV)}

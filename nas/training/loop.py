@@ -17,6 +17,7 @@ from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
 from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup
+from evaluator.trained_on import TrainedOn
 from evaluator.weights import load_weights, to_bytes
 from nas import config as configs
 from nas.runs.tensorboard import Curves
@@ -124,8 +125,20 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
     if placement.group.rank == 0:
         final = build_model(architecture)
         final.load_state_dict(trainer.averaged.state_dict())
-        folder.finish(to_bytes(final, architecture), architecture, metrics)
+        folder.finish(to_bytes(final, architecture, trained_on(trainer, dataset)), architecture, metrics)
     return metrics
+
+
+def trained_on(trainer: FullTrainer, dataset: Dataset) -> TrainedOn:
+    """What whoever uses the weights must know."""
+    mean, std = ([round(value, 4) for value in part.flatten().tolist()] for part in (trainer.mean, trainer.std))
+    return TrainedOn(
+        pixel_mean=(mean[0], mean[1], mean[2]),
+        pixel_std=(std[0], std[1], std[2]),
+        class_names=dataset.classes,
+        input_size=dataset.train.images.shape[-1],
+        batchnorm_momentum=trainer.batchnorm_momentum,
+    )
 
 
 def _initial_weights(config: TrainConfig, architecture: Architecture) -> Callable[[Network], None] | None:

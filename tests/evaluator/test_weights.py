@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from evaluator.weights import load_weights, to_bytes
+from evaluator.trained_on import TrainedOn
+from evaluator.weights import load_weights, read_trained_on, to_bytes
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
 from search_space.errors import InputError
@@ -128,3 +129,29 @@ def test_files_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
         assert name in str(caught.value)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+TRAINED = TrainedOn(
+    pixel_mean=(1, 2, 3), pixel_std=(4, 5, 6), class_names=tuple("abcde"), input_size=32, batchnorm_momentum=0.1
+)
+
+
+def test_what_weights_were_trained_on_rides_along_in_one_order(tmp_path: Path) -> None:
+    network = build_model(SMALL)
+    written = to_bytes(network, SMALL, TRAINED)
+    (tmp_path / "w.safetensors").write_bytes(written)
+    names = [name.encode() for name in TRAINED.to_metadata()]
+    header = written[8 : 8 + int.from_bytes(written[:8], "little")]
+    assert [name for _, name in sorted((header.index(name), name) for name in names)] == sorted(names)
+    assert len(header) % 8 == 0
+    assert read_trained_on(tmp_path / "w.safetensors", 5) == TRAINED
+    other = build_model(SMALL, generator=torch.Generator().manual_seed(5))
+    load_weights(other, SMALL, tmp_path / "w.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
+
+
+def test_weights_that_do_not_say_what_they_were_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(to_bytes(build_model(SMALL), SMALL))
+    torch.save(build_model(SMALL).state_dict(), tmp_path / "w.pth")
+    assert read_trained_on(tmp_path / "w.safetensors", 5) is None
+    assert read_trained_on(tmp_path / "w.pth", 5) is None

@@ -169,7 +169,7 @@ def test_a_dry_run_trains_some_steps_and_shows_the_data(
     assert main([*flags, "--run-dir", str(tmp_path / "run")]) == 0
     out = capsys.readouterr().out
     assert "The baseline takes about 60.0 s; all takes about" in out
-    assert "Warning: accuracy is scored on 30 held-out images" in out
+    assert "Warning: accuracy is scored on 20 held-out images" in out
 
 
 def test_nominal_compares_all_networks_at_their_true_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

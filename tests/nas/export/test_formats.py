@@ -2,8 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.trained_on import TrainedOn
+from evaluator.weights import read_trained_on, to_bytes
 from nas.commands.export import main
 from nas.export import timm_file as export_timm
+from search_space.builder import build_model
 from search_space.errors import InputError
 from tests.nas_small import SMALL
 
@@ -31,3 +34,31 @@ def test_timm_is_written_even_where_it_cannot_be_checked(
 def test_timm_is_checked(run: Path, tmp_path: Path, timm: object, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--run", str(run), "--to", "timm", "-o", str(tmp_path)]) == 0
     assert "checked in timm: outputs differ by at most" in capsys.readouterr().out
+
+
+TRAINED = TrainedOn(
+    pixel_mean=(120.5, 110.25, 100.0),
+    pixel_std=(60.0, 61.0, 62.0),
+    class_names=("a", "b", "c", "d", "e"),
+    input_size=32,
+    batchnorm_momentum=0.05,
+)
+
+
+@pytest.mark.parametrize("to", ["torch", "onnx"])
+def test_what_weights_were_trained_on_goes_with_the_network(to: str, run: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(to_bytes(build_model(SMALL), SMALL, TRAINED))
+    if to == "onnx":
+        pytest.importorskip("onnxruntime")
+    assert main(["--run", str(run), "--to", to, "--weights", str(weights), "-o", str(tmp_path / "out")]) == 0
+    if to == "torch":
+        text = (tmp_path / "out" / "my_run_3.py").read_text()
+        assert "PIXEL_MEAN = [120.5, 110.25, 100.0]" in text
+        assert "momentum=0.05" in text
+        assert read_trained_on(tmp_path / "out" / "my-run-3.safetensors", 5) == TRAINED
+    else:
+        import onnx
+
+        model = onnx.load(tmp_path / "out" / "my-run-3.onnx")
+        assert {prop.key: prop.value for prop in model.metadata_props} == TRAINED.to_metadata()

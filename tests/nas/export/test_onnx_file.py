@@ -18,7 +18,7 @@ def check(architecture: Architecture) -> Any:
     pytest.importorskip("onnxruntime")
     network = build_model(architecture)
     pretend_trained(network)
-    session = export_onnx.open_session(export_onnx.to_bytes(network, images()))
+    session = export_onnx.open_session(export_onnx.to_bytes(network, images(), {}))
     for batch in (1, 3):
         output_difference("ONNX", export_onnx.run(session, images(batch)), network, images(batch), 1e-4)
     return session
@@ -31,6 +31,14 @@ def test_names_and_open_batch() -> None:
 
 
 SPACES = ["mnasnet", "efficientnet", "accel-nasbench"]
+
+
+def test_what_rides_along() -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    given = {"class_names": '["cat", "dog"]', "input_size": "32"}
+    session = export_onnx.open_session(export_onnx.to_bytes(build_model(SMALL), images(), given))
+    assert session.get_modelmeta().custom_metadata_map == given
 
 
 def test_a_random_network() -> None:
@@ -65,6 +73,6 @@ def test_a_missing_extra_is_named(missing: str, monkeypatch: pytest.MonkeyPatch)
 def test_training_goes_on_after_an_export() -> None:
     pytest.importorskip("onnx")
     network = build_model(SMALL)
-    export_onnx.to_bytes(network, images())
+    export_onnx.to_bytes(network, images(), {})
     network.train()(images()).sum().backward()
     assert all(isinstance(p.grad, torch.Tensor) for p in network.parameters())

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from evaluator.trained_on import TrainedOn
 from nas.export.check import output_difference
 from nas.export.timm_file import import_timm, run_in_timm, to_source
 from search_space.architecture import Architecture, Stage
@@ -39,9 +40,36 @@ def test_random_networks_build_or_name_the_block(space: str, count: int, timm: M
             reasons.append(str(error))
         else:
             check(architecture)
+    assert not reasons or space == "mnasnet"  # has squeeze-excite on plain convolutions
     assert all(reason.startswith("timm's block strings cannot say block ") for reason in reasons)
-    assert not any("\n" in reason for reason in reasons)
-    assert (space == "accel-nasbench") == (not reasons)
+    assert not any("\n" in reason or "skip pool" in reason for reason in reasons)
+
+
+def test_pooled_shortcuts_of_every_kind(timm: ModuleType) -> None:
+    stages = (
+        Stage(op="conv", kernel=3, channels=8, layers=2, skip="pool"),
+        Stage(op="mbconv", expand=1, kernel=3, stride=2, channels=8, layers=3, se=0.25, skip="pool"),
+        Stage(op="mbconv", expand=2, kernel=3, channels=12, layers=2, skip="identity"),
+        Stage(op="mbconv", expand=2, kernel=5, stride=2, channels=12, layers=2, skip="pool"),
+        Stage(op="mbconv", expand=2, kernel=3, stride=2, channels=16, layers=1, skip="pool"),
+    )
+    architecture = Architecture(resolution=32, classes=5, stem=8, stages=stages, head=16)
+    source = to_source(architecture, "exported")
+    assert "POOLED = {0: 1, 1: 2, 3: 2}" in source
+    check(architecture)
+
+
+def test_without_pooled_shortcuts_the_file_has_none() -> None:
+    assert "Pool" not in to_source(Architecture.load("efficientnet-b0"), "exported")
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.01])
+def test_running_averages_follow_as_they_were_trained(momentum: float) -> None:
+    trained = TrainedOn(
+        pixel_mean=(1, 1, 1), pixel_std=(1, 1, 1), class_names=("a", "b"), input_size=8, batchnorm_momentum=momentum
+    )
+    assert f"momentum={momentum})" in to_source(SMALL, "exported", trained)
+    assert "momentum=0.1)" in to_source(SMALL, "exported")
 
 
 def test_plain_convolutions_and_deep_strides(timm: ModuleType) -> None:

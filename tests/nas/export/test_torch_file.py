@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from evaluator.trained_on import TrainedOn
 from nas.export.check import output_difference, run_clean
 from nas.export.torch_file import to_source
 from search_space.architecture import Architecture, Stage
@@ -66,10 +68,49 @@ def test_what_is_not_used_is_left_out() -> None:
     check(PLAIN)
 
 
+TRAINED = TrainedOn(
+    pixel_mean=(125.3069, 122.9504, 113.8654),
+    pixel_std=(62.9932, 62.0887, 66.7049),
+    class_names=("cat", 'say "no"', "it's", 'x"""y\n\'z', "\u00e9\udc80\\", ""),
+    input_size=224,
+    batchnorm_momentum=0.1,
+)
+
+
+def run(source: str) -> dict[str, object]:
+    names: dict[str, object] = {}
+    exec(source, names)  # our own text
+    return names
+
+
+def test_the_file_says_how_its_network_was_trained_whatever_classes_are_called() -> None:
+    names = run(to_source(PLAIN, "plain", TRAINED))
+    assert names["CLASS_NAMES"] == list(TRAINED.class_names)
+    assert (names["PIXEL_MEAN"], names["PIXEL_STD"]) == (list(TRAINED.pixel_mean), list(TRAINED.pixel_std))
+    assert names["INPUT_SIZE"] == 224  # as trained, not as the architecture says
+    pixels = torch.randint(256, (2, 3, 4, 4), dtype=torch.uint8)
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (TRAINED.pixel_mean, TRAINED.pixel_std))
+    assert torch.allclose(names["normalise"](pixels), (pixels.float() - mean) / std)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "momentum"), [(None, 0.1), (dataclasses.replace(TRAINED, batchnorm_momentum=0.01), 0.01)]
+)
+def test_running_averages_follow_as_they_were_trained(trained_on: TrainedOn | None, momentum: float) -> None:
+    """Untrained networks get the default recipe's: the papers' 0.01 needs thousands of steps."""
+    model = run(to_source(PLAIN, "plain", trained_on))["Network"]()  # type: ignore[operator]
+    assert {module.momentum for module in model.modules() if hasattr(module, "momentum")} == {momentum}
+
+
 @pytest.mark.parametrize("width", ["88", "120"])
 def test_the_file_is_formatted(width: str, tmp_path: Path) -> None:
     sources = [to_source(architecture, "x") for architecture in random_networks("mnasnet", 5)]
-    sources += [to_source(PLAIN, "x"), to_source(Architecture.load("efficientnet-b0"), "x")]
+    plain_names = dataclasses.replace(TRAINED, class_names=("cat", 'say "no"', "x" * 100))
+    sources += [
+        to_source(PLAIN, "x", plain_names),
+        to_source(PLAIN, "x"),
+        to_source(Architecture.load("efficientnet-b0"), "x"),
+    ]
     for i, source in enumerate(sources):
         (tmp_path / f"network{i}.py").write_text(source)
     for command in (["format", "--check", "--line-length", width], ["check"]):

@@ -10,7 +10,7 @@ from evaluator.data.dataset import Dataset
 from evaluator.data.placement import HostImages
 from evaluator.full_training import FullTrainer, ProcessGroup
 from evaluator.recipe import FullRecipe
-from evaluator.weights import load_weights, to_bytes
+from evaluator.weights import load_weights, read_trained_on, to_bytes
 from nas.training import loop as train_loop
 from nas.training.folder import TrainConfig, TrainFolder
 from nas.training.loop import Placement, fitted, join_process_group, load_data, train
@@ -55,6 +55,11 @@ def test_a_training_leaves_weights_metrics_and_network(tmp_path: Path, digits: D
     architecture = folder.architecture()
     assert (architecture.classes, architecture.resolution) == (10, 16)
     load_weights(build_model(architecture), architecture, folder.weights)
+    known = read_trained_on(folder.weights, 10)
+    assert known is not None
+    assert known.pixel_mean == pytest.approx(metrics["pixel_mean"], abs=1e-4)
+    assert known.pixel_std == pytest.approx(metrics["pixel_std"], abs=1e-4)
+    assert (known.class_names, known.input_size, known.batchnorm_momentum) == (digits.classes, 16, 0.1)
     assert train(folder, CONFIG, digits, HERE) == metrics
     assert reads == [1]
 
