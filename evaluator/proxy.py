@@ -20,8 +20,7 @@ from evaluator.continuation import Continuation
 from evaluator.data.dataset import CACHE_DIR, Dataset, Images, load_dataset, majority_share, split
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
-from evaluator.device import is_out_of_memory, pick_device, threads
-from evaluator.estimate import seconds_of_training
+from evaluator.resources import is_out_of_memory, pick_device, seconds_of_training, threads
 from evaluator.training import Recipe, fit
 from search_space.architecture import Architecture
 from search_space.builder import build_model

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from evaluator.trained_on import TrainedOn, from_metadata
+from evaluator.data.trained_on import TrainedOn, from_metadata
 from search_space.architecture import Architecture, Layer
 from search_space.builder import Network
 from search_space.errors import InputError

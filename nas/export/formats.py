@@ -14,7 +14,7 @@ from search_space.errors import InputError
 from search_space.io import named
 
 if TYPE_CHECKING:
-    from evaluator.trained_on import TrainedOn
+    from evaluator.data.trained_on import TrainedOn
     from search_space.builder import Network
 
 Exported = tuple[dict[str, str | bytes], list[str]]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from evaluator.trained_on import TrainedOn
+from evaluator.data.trained_on import TrainedOn
 from evaluator.training import BATCHNORM_MOMENTUM
 from search_space.architecture import Architecture
 from search_space.builder import Network

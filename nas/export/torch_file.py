@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from evaluator.trained_on import TrainedOn
+from evaluator.data.trained_on import TrainedOn
 from evaluator.training import BATCHNORM_MOMENTUM
 from nas.export import usage
 from search_space.architecture import Architecture, Layer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluator.trained_on import TrainedOn
+from evaluator.data.trained_on import TrainedOn
 
 _LOAD = '''
 

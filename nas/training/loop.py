@@ -16,8 +16,8 @@ import torch
 from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share, split
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
+from evaluator.data.trained_on import TrainedOn
 from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup
-from evaluator.trained_on import TrainedOn
 from evaluator.weights import load_weights, to_bytes
 from nas import config as configs
 from nas.runs.tensorboard import Curves

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from evaluator.trained_on import TrainedOn
+from evaluator.data.trained_on import TrainedOn
 from evaluator.weights import load_weights, read_trained_on, to_bytes
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model

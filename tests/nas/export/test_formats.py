@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.trained_on import TrainedOn
+from evaluator.data.trained_on import TrainedOn
 from evaluator.weights import read_trained_on, to_bytes
 from nas.commands.export import main
 from nas.export import timm_file as export_timm

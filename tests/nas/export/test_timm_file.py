@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evaluator.trained_on import TrainedOn
+from evaluator.data.trained_on import TrainedOn
 from nas.export.check import output_difference
 from nas.export.timm_file import import_timm, run_in_timm, to_source
 from search_space.architecture import Architecture, Stage

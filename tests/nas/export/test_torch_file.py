@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluator.trained_on import TrainedOn
+from evaluator.data.trained_on import TrainedOn
 from nas.export.check import output_difference, run_clean
 from nas.export.torch_file import to_source
 from search_space.architecture import Architecture, Stage

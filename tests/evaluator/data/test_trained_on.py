@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.trained_on import TrainedOn, from_metadata
+from evaluator.data.trained_on import TrainedOn, from_metadata
 from search_space.errors import InputError
 
 TRAINED = TrainedOn(

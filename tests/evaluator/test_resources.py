@@ -5,15 +5,46 @@ import time
 import pytest
 import torch
 
-from evaluator import estimate
+from evaluator import resources
 from evaluator.data.dataset import Images
-from evaluator.estimate import seconds_of_training
+from evaluator.resources import is_out_of_memory, pick_device, seconds_of_training, threads
 from evaluator.training import Recipe, Trainer
 from search_space.builder import build_model
+from search_space.errors import InputError
 from tests.nas_small import SMALL
 
 DATA = Images(torch.zeros(100, 3, 16, 16, dtype=torch.uint8), torch.arange(100) % 5)
 INDEX = torch.arange(100)
+
+
+def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto").type == pick_device("cpu").type == "cpu"
+    with pytest.raises(InputError, match="device must be cpu or auto where there is no CUDA device, got 'cuda'"):
+        pick_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto").type == pick_device("cuda").type == "cuda"
+    assert pick_device("cpu").type == "cpu"
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    with threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), True),
+        (RuntimeError("shapes differ"), False),
+    ],
+)
+def test_running_out_of_memory_is_told_from_other_errors(error: Exception, wanted: bool) -> None:
+    assert is_out_of_memory(error) is wanted
 
 
 @pytest.mark.parametrize(
@@ -28,7 +59,7 @@ def test_steps_and_scores_are_counted_as_the_training_has_them(
 
     def step(self: Trainer, batch: Images, generator: torch.Generator) -> torch.Tensor:
         steps.append(len(batch))
-        clock[0] += 3.0 if len(steps) > estimate.WARM_UP_STEPS else 100.0
+        clock[0] += 3.0 if len(steps) > resources.WARM_UP_STEPS else 100.0
         return torch.zeros(())
 
     def score(self: Trainer, data: Images, index: torch.Tensor) -> None:
@@ -40,7 +71,7 @@ def test_steps_and_scores_are_counted_as_the_training_has_them(
     recipe = Recipe(epochs=epochs, batch_size=batch_size)
     found = seconds_of_training(build_model(SMALL), DATA, INDEX[:80], INDEX[80:], recipe, mirror=False)
     assert found == pytest.approx(wanted)
-    assert steps == [min(batch_size, 80)] * (estimate.WARM_UP_STEPS + estimate.STEPS)
+    assert steps == [min(batch_size, 80)] * (resources.WARM_UP_STEPS + resources.STEPS)
 
 
 def test_a_real_training_is_timed() -> None:
