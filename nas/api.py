@@ -101,6 +101,8 @@ def create_model(
 ) -> Network:
     """A PyTorch network, untrained or with weights, in training mode on the CPU.
 
+    BatchNorm's momentum is EfficientNet's, or that with which the weights were trained where their file says so.
+
     Args:
         network: An architecture, its YAML file, or an installed one's name, e.g. ``efficientnet-b0``.
         classes: Outputs; None for the architecture's own.
@@ -112,7 +114,9 @@ def create_model(
     """
     import dataclasses
 
-    from evaluator.weights import load_weights  # loads torch
+    from torch import nn
+
+    from evaluator.weights import load_weights, read_trained_on  # loads torch
     from search_space.builder import build_model
 
     architecture = network if isinstance(network, Architecture) else Architecture.load(network)
@@ -121,6 +125,10 @@ def create_model(
     model = build_model(architecture)
     if weights is not None:
         load_weights(model, architecture, Path(weights), bn_eps)
+        if trained_on := read_trained_on(Path(weights), architecture.classes):
+            for module in model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.momentum = trained_on.batchnorm_momentum
     return model
 
 

@@ -12,11 +12,14 @@ import torch
 import nas
 from controller.random_search import RandomSearch
 from evaluator.data.dataset import Dataset, Images, Request
+from evaluator.data.trained_on import TrainedOn
 from evaluator.weights import to_bytes
 from nas.commands.search import main as search
 from nas.journal import read
+from search_space.builder import build_model
 from search_space.decision import Decision
 from tests.nas.runs.test_kept_journals import without_times
+from tests.nas_small import SMALL
 from tests.toys import ToyEvaluator
 
 ROOT = Path(__file__).parents[2]
@@ -158,6 +161,18 @@ def test_models_scaling_and_grids(tmp_path: Path) -> None:
     assert len(grid.family) == 3
     assert nas.load_run(tmp_path / "grid").state == "finished"
     assert len(grid.trials_dataframe()) == len(grid.finished)
+
+
+def test_training_goes_on_with_the_momentum_that_weights_were_trained_with(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(SMALL.to_yaml())
+    trained = TrainedOn(
+        pixel_mean=(1, 1, 1), pixel_std=(1, 1, 1), class_names=tuple("abcde"), input_size=32, batchnorm_momentum=0.25
+    )
+    for name, known in (("known", trained), ("unknown", None)):
+        (tmp_path / f"{name}.safetensors").write_bytes(to_bytes(build_model(SMALL), SMALL, known))
+        model = nas.create_model(tmp_path / "net.yaml", weights=tmp_path / f"{name}.safetensors")
+        momenta = {module.momentum for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)}
+        assert momenta == {0.25 if known else 0.01}
 
 
 def test_the_public_names_are_there_and_loaded_lazily() -> None:
