@@ -22,7 +22,7 @@ _HEADER = '''\
 {macs} multiply-adds an image, {params:,} parameters.
 
     model = Network().eval()  # untrained, or: model = load("weights.safetensors")
-    logits = model(images)  # images (batch, 3, height, width), normalised: see below
+    logits = model(images)  # images (batch, 3, height, width), normalised
 
 Needs torch alone; `load` needs safetensors.
 """
