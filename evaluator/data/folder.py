@@ -28,7 +28,7 @@ from search_space.errors import InputError, one_line
 from search_space.io.files import write_atomic
 
 DEFAULT_RESOLUTION = 64
-MOST_NAMED = 10  # broken images in one line
+MOST_NAMED = 300  # characters of a line that names broken images
 
 _FORMAT = 2  # of the cache: raise it when the decoding below changes
 _CHUNK = 64  # images a task
@@ -128,10 +128,11 @@ def _decode_chunk(paths: list[Path], out: np.ndarray) -> list[str]:
 
 def _name_all(broken: list[str], listed: Path) -> str:
     """One line that names the broken images; where they are many, the first of them and a file of all."""
-    if len(broken) <= MOST_NAMED:
-        return "; ".join(broken)
+    text = "; ".join(broken)
+    if len(broken) == 1 or len(text) <= MOST_NAMED:
+        return text
     write_atomic(listed, "\n".join(broken) + "\n")
-    return f"{len(broken):,} broken images, all named in {listed}: {'; '.join(broken[:MOST_NAMED])}; ..."
+    return f"{len(broken):,} broken images, all named in {listed}: {text[:MOST_NAMED]}..."
 
 
 def decode(path: Path, resolution: int) -> np.ndarray:
