@@ -97,7 +97,7 @@ def test_the_file_says_how_its_network_was_trained_whatever_classes_are_called()
     ("trained_on", "momentum"), [(None, 0.1), (dataclasses.replace(TRAINED, batchnorm_momentum=0.01), 0.01)]
 )
 def test_running_averages_follow_as_they_were_trained(trained_on: TrainedOn | None, momentum: float) -> None:
-    """Untrained networks get the default recipe's: the papers' 0.01 needs thousands of steps."""
+    """Untrained networks get the default recipe's: the papers' 0.01 needs hundreds of steps."""
     model = run(to_source(PLAIN, "plain", trained_on))["Network"]()  # type: ignore[operator]
     assert {module.momentum for module in model.modules() if hasattr(module, "momentum")} == {momentum}
 
