@@ -7,6 +7,7 @@ A data set is loaded once a process. Its training images are split into those tr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +87,8 @@ class Request:
             raise InputError(f"data {self.spec!r}: needs a folder: {name}:DIR")
         if is_url(self.argument):
             return local_copy(self.argument, self.cache_dir)
-        folder = Path(self.argument).expanduser()
-        if not folder.is_dir():
+        folder = Path(os.path.expanduser(self.argument))
+        if not os.path.isdir(folder):
             raise InputError(f"data {self.spec!r}: {folder} is not a folder")
         return folder
 
@@ -113,7 +114,7 @@ def load_dataset(
     Raises:
         InputError: An unknown name, or files that are missing, empty or damaged, by name.
     """
-    if spec and spec not in DATASETS and Path(spec).expanduser().is_dir():
+    if spec and spec not in DATASETS and os.path.isdir(os.path.expanduser(spec)):
         raise InputError(f"data {spec!r} is a folder: did you mean 'folder:{spec}'?")
     load, argument = named.load_object("data", spec, DATASETS)
     if not callable(load):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,7 +58,7 @@ def recorded_config(path: Path) -> dict[str, Any] | None:
     Raises:
         InputError: There is no run at `path`, or its journal is damaged.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise InputError(f"--run-dir {path}: no run to resume, there is no such directory")
     journal = path / JOURNAL
     events = read(journal) if journal.exists() else iter(())

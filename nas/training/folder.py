@@ -18,7 +18,7 @@ from nas.runs import tensorboard
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.io import schema, strict_yaml
-from search_space.io.files import write_atomic
+from search_space.io.files import read_text, write_atomic
 
 FORMAT = "nas-train/1"
 CHECKPOINT_FORMAT = "nas-checkpoint/1"
@@ -94,7 +94,7 @@ class TrainFolder:
         """
         if not self._config.is_file():
             raise InputError(f"{self._config}: no training was begun here")
-        document = strict_yaml.load(self._config.read_text(encoding="utf-8"), str(self._config))
+        document = strict_yaml.load(read_text(self._config, strict_yaml.MAX_BYTES), str(self._config))
         if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
             raise InputError(f"{self._config}: not the settings of a training")
         return schema.from_mapping(TrainConfig, document, str(self._config))
