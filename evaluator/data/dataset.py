@@ -7,6 +7,7 @@ A data set is loaded once a process. Its training images are split into those tr
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,8 +56,8 @@ class Dataset:
     """Names of the classes, in the order of their numbers; at least two."""
     train: Images
     """All training images: those to train on and those to score on."""
-    load_test: Callable[[], Images]
-    """Reads the test images; a search never calls it."""
+    load_test: Callable[[], Images] | None
+    """Reads the test images; a search never calls it. None where there are none."""
     mirror: bool = True
     """Whether an image flipped left to right still shows its class; digits do not."""
 
@@ -133,13 +134,11 @@ def load_dataset(
     train = _prepare(dataset.train, len(dataset.classes), side, spec)
     if len(train.labels.unique()) < 2:
         raise InputError(f"data {spec!r}: needs images of at least two classes, got one")
-    return Dataset(
-        name=dataset.name,
-        classes=dataset.classes,
-        train=train,
-        load_test=lambda: _prepare(dataset.load_test(), len(dataset.classes), side, spec),
-        mirror=dataset.mirror,
-    )
+    load_test = dataset.load_test
+    if load_test is not None:
+        read = load_test
+        load_test = lambda: _prepare(read(), len(dataset.classes), side, spec)  # noqa: E731
+    return dataclasses.replace(dataset, train=train, load_test=load_test)
 
 
 def majority_share(labels: torch.Tensor) -> float:

@@ -7,6 +7,7 @@ parallel, and kept as uint8 in a file that all processes map.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -28,9 +29,15 @@ from search_space.errors import InputError
 DEFAULT_RESOLUTION = 64
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What is decoded, whatever a file's name says: Pillow knows others that run programs of their own."""
+MOST_PIXELS = 100_000_000
+"""Of one image: more is refused before it is decoded."""
+
 _FORMAT = 1  # of the cache: raise it when the decoding below changes
 _CHUNK = 64  # images a task
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, *_BOMBS)
 
 
 def load_folder(request: Request) -> Dataset:
@@ -49,12 +56,8 @@ def load_folder(request: Request) -> Dataset:
         resolution = request.resolution or DEFAULT_RESOLUTION
         return _load_cached(folder, classes, resolution, request.cache_dir, request.progress)
 
-    def load_test() -> Images:
-        for name in ("val", "test"):
-            if train_root != root and (root / name).is_dir():
-                return load(root / name)
-        raise InputError(f"data {request.spec!r}: no test images: {root} has no train and val folders")
-
+    apart = [root / name for name in ("val", "test") if train_root != root and (root / name).is_dir()]
+    load_test = (lambda: load(apart[0])) if apart else None
     return Dataset(name=request.spec, classes=classes, train=load(train_root), load_test=load_test)
 
 
@@ -79,10 +82,25 @@ def _load_cached(
     except OSError as error:
         raise InputError(f"{cached.parent}: decoded images cannot be kept there: {error.strerror}") from None
     with FileLock(cached.with_suffix(".lock")):  # a second process waits instead of decoding as well
-        if not cached.exists():
-            _decode_all([path for _, path, _ in files], resolution, cached, progress)
-    # Copy-on-write pages: shared between processes until written to, which nobody does.
-    return Images(torch.from_numpy(np.load(cached, mmap_mode="c")), labels)
+        shape = (len(files), 3, resolution, resolution)
+        pixels = _read_cache(cached, shape)
+        if pixels is None:
+            _decode_all([path for _, path, _ in files], shape, cached, progress)
+            pixels = _read_cache(cached, shape)
+    assert pixels is not None
+    return Images(torch.from_numpy(pixels), labels)
+
+
+def _read_cache(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Decoded images, as copy-on-write pages; None where there are none, or they are damaged.
+
+    The pages are shared between processes until written to, which nobody does.
+    """
+    try:
+        pixels: np.ndarray = np.load(path, mmap_mode="c")
+    except (OSError, ValueError, EOFError, SyntaxError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
 def _list_images(folder: Path, classes: tuple[str, ...]) -> list[tuple[int, Path, list[object]]]:
@@ -99,15 +117,15 @@ def _list_images(folder: Path, classes: tuple[str, ...]) -> list[tuple[int, Path
     return found
 
 
-def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Progress) -> None:
+def _decode_all(paths: list[Path], shape: tuple[int, ...], target: Path, progress: Progress) -> None:
     """Decode into `target`, an .npy file (N, 3, resolution, resolution), which appears complete or not at all."""
-    shape = (len(paths), 3, resolution, resolution)
     need, free = math.prod(shape), shutil.disk_usage(target.parent).free
     if need > free:
         raise InputError(f"{target.parent}: {need:,} bytes are needed for decoded images, {free:,} are free")
     unfinished = target.with_suffix(".part")  # what a killed process left is overwritten
     try:
         pixels = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
+        _reserve(unfinished)
         _decode_parallel(paths, pixels, progress)
         pixels.flush()
         with unfinished.open("rb+") as handle:
@@ -115,6 +133,22 @@ def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Prog
         unfinished.rename(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _reserve(path: Path) -> None:
+    """Take a file's room on disk now: a disk that fills up later would kill who writes through the map (SIGBUS).
+
+    Raises:
+        InputError: There is no room.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise InputError(f"{path.parent}: no room for decoded images: {error.strerror}") from None
 
 
 def _decode_parallel(paths: list[Path], out: np.ndarray, progress: Progress) -> None:
@@ -147,7 +181,9 @@ def decode(path: Path, resolution: int) -> np.ndarray:
         InputError: The image is broken.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS:,} are decoded")
             image.draft("RGB", (resolution, resolution))  # JPEG: decode at an eighth, a quarter or half where enough
             square = ImageOps.fit(image.convert("RGB"), (resolution, resolution), Image.Resampling.BILINEAR)
     except _DECODE_ERRORS as error:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from search_space.errors import InputError
+from search_space.io.files import write_atomic
 
 FORMAT = 1
 HELD_OUT = 0.2
@@ -118,7 +120,7 @@ def _read(path: Path) -> BoostedTrees | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return BoostedTrees(**{field.name: arrays[field.name] for field in fields(BoostedTrees)})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return None
 
 
@@ -127,11 +129,7 @@ def _write(path: Path, model: BoostedTrees) -> bool:
     data = io.BytesIO()
     np.savez_compressed(data, **{field.name: getattr(model, field.name) for field in fields(BoostedTrees)})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.getvalue())
-        os.replace(temporary, path)
-    except OSError:
+        write_atomic(path, data.getvalue())
+    except InputError:
         return False
     return True

@@ -138,11 +138,22 @@ class TrainFolder:
         write_atomic(self.metrics, json.dumps(metrics, indent=2) + "\n")
 
     def finished(self) -> dict[str, Any] | None:
-        """The metrics of a training that is done; None before."""
+        """The metrics of a training that is done; None before.
+
+        Raises:
+            InputError: They are damaged.
+        """
         if not self.metrics.exists():
             return None
-        metrics: dict[str, Any] = json.loads(self.metrics.read_text(encoding="utf-8"))
-        return metrics
+        try:
+            metrics = json.loads(read_text(self.metrics))
+            numbers = [metrics[name] for name in ("validation_accuracy", "macs", "params", "seconds")]
+            tested = metrics["test_accuracy"]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise InputError(f"{self.metrics}: damaged: {error}") from None
+        if not all(type(number) in (int, float) for number in (*numbers, 0 if tested is None else tested)):
+            raise InputError(f"{self.metrics}: damaged: not the metrics of a training")
+        return dict(metrics)
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

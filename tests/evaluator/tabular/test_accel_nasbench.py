@@ -43,5 +43,26 @@ def test_what_is_not_the_data_set_is_one_clear_line(tmp_path: Path) -> None:
         read(tmp_path / "absent.tar.gz")
     with pytest.raises(InputError, match="KeyError"):
         read(archive(tmp_path, [{"architecture": {}}]))
+    infinite = {**network(1, 1.0), "model_info": {"macs": float("inf")}}
+    for wrong in ([1], network(1, float("nan")), network(1, 101.0), infinite):
+        with pytest.raises(InputError, match="not readable"):
+            read(archive(tmp_path, [wrong]))
     with pytest.raises(InputError, match="no network in it"):
         read(archive(tmp_path, []))
+
+
+def test_a_truncated_archive_is_one_line(tmp_path: Path) -> None:
+    path = archive(tmp_path, [network(1, 50.0)] * 50)
+    whole = path.read_bytes()
+    for share in (0.1, 0.5, 0.9):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(InputError, match="not readable as"):
+            read(path)
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="or than 1,000,000 bytes in one"):
+        read(archive(tmp_path, [{"x": "a" * 2_000_000}]))
+    monkeypatch.setattr("evaluator.tabular.accel_nasbench.MOST_FILES", 3)
+    with pytest.raises(InputError, match="more than 3 files"):
+        read(archive(tmp_path, [network(1, 50.0)] * 4))
