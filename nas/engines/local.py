@@ -96,8 +96,8 @@ def evaluate_safely(evaluator: Evaluator[Any], job: Job) -> Evaluation:
 def describe_safely(evaluator: Evaluator[Any]) -> dict[str, Any]:
     """What an evaluator says of itself, as plain JSON values; nothing where it cannot."""
     try:
-        said: dict[str, Any] = json.loads(json.dumps(evaluator.describe(), allow_nan=False))
-        return said
+        said = json.loads(json.dumps(evaluator.describe(), allow_nan=False))
+        return dict(said)
     except Exception as error:  # noqa: BLE001 - a user's evaluator may raise anything
         _logger.warning("the evaluator's description is left out: %s", one_line(_describe(error)))
         return {}

@@ -140,3 +140,11 @@ def test_an_evaluator_that_does_not_mind_its_time_is_interrupted(monkeypatch: py
     (_, late), (_, fine) = engine.run(jobs)
     assert (late.status, late.reason) == ("timeout", "did not stop by itself after 0.1 s; it was interrupted")
     assert fine.accuracy == 0.5
+
+
+@pytest.mark.parametrize("said", [{"share": float("nan")}, {"classes": {1, 2}}, None])
+def test_a_description_that_cannot_be_recorded_is_left_out(said: Any, caplog: pytest.LogCaptureFixture) -> None:
+    evaluator = as_evaluator_class(returner(lambda: 0.5), "odd")(FunctionConfig())
+    evaluator.describe = lambda: said  # type: ignore[method-assign]
+    assert not LocalEngine(evaluator).describe()
+    assert said is None or "the evaluator's description is left out" in caplog.text

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from nas.commands.search import main
+from nas.engines.local import LocalEngine
 from nas.journal import read
 from nas.runs import record as run_record
 from nas.runs.promotion import PromotingSpace
@@ -62,3 +63,14 @@ def test_what_cannot_be_is_refused(flags: list[str], message: str, capsys: pytes
 def test_only_evaluators_that_train_can_keep(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can train on"):
         ToyEvaluator.keeping(ToyConfig(), tmp_path)
+
+
+def test_trainings_of_the_trust_report_stand_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str | None] = []
+
+    def look(run: object, settings: object, engine: LocalEngine, *rest: object) -> None:
+        kept.append(engine.evaluator.config.keep)
+
+    monkeypatch.setattr("nas.trust.measure.after_search", look)
+    assert main([*FLAGS, "--trials", "4", "--engine", "local", "--run-dir", str(tmp_path / "run")]) == 0
+    assert kept == [None]
