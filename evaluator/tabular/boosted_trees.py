@@ -106,7 +106,8 @@ def fit_cached(rows: NDArray[np.float64], target: NDArray[np.float64], folders: 
     digest.update(np.ascontiguousarray(rows).tobytes() + np.ascontiguousarray(target).tobytes())
     name = f"nas-b0-trees-{digest.hexdigest()[:16]}.npz"
     for folder in folders:
-        if (found := _read(folder / name)) is not None:
+        found = _read(folder / name)
+        if found is not None and _is_sound(found, rows.shape[1]):
             return found
     model = fit(rows, target)
     for folder in folders:
@@ -122,6 +123,17 @@ def _read(path: Path) -> BoostedTrees | None:
             return BoostedTrees(**{field.name: arrays[field.name] for field in fields(BoostedTrees)})
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return None
+
+
+def _is_sound(model: BoostedTrees, columns: int) -> bool:
+    """Whether the model can predict rows of so many columns: a file may hold anything."""
+    shape, places = model.feature.shape, (model.feature, model.left, model.right)
+    if len(shape) != 2 or any(array.shape != shape for array in (*places, model.threshold, model.value)):
+        return False
+    limits = zip(places, (columns, shape[1], shape[1]), strict=True)
+    whole = all(array.dtype == np.int64 and array.min() >= 0 and array.max() < limit for array, limit in limits)
+    numbers = (model.value, model.base, model.held_out_r2, model.held_out_tau)
+    return whole and all(array.dtype == np.float64 and bool(np.isfinite(array).all()) for array in numbers)
 
 
 def _write(path: Path, model: BoostedTrees) -> bool:
