@@ -58,7 +58,11 @@ class _Late(BaseException):
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
     """Interrupt what runs inside after so many seconds, where it can be: Python code, in the main thread."""
-    if math.isinf(seconds) or threading.current_thread() is not threading.main_thread():
+    if (
+        math.isinf(seconds)
+        or not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
         yield
         return
 

@@ -6,7 +6,6 @@ dashboard and no telemetry.
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import logging
 import math
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from search_space.errors import InputError, NasError
+from search_space.io.files import lock
 
 _logger = logging.getLogger(__name__)
 _PREFIX, _IN_USE = "nas-ray-", "in-use"
@@ -139,20 +139,21 @@ def hold(folder: str) -> IO[bytes]:
     """Mark a folder as in use, until the file that is returned is closed or this process dies."""
     new = os.path.join(folder, "new")
     file = open(new, "wb")
-    fcntl.flock(file, fcntl.LOCK_EX)
+    lock(file.fileno(), wait=True)
     os.rename(new, os.path.join(folder, _IN_USE))  # no other process sees it before it is locked
     return file
 
 
 def clear(parent: str) -> None:
     """Delete the folders that killed processes of this user have left."""
+    own = os.getuid() if hasattr(os, "getuid") else 0
     for folder in glob.glob(os.path.join(glob.escape(parent), f"{_PREFIX}*")):
         with suppress(OSError):
-            if os.lstat(folder).st_uid != os.getuid():
+            if os.lstat(folder).st_uid != own:
                 continue
             with open(os.path.join(folder, _IN_USE), "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                if lock(file.fileno()):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def set_environment(*, local: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import os
 import tempfile
@@ -78,12 +77,32 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def lock(handle: int, *, wait: bool = False) -> bool:
+    """Lock an open file until it is closed or this process dies.
+
+    Args:
+        handle: Its descriptor.
+        wait: Until another process lets it go.
+
+    Returns:
+        Whether it is locked: not where another process has it, or system or file system know no such locks.
+    """
+    try:
+        import fcntl  # not on Windows
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def _temporary(path: Path) -> tuple[int, str]:
     """A new file beside `path`, locked for as long as this process has it open: see `_clear`."""
     while True:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
-        with suppress(OSError):  # not every file system has locks; then nothing is cleared either
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        lock(handle, wait=True)  # where there are no locks, nothing is cleared either
         if os.fstat(handle).st_nlink:
             return handle, name
         os.close(handle)  # another process took it for a dead one's, between its making and its lock
@@ -93,5 +112,5 @@ def _clear(path: Path) -> None:
     """Delete what processes that were killed while they wrote `path` have left: locks die with their processes."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
         with suppress(OSError), left.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left.unlink()
+            if lock(file.fileno()):
+                left.unlink()
