@@ -51,8 +51,15 @@ class Evaluation:
         object.__setattr__(self, "curve", _numbers(self.curve))
         object.__setattr__(self, "losses", _numbers(self.losses))
         ok = self.status == "ok"
+        known = isinstance(self.status, str) and self.status in STATUSES
+        known = isinstance(self.status, str) and self.status in STATUSES
         check_fields(
-            (self.status in STATUSES, "status", self.status, f"one of {', '.join(STATUSES)}"),
+            (
+                known,
+                "status",
+                self.status,
+                f"one of {', '.join(STATUSES)}",
+            ),
             (
                 ok == (self.accuracy is not None),
                 "accuracy",
@@ -95,6 +102,8 @@ class Evaluation:
         return cls(**data)
 
 
+MOST = 1e30
+"""Of seconds, losses and milliseconds: no sum of them overflows."""
 _FIELDS = frozenset(field.name for field in fields(Evaluation))
 
 
@@ -110,7 +119,7 @@ def _plain(value: Any) -> Any:
 
 def _in_range(value: object, low: float, high: float) -> bool:
     """Whether it is a finite number of Python's own between two others."""
-    return type(value) in (int, float) and low <= value <= high and value != math.inf  # type: ignore[operator]
+    return type(value) in (int, float) and low <= value <= min(high, MOST)  # type: ignore[operator]
 
 
 class Evaluator(ABC, Generic[ConfigT]):
@@ -169,8 +178,12 @@ class Evaluator(ABC, Generic[ConfigT]):
 
     @classmethod
     def time_limit(cls, config: ConfigT) -> float | None:
-        """Seconds after which a training of usual length is given up; None for never. The engine keeps it too."""
-        return None
+        """Seconds after which a training of usual length is given up; None for never. The engine keeps it too.
+
+        By default the config's ``timeout``, if it has one: what ``--trial-timeout`` sets.
+        """
+        seconds = getattr(config, "timeout", None)
+        return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
 
     @classmethod
     def wants_gpu(cls, config: ConfigT) -> bool:

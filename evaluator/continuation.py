@@ -8,14 +8,16 @@ have had in one go, to the bit on one device; and a state that was lost costs ti
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from search_space.io.files import write_atomic
+
+_STATE = {"model", "optimizer", "generator", "scores"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,13 @@ class Continuation:
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "generator": generator.get_state()}
         content = io.BytesIO()
         torch.save(state | {"scores": scores}, content)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=".", delete=False) as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, self.path)
+        write_atomic(self.path, content.getvalue())
 
     def _read(self) -> dict[str, Any] | None:
         if not self.path.is_file():
             return None
-        state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        return state
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception:  # noqa: BLE001 - on damaged input the reader raises anything
+            return None
+        return state if isinstance(state, dict) and state.keys() == _STATE else None

@@ -39,11 +39,6 @@ class FunctionEvaluator(Evaluator[FunctionConfig]):
         found: Evaluation = type(self).function(architecture, seed)
         return found
 
-    @classmethod
-    def time_limit(cls, config: FunctionConfig) -> float | None:
-        """The config's."""
-        return config.timeout
-
 
 class External(FunctionEvaluator):
     """The evaluator of a run whose results are told from outside: it has no way to find any."""

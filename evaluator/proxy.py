@@ -150,11 +150,6 @@ class Proxy(Evaluator[ProxyConfig]):
         return CAVEAT if little else ""
 
     @classmethod
-    def time_limit(cls, config: ProxyConfig) -> float | None:
-        """The config's; checked here after every step as well."""
-        return config.timeout
-
-    @classmethod
     def wants_gpu(cls, config: ProxyConfig) -> bool:
         """Unless the config says CPU."""
         return config.device != "cpu"

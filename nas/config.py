@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -203,6 +204,8 @@ def load_class(kind: str, spec: str) -> tuple[Any, str | None]:
         found = as_evaluator_class(found, spec)
     elif not (isinstance(found, type) and issubclass(found, Controller)):
         raise InputError(f"controller {spec}: must be a subclass of Controller")
+    if inspect.isabstract(found) or not isinstance(getattr(found, "presets", None), Mapping):
+        raise InputError(f"{kind} {spec}: cannot be used, it lacks presets or methods of its base class")
     return found, argument
 
 

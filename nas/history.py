@@ -15,8 +15,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from evaluator.base import Evaluation
 from nas.journal import Event
 from search_space.decision import Decision, Tokens
 from search_space.errors import InputError
+from search_space.io.strict_yaml import MAX_DEPTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,16 +103,14 @@ class History:
                 case "updated":
                     self._add_update(event)
                 case "evaluator":
-                    if not isinstance(event["evaluator"], dict):
-                        raise InputError("no evaluator in it")
-                    self.config = self.config | {"evaluator": event["evaluator"]}
+                    self.config = self.config | {"evaluator": _component(event["evaluator"])}
                 case "reference":
                     self.references[_text(event["name"])] = Evaluation.from_json(event["evaluation"])
                 case _:
                     raise InputError(f"unknown event {str(kind)[:40]!r}")
         except InputError as error:
             raise InputError(f"not an event of a run: {error}") from None
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InputError(f"not an event of a run: {kind}: {type(error).__name__}: {error}") from None
 
     def check_tokens(self, decisions: Sequence[Decision]) -> None:
@@ -131,7 +130,10 @@ class History:
         config, versions = event["config"], event["versions"]
         if not (isinstance(config, dict) and config and isinstance(versions, dict)):
             raise InputError("its header has no config")
-        self.config, self.versions = config, versions
+        if "evaluator" in config:
+            _component(config["evaluator"])
+        _check_depth(config)
+        self.config, self.versions = config, {name: _text(version) for name, version in versions.items()}
 
     def _add_batch(self, batch: int, rows: Sequence[Event]) -> None:
         if batch != len(self.batches):
@@ -163,7 +165,7 @@ class History:
             if self.trials[_whole(number)].evaluation is None:
                 raise InputError(f"update {batch} learned from trial {number}, which has no result")
         self.learned_from.append(tuple(numbers))
-        self.signals.append(dict(signals))
+        self.signals.append(_signals(signals))
 
 
 def fold(events: Iterable[Event], source: object, into: History | None = None) -> History:
@@ -198,6 +200,32 @@ def _outcome(row: Event) -> Outcome:
     return Outcome(tokens=_tokens(row["tokens"]), reward=_number(row["reward"]), accuracy=accuracy)
 
 
+def _component(value: object) -> Event:
+    """A controller or evaluator as a header holds it."""
+    if not (isinstance(value, dict) and isinstance(value.get("name"), str)):
+        raise InputError(f"an evaluator has a name and settings, got {str(value)[:40]!r}")
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: object, left: int = MAX_DEPTH) -> None:
+    """What is read by recursion may not be deep."""
+    if not left:
+        raise InputError(f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, left - 1)
+
+
+def _signals(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Signals of any kind; those that are probabilities are numbers, a list for each decision."""
+    signals = dict(found)
+    for row in signals.get("probabilities", ()):
+        for probability in row:
+            _number(probability)
+    return signals
+
+
 def _tokens(values: Sequence[int]) -> Tokens:
     return tuple(_whole(value) for value in values)
 
@@ -209,7 +237,7 @@ def _whole(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
         raise InputError(f"expected a number, got {str(value)[:40]!r}")
     return value  # type: ignore[return-value]
 

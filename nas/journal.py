@@ -12,6 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -51,9 +52,9 @@ class Journal:
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         try:
-            whole, self._lines = _verify(path) if path.exists() else (0, 0)
-            self._file = open(path, "ab")
-            self._file.truncate(whole)  # what follows is a line that a crash cut off
+            self._whole, self._lines = _verify(path) if path.exists() else (0, 0)
+            self._file = open(path, "ab", buffering=0)
+            self._file.truncate(self._whole)  # what follows is a line that a crash cut off
         except OSError as error:
             self._lock.release()
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
@@ -65,19 +66,35 @@ class Journal:
         """Add one event; it is on disk when this returns.
 
         Raises:
+            InputError: It holds what JSON cannot say, e.g. not a number, or a user's own object.
             NasError: The disk is full, or the file was deleted or replaced while this was open.
         """
         try:
+            line = seal(event, self._lines + 1)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(f"{self.path}: {event.get('event')!r} cannot be recorded: {error}") from None
+        try:
             if os.fstat(self._file.fileno()).st_ino != self.path.stat().st_ino:
                 raise FileNotFoundError
-            self._file.write(seal(event, self._lines + 1))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except FileNotFoundError:
+            self._write(line)
+        except (FileNotFoundError, NotADirectoryError):
             raise NasError(f"{self.path}: was deleted or replaced while the run was writing to it") from None
         except OSError as error:
             raise NasError(f"{self.path}: cannot be written: {error.strerror}; what stands in it is safe") from None
         self._lines += 1
+        self._whole += len(line)
+
+    def _write(self, line: bytes) -> None:
+        """Put a line on disk, or leave the file as it was."""
+        try:
+            left = memoryview(line)
+            while left:
+                left = left[self._file.write(left) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(self._whole)
+            raise
 
     def events(self) -> Iterator[Event]:
         """All events so far, in order."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -227,4 +228,5 @@ def _is_int(value: object, low: int, high: int) -> bool:
 
 
 def _as_float(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """A whole number as a float, where it can be one; what is no number, or too large, is for the rules to refuse."""
+    return float(value) if type(value) is int and abs(value) <= sys.float_info.max else value

@@ -220,8 +220,12 @@ def find_space(name: str) -> Space:
     """
     if named.is_code(name):
         own = named.import_object(name, "space")
-        own = own() if isinstance(own, type) else own
-        if not (hasattr(own, "name") and hasattr(own, "decisions") and callable(getattr(own, "decode", None))):
+        try:
+            own = own() if isinstance(own, type) else own
+        except Exception as error:
+            raise InputError(f"space {name}: cannot be made: {type(error).__name__}: {error}") from error
+        listed = isinstance(getattr(own, "decisions", None), list | tuple)
+        if not (hasattr(own, "name") and listed and callable(getattr(own, "decode", None))):
             raise InputError(f"space {name}: must have name, decisions and decode, got {type(own).__name__}")
         space: Space = own
         return space

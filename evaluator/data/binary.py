@@ -14,6 +14,8 @@ from evaluator.data.dataset import Dataset, Images, Request
 from search_space.errors import InputError
 
 _CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+MOST_BYTES = 2 * 2**30
+"""Of one idx file, unpacked."""
 _CIFAR_RECORD = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes
 
 
@@ -75,17 +77,22 @@ def read_idx(path: Path) -> torch.Tensor:
         InputError: Not such a file, or its data is shorter or longer than its header says.
     """
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            start = file.read(4)
+            sizes = file.read(4 * start[3]) if len(start) == 4 else b""
+            if len(start) < 4 or start[:3] != b"\0\0\x08" or len(sizes) != 4 * start[3]:
+                raise InputError(f"{path}: not an idx file of unsigned bytes")
+            shape = struct.unpack(f">{start[3]}I", sizes)
+            expected = int(np.prod(shape, dtype=object))
+            if expected > MOST_BYTES:
+                raise InputError(f"{path}: {expected:,} bytes by its header, at most {MOST_BYTES:,} are read")
+            data = file.read(expected + 1)  # no more than it says, however much a small file unpacks to
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    if len(data) < 4 or data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
-        raise InputError(f"{path}: not an idx file of unsigned bytes")
-    rank = data[3]
-    shape = struct.unpack(f">{rank}I", data[4 : 4 + 4 * rank])
-    expected = 4 + 4 * rank + int(np.prod(shape, dtype=object))
     if len(data) != expected:
-        raise InputError(f"{path}: truncated or damaged: {len(data):,} bytes, its header says {expected:,}")
-    return torch.from_numpy(np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape).copy())
+        found = f"{len(data):,}" if len(data) < expected else "more"
+        raise InputError(f"{path}: truncated or damaged: {found} bytes of data, its header says {expected:,}")
+    return torch.from_numpy(np.frombuffer(data, np.uint8).reshape(shape).copy())
 
 
 def _read_cifar(path: Path) -> Images:

@@ -7,6 +7,8 @@ A data set is loaded once a process. Its training images are split into those tr
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +64,8 @@ class Dataset:
     """Names of the classes, in the order of their numbers; at least two."""
     train: Images
     """All training images: those to train on and those to score on."""
-    load_test: Callable[[], Images]
-    """Reads the test images; a search never calls it."""
+    load_test: Callable[[], Images] | None
+    """Reads the test images; a search never calls it. None where there are none."""
     mirror: bool = True
     """Whether an image flipped left to right still shows its class; digits do not."""
     notes: tuple[str, ...] = ()
@@ -96,8 +98,8 @@ class Request:
             raise InputError(f"data {self.spec!r}: needs a folder: {name}:DIR")
         if is_url(self.argument):
             return local_copy(self.argument, self.cache_dir)
-        folder = Path(self.argument).expanduser()
-        if not folder.is_dir():
+        folder = Path(os.path.expanduser(self.argument))
+        if not os.path.isdir(folder):
             raise InputError(f"data {self.spec!r}: {folder} is not a folder")
         return folder
 
@@ -123,7 +125,7 @@ def load_dataset(
     Raises:
         InputError: An unknown name, or files that are missing, empty or damaged, by name.
     """
-    if spec and spec not in DATASETS and Path(spec).expanduser().is_dir():
+    if spec and spec not in DATASETS and os.path.isdir(os.path.expanduser(spec)):
         raise InputError(f"data {spec!r} is a folder: did you mean 'folder:{spec}'?")
     load, argument = named.load_object("data", spec, DATASETS)
     if not callable(load):
@@ -136,25 +138,20 @@ def load_dataset(
         progress=progress,
     )
     own = spec not in DATASETS and argument is None
-    dataset = _own_errors(spec, lambda: load(request)) if own else load(request)
+    dataset: Dataset = _own_errors(spec, lambda: load(request)) if own else load(request)
     _check(dataset, spec)
     side = resolution or dataset.train.images.shape[-1]
     train = _prepare(dataset.train, len(dataset.classes), side, spec)
     if len(train.labels.unique()) < 2:
         raise InputError(f"data {spec!r}: needs images of at least two classes, got one")
+    read = dataset.load_test
 
     def load_test() -> Images:
-        test = _own_errors(spec, dataset.load_test) if own else dataset.load_test()
+        assert read is not None
+        test = _own_errors(spec, read) if own else read()
         return _prepare(test, len(dataset.classes), side, f"{spec}, test images")
 
-    return Dataset(
-        name=dataset.name,
-        classes=dataset.classes,
-        train=train,
-        load_test=load_test,
-        mirror=dataset.mirror,
-        notes=dataset.notes,
-    )
+    return dataclasses.replace(dataset, train=train, load_test=load_test if read else None)
 
 
 def majority_share(labels: torch.Tensor) -> float:
@@ -244,7 +241,12 @@ def _check(dataset: object, spec: str) -> None:
                 names,
                 "a tuple of names of at least two classes, all different",
             ),
-            (callable(dataset.load_test), "load_test", dataset.load_test, "a function without arguments"),
+            (
+                dataset.load_test is None or callable(dataset.load_test),
+                "load_test",
+                dataset.load_test,
+                "a function or None",
+            ),
             (isinstance(dataset.mirror, bool), "mirror", dataset.mirror, "True or False"),
         )
     except InputError as error:

@@ -6,6 +6,7 @@ parallel, and kept as uint8 in a file that all processes map.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -30,9 +31,15 @@ from search_space.io.files import write_atomic
 DEFAULT_RESOLUTION = 64
 MOST_NAMED = 300  # characters of a line that names broken images
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "TGA")
+"""What is decoded, whatever a file's name says: Pillow knows others that run programs of their own."""
+MOST_PIXELS = 100_000_000
+"""Of one image: more is refused before it is decoded."""
+
 _FORMAT = 2  # of the cache: raise it when the decoding below changes
 _CHUNK = 64  # images a task
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, *_BOMBS)
 
 
 def load_folder(request: Request) -> Dataset:
@@ -49,16 +56,12 @@ def load_folder(request: Request) -> Dataset:
         resolution = request.resolution or DEFAULT_RESOLUTION
         return _load_cached(folder, images, resolution, request.cache_dir, request.progress)
 
-    def load_test() -> Images:
-        if layout.test is None:
-            raise InputError(f"data {request.spec!r}: no test images: {root} has no train and val folders")
-        return load(layout.test, list_images(layout.test, layout.classes))
-
+    test = layout.test
     return Dataset(
         name=request.spec,
         classes=layout.classes,
         train=load(layout.train, listing),
-        load_test=load_test,
+        load_test=None if test is None else lambda: load(test, list_images(test, layout.classes)),
         notes=describe(layout, listing),
     )
 
@@ -73,21 +76,36 @@ def _load_cached(folder: Path, images: Listing, resolution: int, cache_dir: Path
     except OSError as error:
         raise InputError(f"{cached.parent}: decoded images cannot be kept there: {error.strerror}") from None
     with FileLock(cached.with_suffix(".lock")):  # a second process waits instead of decoding as well
-        if not cached.exists():
-            _decode_all([path for _, path, _ in images.files], resolution, cached, progress)
-    # Copy-on-write pages: shared between processes until written to, which nobody does.
-    return Images(torch.from_numpy(np.load(cached, mmap_mode="c")), labels)
+        shape = (len(images.files), 3, resolution, resolution)
+        pixels = _read_cache(cached, shape)
+        if pixels is None:
+            _decode_all([path for _, path, _ in images.files], shape, cached, progress)
+            pixels = _read_cache(cached, shape)
+    assert pixels is not None
+    return Images(torch.from_numpy(pixels), labels)
 
 
-def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Progress) -> None:
+def _read_cache(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Decoded images, as copy-on-write pages; None where there are none, or they are damaged.
+
+    The pages are shared between processes until written to, which nobody does.
+    """
+    try:
+        pixels: np.ndarray = np.load(path, mmap_mode="c")
+    except (OSError, ValueError, EOFError, SyntaxError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _decode_all(paths: list[Path], shape: tuple[int, ...], target: Path, progress: Progress) -> None:
     """Decode into `target`, an .npy file (N, 3, resolution, resolution), which appears complete or not at all."""
-    shape = (len(paths), 3, resolution, resolution)
     need, free = math.prod(shape), shutil.disk_usage(target.parent).free
     if need > free:
         raise InputError(f"{target.parent}: {need:,} bytes are needed for decoded images, {free:,} are free")
     unfinished = target.with_suffix(".part")  # what a killed process left is overwritten
     try:
         pixels = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
+        _reserve(unfinished)
         if broken := _decode_parallel(paths, pixels, progress):
             raise InputError(_name_all(broken, target.with_suffix(".broken.txt")))
         pixels.flush()
@@ -96,6 +114,22 @@ def _decode_all(paths: list[Path], resolution: int, target: Path, progress: Prog
         unfinished.rename(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _reserve(path: Path) -> None:
+    """Take a file's room on disk now: a disk that fills up later would kill who writes through the map (SIGBUS).
+
+    Raises:
+        InputError: There is no room.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise InputError(f"{path.parent}: no room for decoded images: {error.strerror}") from None
 
 
 def _decode_parallel(paths: list[Path], out: np.ndarray, progress: Progress) -> list[str]:
@@ -142,7 +176,9 @@ def decode(path: Path, resolution: int) -> np.ndarray:
         InputError: The image is broken.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, at most {MOST_PIXELS:,} are decoded")
             image.draft("RGB", (resolution, resolution))  # JPEG: decode at an eighth, a quarter or half where enough
             square = ImageOps.fit(as_rgb(image), (resolution, resolution), Image.Resampling.BILINEAR)
     except _DECODE_ERRORS as error:

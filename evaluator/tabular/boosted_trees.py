@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from importlib import metadata
@@ -93,7 +94,8 @@ def fit_cached(rows: NDArray[np.float64], target: NDArray[np.float64], folder: P
     digest = hashlib.sha256(repr((FORMAT, sorted(SETTINGS.items()), versions, rows.shape)).encode())
     digest.update(np.ascontiguousarray(rows).tobytes() + np.ascontiguousarray(target).tobytes())
     path = folder / f"nas-b0-trees-{digest.hexdigest()[:16]}.npz"
-    if (found := _read(path)) is not None:
+    found = _read(path)
+    if found is not None and _is_sound(found, rows.shape[1]):
         return found
     model = fit(rows, target)
     data = io.BytesIO()
@@ -108,5 +110,17 @@ def _read(path: Path) -> BoostedTrees | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return BoostedTrees(**{field.name: arrays[field.name] for field in fields(BoostedTrees)})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return None
+
+
+def _is_sound(model: BoostedTrees, columns: int) -> bool:
+    """Whether the model can predict rows of so many columns: a file may hold anything."""
+    shape, places = model.feature.shape, (model.feature, model.left, model.right)
+    if len(shape) != 2 or any(array.shape != shape for array in (*places, model.threshold, model.value)):
+        return False
+    limits = zip(places, (columns, shape[1], shape[1]), strict=True)
+    whole = all(array.dtype == np.int64 and array.min() >= 0 and array.max() < limit for array, limit in limits)
+    return whole and all(
+        array.dtype == np.float64 and bool(np.isfinite(array).all()) for array in (model.value, model.base)
+    )

@@ -22,7 +22,8 @@ from evaluator.tabular import accel_nasbench
 from evaluator.tabular.accel_nasbench import Published
 from evaluator.tabular.boosted_trees import fit_cached
 from search_space.architecture import Architecture
-from search_space.errors import InputError
+from search_space.errors import InputError, shown
+from search_space.io.files import read_text
 from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
 
@@ -188,11 +189,11 @@ def _read_table(config: TableConfig) -> dict[str, float]:
     table: dict[str, float] = {}
     for where, name, value in _rows(path):
         try:
-            accuracy = float(value)
-        except (TypeError, ValueError):
+            accuracy = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
             accuracy = math.nan
         if not 0 <= accuracy <= 1:
-            raise InputError(f"{path}, {where}: accuracy must be a number from 0 to 1, got {value!r}")
+            raise InputError(f"{path}, {where}: accuracy must be a number from 0 to 1, got {shown(value)}")
         table[_key(name, space, f"{path}, {where}")] = accuracy
     if not table:
         raise InputError(f"{path}: no rows")
@@ -201,10 +202,7 @@ def _read_table(config: TableConfig) -> dict[str, float]:
 
 def _rows(path: Path) -> list[tuple[str, str, Any]]:
     """(where, key or tokens, accuracy) of each row."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text: {error}") from None
+    text = read_text(path)
     if path.suffix == ".json":
         try:
             data = json.loads(text)
@@ -212,12 +210,15 @@ def _rows(path: Path) -> list[tuple[str, str, Any]]:
             raise InputError(f"{path}: not JSON: {error}") from None
         if not isinstance(data, dict):
             raise InputError(f"{path}: expected a JSON object from key to accuracy")
-        return [(repr(name), name, value) for name, value in data.items()]
+        return [(shown(name), name, value) for name, value in data.items()]
     reader = csv.DictReader(text.splitlines())
-    column = next((name for name in ("key", "tokens") if name in (reader.fieldnames or ())), None)
-    if column is None or "accuracy" not in (reader.fieldnames or ()):
-        raise InputError(f"{path}: its first line must name the columns accuracy and key, or accuracy and tokens")
-    return [(f"line {reader.line_num}", row[column] or "", row["accuracy"]) for row in reader]
+    try:
+        column = next((name for name in ("key", "tokens") if name in (reader.fieldnames or ())), None)
+        if column is None or "accuracy" not in (reader.fieldnames or ()):
+            raise InputError(f"{path}: its first line must name the columns accuracy and key, or accuracy and tokens")
+        return [(f"line {reader.line_num}", row[column] or "", row["accuracy"]) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num + 1}: not CSV: {error}") from None
 
 
 def _key(name: str, space: SearchSpace | None, where: str) -> str:
@@ -226,7 +227,7 @@ def _key(name: str, space: SearchSpace | None, where: str) -> str:
     if len(name) == 16 and all(digit in "0123456789abcdef" for digit in name):
         return name
     if space is None:
-        raise InputError(f"{where}: {name!r} is not an architecture key (16 hex digits); for tokens, set space")
+        raise InputError(f"{where}: {shown(name)} is not an architecture key (16 hex digits); for tokens, set space")
     try:
         return space.decode([int(token) for token in name.split()]).key
     except ValueError as error:

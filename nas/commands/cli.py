@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import re
@@ -13,7 +14,9 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from search_space.errors import InputError, NasError, one_line
+from search_space.errors import MOST, InputError, NasError, one_line, printable, shown
+
+_logger = logging.getLogger(__name__)
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -97,9 +100,8 @@ def run(command: Callable[[], int]) -> int:
 
     0 done, 1 failed, 2 wrong input, 130 interrupted. Any other exception is a bug and keeps its traceback.
     """
-    sys.path.append(os.getcwd())  # where a user's own package.module:Class lies
-    logging.basicConfig(level=os.environ.get("NAS_LOG", "WARNING"), format="%(levelname)s %(name)s: %(message)s")
     try:
+        _prepare()
         return command()
     except InputError as error:
         return _complain(str(error), WRONG_INPUT)
@@ -108,14 +110,43 @@ def run(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output has gone (e.g. `| head`): end quietly, and keep Python from flushing at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # its reader has gone (e.g. `| head`): end quietly
         return DONE
+    except OSError as error:  # a path that cannot be, a folder that is gone or not ours, a full disk
+        _logger.debug("ended by the operating system", exc_info=True)
+        if error.filename is None:  # of a file that was open already, our output among them
+            _drop_output()
+            return _complain(f"cannot be read or written: {error.strerror or error}", FAILED)
+        return _complain(f"{os.fsdecode(error.filename)}: {error.strerror}", WRONG_INPUT)
+
+
+def _prepare() -> None:
+    """Let user's own classes be found, and say as much as NAS_LOG asks for.
+
+    Raises:
+        InputError: The current folder is gone, or there is no such level.
+    """
+    try:
+        sys.path.append(os.getcwd())  # where a user's own package.module:Class lies
+    except FileNotFoundError:
+        raise InputError("the current folder has been deleted; change to another") from None
+    level = os.environ.get("NAS_LOG", "WARNING").upper()
+    if level not in (known := ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")):
+        raise InputError(f"NAS_LOG must be one of {', '.join(known)}, got {shown(level)}")
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+
+
+def _drop_output() -> None:
+    """Keep Python from flushing at exit what cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str = "") -> None:
-    """Print a line to stdout: the only way output leaves a command, apart from progress."""
-    print(text, flush=True)  # noqa: T201 - the one place that prints
+    """Print to stdout, without control characters: the only way output leaves a command, apart from progress."""
+    print(printable(text, keep="\n\t"), flush=True)  # noqa: T201 - the one place that prints
 
 
 def say_notes(described: Mapping[str, Any]) -> None:
@@ -128,10 +159,11 @@ def show(*parts: object) -> None:
     """Print texts and tables to stdout; a terminal wraps them, nothing else does."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for part in parts:
-        console.print(part)
+        console.print(printable(part, keep="\n\t") if isinstance(part, str) else part)
 
 
 def _complain(message: str, code: int) -> int:
     program = os.path.basename(sys.argv[0]) or "nas"
-    print(f"{program}: {message}", file=sys.stderr)  # noqa: T201 - the one place that prints errors
+    with contextlib.suppress(OSError):
+        print(f"{program}: {one_line(message, MOST)}", file=sys.stderr)  # noqa: T201 - the one place that prints errors
     return code

@@ -15,7 +15,7 @@ from nas import config
 from nas.commands import cli, options, summary
 from nas.config import SearchConfig
 from nas.engines.base import Engine
-from nas.engines.make import make_engine
+from nas.engines.make import EngineOptions, make_engine
 from nas.history import Trial
 from nas.progress import SearchProgress
 from nas.report import page as report
@@ -135,7 +135,7 @@ def _search(args: argparse.Namespace) -> int:
                 told.append(lambda trial: callbacks.update(trial, run.space))
             code = _run(run, engine, told, quiet=args.quiet)
             if code == cli.DONE:
-                trust.after_search(run, settings, engine, share, cli.say)
+                _measure_worth(run, engine, engine_options, share)
                 cls, evaluator_config = run.evaluator
                 if caveat := cls.caveat(evaluator_config):
                     cli.say(caveat)
@@ -144,6 +144,17 @@ def _search(args: argparse.Namespace) -> int:
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))
         cli.say(f"Weights, metrics and networks: {path / 'trained'}")
     return code
+
+
+def _measure_worth(run: StudyRun, engine: Engine, engine_options: EngineOptions, share: float) -> None:
+    """The trust report, by trainings that neither continue the search's nor leave states to be continued."""
+    settings = run.settings
+    if not settings.promote:
+        trust.after_search(run, settings, engine, share, cli.say)
+        return
+    engine.close()
+    with closing(make_engine(engine_options, *config.make("evaluator", settings.evaluator))) as apart:
+        trust.after_search(run, settings, apart, share, cli.say)
 
 
 def _said(args: argparse.Namespace) -> list[dict[str, Any]]:

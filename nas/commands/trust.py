@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
 def _trust(args: argparse.Namespace) -> int:
     budget = parse_share(args.budget, "--budget")
     record = run_record.load(args.run)
+    if record.damaged:
+        raise InputError(record.notices[0])
     options.check_code(args.run, record.config, [], trusted=args.trust_code)
     if args.trust_code:
         run_record.find_code(record)

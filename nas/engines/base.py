@@ -23,6 +23,26 @@ class Job:
     """How many times longer than usual to train."""
 
 
+GRACE_SECS = 10.0
+"""An evaluation that overruns its time by a tenth and this many seconds no longer minds its own clock: it is ended."""
+
+
+def patience(timeout: float, fidelity: int) -> float:
+    """Seconds after which an engine ends an evaluation.
+
+    Args:
+        timeout: What an evaluation of fidelity 1 should take at most; infinity for no limit.
+        fidelity: How many times longer than usual this one is.
+    """
+    return 1.1 * timeout * fidelity + GRACE_SECS
+
+
+def late(timeout: float, fidelity: int, how: str) -> Evaluation:
+    """The result of an evaluation that was ended."""
+    seconds = timeout * fidelity
+    return Evaluation(status="timeout", reason=f"did not stop by itself after {seconds:g} s; {how}", seconds=seconds)
+
+
 class Engine(ABC):
     """Runs evaluations somewhere."""
 

@@ -73,7 +73,7 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
         wants_gpu=evaluator_class.wants_gpu(evaluator_config),
     )
     if not _uses_ray(options, evaluator_class, request):
-        return LocalEngine(evaluator_class(evaluator_config))
+        return LocalEngine(evaluator_class(evaluator_config), evaluator_class.time_limit(evaluator_config))
     ray_cluster.set_environment(local=options.ray_address is None)
     cluster = ray_cluster.Cluster(options.ray_address, request)
     try:

@@ -11,19 +11,18 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ray.exceptions import RayError
 
 from evaluator.base import Evaluation
-from nas.engines.base import Engine, Job
+from nas.engines.base import Engine, Job, late, patience
 from nas.engines.ray_cluster import Cluster
 from nas.engines.ray_workers import Failure, MakeEvaluator, Workers
 from search_space.errors import NasError
 
 _logger = logging.getLogger(__name__)
 
-GRACE_SECS = 10.0
-"""An evaluation that overruns its time by a tenth and this many seconds no longer minds its own clock: it is killed."""
 MAX_NODE_LOSSES = 20
 """How often a job is tried again because its node went away: rarely the job's fault, but not for ever."""
 
@@ -64,6 +63,11 @@ class RayEngine(Engine):
         _logger.info("%d Ray workers, each with %g CPUs and %g GPUs", needs.workers, needs.cpus, needs.gpus)
         self._workers = Workers(needs, make_evaluator)
         self._workers.wait_for_one()
+        self._said = self._workers.describe()
+
+    def describe(self) -> dict[str, Any]:
+        """See `Engine.describe`."""
+        return self._said
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Evaluation]]:
         """Yield results as they come.
@@ -84,7 +88,7 @@ class RayEngine(Engine):
                     if attempt is None:
                         more = False
                         continue
-                    seconds = 1.1 * self._timeout * attempt.job.fidelity + GRACE_SECS
+                    seconds = patience(self._timeout, attempt.job.fidelity)
                     self._workers.evaluate(attempt.job, attempt, seconds)
                     evaluating += 1
                 if not (again or more or evaluating):
@@ -124,9 +128,7 @@ class RayEngine(Engine):
             case "raised":
                 return Evaluation(status="failed", reason=outcome.why)
             case "late":
-                seconds = self._timeout * attempt.job.fidelity
-                reason = f"did not stop by itself after {seconds:g} s; its worker was killed"
-                return Evaluation(status="timeout", reason=reason, seconds=seconds)
+                return late(self._timeout, attempt.job.fidelity, "its worker was killed")
             case "node":
                 attempt.node_losses += 1
                 over, reason = attempt.node_losses > MAX_NODE_LOSSES, f"its node was lost {attempt.node_losses} times"

@@ -6,6 +6,7 @@ dashboard and no telemetry.
 
 from __future__ import annotations
 
+import glob
 import logging
 import math
 import os
@@ -15,12 +16,15 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import IO
 
 from search_space.errors import InputError, NasError
+from search_space.io.files import lock
 
 _logger = logging.getLogger(__name__)
+_PREFIX, _IN_USE = "nas-ray-", "in-use"
 _CONNECT_SECS = 5.0  # until a cluster that does not answer counts as unreachable
 _LONGEST_FOLDER = 38  # bytes: Ray adds 64 for its sockets, whose paths may have 103 on some systems
 
@@ -88,7 +92,10 @@ class Cluster:
             raise
 
     def _start(self, machine: Mapping[str, float]) -> None:
-        self._folder = tempfile.mkdtemp(prefix="nas-ray-", dir=_short_folder())
+        parent = _short_folder()
+        clear(parent)
+        self._folder = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+        self._held = hold(self._folder)
         try:
             with _importable():
                 self._ray.init(
@@ -125,6 +132,28 @@ class Cluster:
         self._ray.shutdown()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._held.close()
+
+
+def hold(folder: str) -> IO[bytes]:
+    """Mark a folder as in use, until the file that is returned is closed or this process dies."""
+    new = os.path.join(folder, "new")
+    file = open(new, "wb")
+    lock(file.fileno(), wait=True)
+    os.rename(new, os.path.join(folder, _IN_USE))  # no other process sees it before it is locked
+    return file
+
+
+def clear(parent: str) -> None:
+    """Delete the folders that killed processes of this user have left."""
+    own = os.getuid() if hasattr(os, "getuid") else 0
+    for folder in glob.glob(os.path.join(glob.escape(parent), f"{_PREFIX}*")):
+        with suppress(OSError):
+            if os.lstat(folder).st_uid != own:
+                continue
+            with open(os.path.join(folder, _IN_USE), "rb") as file:
+                if lock(file.fileno()):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def set_environment(*, local: bool) -> None:

@@ -22,7 +22,7 @@ from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorErro
 
 from evaluator.base import Evaluator
 from nas.engines.base import Job
-from nas.engines.local import evaluate_safely
+from nas.engines.local import describe_safely, evaluate_safely
 from nas.engines.ray_cluster import Resources
 from search_space.errors import InputError, NasError
 
@@ -34,6 +34,7 @@ MAKE_SECS = 3600.0
 """How long a worker may take to make its evaluator: it may have to copy its data to the node first."""
 _SAY_SECS = 30.0  # a start that takes longer says what it waits for
 _CHECK_SECS = 10.0  # how long an idle worker may take to say that it is alive
+_DESCRIBE_SECS = 60.0  # how long an evaluator may take to say what it uses
 _LONGEST_PAUSE = 60.0  # seconds between two tries to make an evaluator
 _STEP_SECS = 1.0  # how long a step waits at most
 _LOW_MEMORY = "running low on memory"  # what Ray says when it kills a worker for it
@@ -67,6 +68,10 @@ class _Actor:
         except Exception as error:  # noqa: BLE001 - a text crosses to the search, not what a stranger raised
             return f"{type(error).__name__}: {error}".strip().splitlines()[0], False
         return None
+
+    def describe(self) -> str:
+        """What the evaluator says of itself, as JSON."""
+        return json.dumps(describe_safely(self._evaluator))
 
     def evaluate(self, job: Job) -> str:
         """The evaluation as JSON, so that nothing of the evaluator's own is unpickled by the search."""
@@ -120,6 +125,15 @@ class Workers:
                 say = math.inf
                 what = "a worker to load its data" if self._any_placed() else "the cluster to have room for a worker"
                 _logger.warning("waiting for %s", what)
+
+    def describe(self) -> dict[str, Any]:
+        """What the evaluator of an idle worker says of itself; nothing where that takes too long."""
+        try:
+            said: dict[str, Any] = json.loads(ray.get(self.idle[0].actor.describe.remote(), timeout=_DESCRIBE_SECS))
+            return said
+        except RayError as error:
+            _logger.warning("the evaluator's description is left out: %s", type(error).__name__)
+            return {}
 
     def check_idle(self) -> None:
         """Ask idle workers whether they are alive, so that their deaths meanwhile cost no job a try."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.io import schema
+from search_space.io.files import read_text
 from search_space.scaling import EFFICIENTNETS, efficientnet
 from search_space.timm_strings import ACTIVATIONS, parse_block_strings
 
@@ -22,6 +24,7 @@ _MNASNET_SMALL = (  # Google's MnasNet code, as timm has it
     "ir_r3_k5_s2_e6_c88_se0.25",
     "ir_r1_k3_s1_e6_c144",
 )
+_MOST_BYTES = 100_000  # of a file of block strings
 NAMES = (*(f"efficientnet_{name}" for name in EFFICIENTNETS), *_INSTALLED, "mnasnet_small")
 """Networks of timm that are known by name."""
 
@@ -62,12 +65,8 @@ def _with(architecture: Architecture, given: dict[str, object]) -> Architecture:
 def _split(words: Sequence[str]) -> list[str]:
     """The strings among quotes, brackets, commas and spaces, as they are pasted from code."""
     text = " ".join(words)
-    if len(words) == 1 and Path(words[0]).is_file():
-        try:
-            text = Path(words[0]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{words[0]}: cannot be read as text: {error}") from None
-        text = re.sub(r"#.*", "", text)
+    if len(words) == 1 and os.path.isfile(words[0]):
+        text = re.sub(r"#.*", "", read_text(Path(words[0]), _MOST_BYTES))
     strings = [part for part in re.split(r"[\s,'\"\[\]()]+", text) if part]
     if not strings:
         raise InputError("no block strings, e.g. ir_r2_k3_s2_e6_c24_se0.25")

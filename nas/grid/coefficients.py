@@ -12,6 +12,7 @@ from pathlib import Path
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.io import schema, strict_yaml
+from search_space.io.files import read_text
 from search_space.scaling import compound
 
 FORMAT = "nas-coefficients/1"
@@ -66,11 +67,7 @@ def read(path: Path) -> Coefficients:
     Raises:
         InputError: Not there, not YAML, another format, or a triple that is missing or wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text: {error}") from None
-    document = strict_yaml.load(text, str(path))
+    document = strict_yaml.load(read_text(path, strict_yaml.MAX_BYTES), str(path))
     found = document.get("format") if isinstance(document, dict) else None
     if not isinstance(document, dict) or found != FORMAT:
         raise InputError(f"{path}: not coefficients: format must be {FORMAT}, got {found!r}")

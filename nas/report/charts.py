@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,7 +79,8 @@ def beliefs(decisions: Sequence[Decision], signals: Sequence[dict[str, Any]]) ->
     Returns:
         ``batch``: the batches shown; ``decisions``: name, choices and rows of each decision, in thousandths.
     """
-    told = [i for i, signal in enumerate(signals) if len(signal.get("probabilities", ())) == len(decisions)]
+    sizes = [len(decision.choices) for decision in decisions]
+    told = [i for i, s in enumerate(signals) if [len(row) for row in s.get("probabilities", ())] == sizes]
     if not told:
         return None
     kept = [told[i] for i in _thinned(len(told), MAX_COLUMNS)]
@@ -100,7 +102,7 @@ def effects(decisions: Sequence[Decision], trials: Sequence[Trial]) -> list[dict
     eta squared it does not grow by chance with the number of choices).
     """
     good = [t for t in trials if t.ok and t.repeat_of is None]
-    if len(good) < 3:
+    if len(good) < 3 or not decisions:
         return []
     tokens = np.array([t.tokens for t in good])
     measures = {
@@ -172,8 +174,8 @@ def _accuracy(trial: Trial) -> float:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and type(value) is not bool and abs(value) <= sys.float_info.max
 
 
 def _number(value: Any) -> float | None:
-    return rounded(float(value)) if _is_number(value) and math.isfinite(value) else None
+    return rounded(float(value)) if _is_number(value) else None

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from nas.config import SearchConfig
+from nas.grid.config import GridConfig
 from nas.history import Trial
 from nas.report import charts
 from nas.report import grid as report_grid
@@ -136,7 +138,7 @@ def run_texts(run: RunRecord) -> dict[str, Any]:
 
 def _state_text(run: RunRecord) -> str:
     done = len(run.finished)
-    planned = "" if run.grid else f"of {run.config.get('trials')} "
+    planned = f"of {run.settings.trials} " if isinstance(run.settings, SearchConfig) else ""
     return {
         "finished": f"finished, {done} trials",
         "running": f"still running, {done} {planned}trials",
@@ -178,36 +180,33 @@ def _tile(label: str, value: str, beside: str) -> dict[str, str]:
 
 
 def _facts(run: RunRecord) -> list[tuple[str, str]]:
-    config = run.config
-    if not config:
+    asked = run.settings
+    if asked is None:
         return []
-    ran = _facts_of_any_run(run)
-    if run.grid:
+    ran = _facts_of_any_run(run, asked)
+    if isinstance(asked, GridConfig):
         return [*report_grid.grid_facts(run), *ran]
-    objective = config["objective"]
-    slopes = ", ".join(dict.fromkeys(f"{objective[name]:g}" for name in ("alpha", "beta")))
-    band = config.get("band")
-    latency = objective.get("target_latency_ms")
+    slopes = ", ".join(dict.fromkeys(f"{slope:g}" for slope in (asked.objective.alpha, asked.objective.beta)))
+    band, latency = asked.band, asked.objective.target_latency_ms
     return [
-        ("Target", f"{format_amount(config['target_flops'])} multiply-adds" + (f", {latency:g} ms" if latency else "")),
-        ("Objective", f"{objective['kind']}, w = {slopes}"),
-        ("Search space", str(config["space"])),
+        ("Target", f"{format_amount(asked.target_flops)} multiply-adds" + (f", {latency:g} ms" if latency else "")),
+        ("Objective", f"{asked.objective.kind}, w = {slopes}"),
+        ("Search space", asked.space),
         ("MACs searched", f"{band[0]:g} to {band[1]:g} times target" if band else "no limit"),
-        ("Controller", f"{config['controller']['name']} ({config['controller']['preset']})"),
+        ("Controller", f"{asked.controller.name} ({asked.controller.preset})"),
         *ran,
     ]
 
 
-def _facts_of_any_run(run: RunRecord) -> list[tuple[str, str]]:
-    config = run.config
+def _facts_of_any_run(run: RunRecord, asked: SearchConfig | GridConfig) -> list[tuple[str, str]]:
     trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
-    planned = "" if run.grid else f" of {config['trials']}"
+    planned = f" of {asked.trials}" if isinstance(asked, SearchConfig) else ""
     return [
-        ("Evaluator", f"{config['evaluator']['name']} ({config['evaluator']['preset']})"),
-        ("Data", str(config["evaluator"].get("data", "-"))),
+        ("Evaluator", f"{asked.evaluator.name} ({asked.evaluator.preset})"),
+        ("Data", str(asked.evaluator.settings.get("data", "-"))),
         ("Trials", f"{len(run.finished)}{planned}: {len(trained)} trained, {failed} failed"),
-        ("Seed", str(config["seed"])),
+        ("Seed", str(asked.seed)),
         ("Time evaluating", duration(sum(t.evaluation.seconds for t in trained if t.evaluation))),
         ("Last result", _written(run)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in run.history.versions.items())),
@@ -236,13 +235,13 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _comparison_row(run: RunRecord, num_columns: int) -> list[str]:
-    config, best = run.config, run.best_trial
-    if not config:
+    settings, best = run.settings, run.best_trial
+    if settings is None:
         return [run.name, run.state, *["-"] * (num_columns - 1)]
     target = run.objective.target_macs if run.objective else 0
-    controller = "grid" if run.grid else config["controller"]["name"]
-    asked = [run.state, format_amount(target), controller, config["evaluator"]["name"]]
-    asked += [config["evaluator"].get("data", "-"), config["seed"], len(run.finished)]
+    controller = settings.controller.name if isinstance(settings, SearchConfig) else "grid"
+    asked: list[object] = [run.state, format_amount(target), controller, settings.evaluator.name]
+    asked += [settings.evaluator.settings.get("data", "-"), settings.seed, len(run.finished)]
     asked += [sum(not t.ok for t in run.finished)]
     found = ["-"] * 4
     if best is not None and best.evaluation is not None:
@@ -257,14 +256,15 @@ def lede(runs: Sequence[RunRecord]) -> str:
     if len(runs) > 1:
         return f"{len(runs)} searches side by side."
     (run,) = runs
-    if not run.config:
+    settings = run.settings
+    if settings is None:
         return "The journal holds no header yet, so there is nothing to show."
-    if run.grid:
+    if isinstance(settings, GridConfig):
         return str(report_grid.family_table(run)["text"])
-    target = format_amount(run.config["target_flops"])
-    asked = f"A search of the space {run.config['space']} for the best network of about {target} multiply-adds."
+    target = format_amount(settings.target_flops)
+    asked = f"A search of the space {settings.space} for the best network of about {target} multiply-adds."
     best = run.best_trial
     if best is None or best.evaluation is None:
         return asked
-    share = best.macs / run.config["target_flops"]
+    share = best.macs / settings.target_flops
     return f"{asked} The best of {len(run.finished)} trials is number {best.number}, with {share:.0%} of the target."

@@ -5,6 +5,7 @@ config.yaml  journal.jsonl  best.yaml  top/*.yaml  trials.csv  report.html (nas/
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from nas.runs import table
 from nas.runs.base import Run
 from nas.study import Study
 from search_space.errors import InputError
-from search_space.io.files import write_atomic
+from search_space.io.files import make_folder, write_atomic
 
 JOURNAL = "journal.jsonl"
 REFERENCE_NETWORK = "efficientnet-b0"
@@ -31,13 +32,22 @@ def default_path() -> Path:
 
 
 def check_free(path: Path) -> None:
-    """Refuse to touch what is there.
+    """Refuse to touch what is there, and what could not be written at the end of a long search.
 
     Raises:
-        InputError: There is something at `path` already.
+        InputError: There is something at `path` already, or no folder can be made there.
     """
-    if path.exists():
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise InputError(f"--run-dir {path}: {error.strerror}") from None
+    else:
         raise InputError(f"--run-dir {path}: exists already; add --resume to go on with it, or name another")
+    above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise InputError(f"--run-dir {path}: cannot be made, {above} is no folder that can be written to")
 
 
 def open_journal(path: Path, config: RunConfig) -> Journal:
@@ -46,7 +56,7 @@ def open_journal(path: Path, config: RunConfig) -> Journal:
     Raises:
         InputError: Another process writes to the run, or its journal is damaged.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     journal = Journal(path / JOURNAL)
     if next(journal.events(), None) is None:
         write_atomic(path / "config.yaml", configs.to_yaml(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from search_space.errors import InputError
 from search_space.io import named, schema
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
+_OURS = {"controller": CONTROLLERS, "evaluator": EVALUATORS, "data": DATASETS}
 _GONE = {"screen": (None,), "screen_ratio": (None, 5), "feature": (None,)}  # settings of version 0.1, and defaults
 
 
@@ -57,7 +59,7 @@ def recorded_config(path: Path) -> dict[str, Any] | None:
     Raises:
         InputError: There is no run at `path`, or its journal is damaged.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise InputError(f"--run-dir {path}: no run to resume, there is no such directory")
     journal = path / JOURNAL
     events = read(journal) if journal.exists() else iter(())
@@ -79,13 +81,17 @@ def trust_flag(plain: Mapping[str, Any]) -> str:
     return " --trust-code" if code_in(plain) else ""
 
 
-def code_in(plain: object) -> list[str]:
-    """Every text in plain settings that names a user's own Python object, which resolving them would import."""
+def code_in(plain: object, kind: str = "") -> list[str]:
+    """Every text in plain settings that names a user's own Python object, which resolving them would import.
+
+    Args:
+        plain: The settings.
+        kind: What they are of: ``table:FILE`` is an evaluator of ours, but as a space it would be somebody's module.
+    """
     if isinstance(plain, Mapping):
-        return [name for value in plain.values() for name in code_in(value)]
+        return [name for key, value in plain.items() for name in code_in(value, kind if key == "name" else str(key))]
     if isinstance(plain, list | tuple):
-        return [name for value in plain for name in code_in(value)]
-    known = CONTROLLERS.keys() | EVALUATORS.keys() | DATASETS.keys()
-    if isinstance(plain, str) and named.CODE.fullmatch(plain) and plain.partition(":")[0] not in known:
+        return [name for value in plain for name in code_in(value, kind)]
+    if isinstance(plain, str) and named.CODE.fullmatch(plain) and plain.partition(":")[0] not in _OURS.get(kind, ()):
         return [plain]
     return []

@@ -6,6 +6,7 @@ resumed run need to know nothing of it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,11 @@ class PromotingSpace:
     def measurement(self, tokens: Tokens) -> Measurement:
         """How long to train; all networks on one seed, so that a network's trainings continue each other."""
         return Measurement(fidelity=self.factor if tokens[-1] == LONG else 1)
+
+
+def remove(folder: Path) -> None:
+    """Delete all states: a finished search has no use for them, and one that grows trains what it lacks again."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def prune(folder: Path, study: Study, top: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -95,7 +96,7 @@ def load(path: Path) -> RunRecord:
         InputError: There is no run at `path`.
     """
     journal = path / JOURNAL
-    if not journal.is_file():
+    if not os.path.isfile(journal):
         raise InputError(f"{path}: not a run: there is no {JOURNAL}")
     run = RunRecord(path=path, running=is_locked(journal))
     try:

@@ -19,6 +19,7 @@ from nas.config import TOLD, SearchConfig
 from nas.engines.base import Engine
 from nas.engines.make import EngineOptions, make_engine
 from nas.history import History, Trial
+from nas.journal import refuse_link
 from nas.problem import make_problem
 from nas.runs import directory, promotion, warm_start
 from nas.runs.base import Run
@@ -107,6 +108,8 @@ class StudyRun(Run):
             if self.study.best is not None:
                 known = Architecture.load(REFERENCE_NETWORK)
                 self.study.evaluate_reference(REFERENCE_NETWORK, known, engine, self.settings.promote or 1)
+            if self.settings.promote:
+                promotion.remove(self.path / WEIGHTS)
         finally:
             self.export()
 
@@ -163,7 +166,7 @@ class StudyRun(Run):
     def _record_evaluator(self) -> None:
         """Note what takes the place of results that were told."""
         evaluator = config.to_plain(self.settings)["evaluator"]
-        if evaluator["name"] != self.history.config["evaluator"]["name"]:
+        if evaluator["name"] != self.history.config.get("evaluator", evaluator)["name"]:
             write_atomic(self.path / "config.yaml", config.to_yaml(self.settings))
             self.study.record({"event": "evaluator", "evaluator": evaluator})
 
@@ -217,6 +220,7 @@ def evaluator_of(settings: SearchConfig, path: Path) -> tuple[Any, Any]:
     """
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
     if settings.promote:
+        refuse_link(path / WEIGHTS)
         evaluator_config = cls.keeping(evaluator_config, (path / WEIGHTS).absolute())
     return cls, evaluator_config
 

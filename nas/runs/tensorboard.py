@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from nas.history import Trial
+from nas.journal import refuse_link
 from nas.study import Study
 from search_space.errors import InputError
 
@@ -35,6 +36,7 @@ def _open(folder: Path, purge_step: int | None = None) -> Any:
     """A file of events in `folder`; from `purge_step` on, what earlier files there say no longer counts."""
     from torch.utils.tensorboard import SummaryWriter  # fails where the extra is missing
 
+    refuse_link(folder)
     return SummaryWriter(str(folder), purge_step=purge_step)
 
 

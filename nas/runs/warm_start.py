@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from search_space.architecture import read_document
 from search_space.cost import count
 from search_space.decision import Space, Tokens
 from search_space.errors import InputError
+from search_space.io import strict_yaml
+from search_space.io.files import read_text
 from search_space.space import SearchSpace
 
 
@@ -40,7 +43,7 @@ def to_event(outcomes: Sequence[Outcome]) -> journal.Event:
 
 
 def _read_one(path: Path, space: Space, objective: Objective) -> list[Outcome]:
-    path = path / JOURNAL if path.is_dir() else path
+    path = path / JOURNAL if os.path.isdir(path) else path
     results = _journal(path, space) if path.suffix == ".jsonl" else [_document(path, space)]
     if not results:
         raise InputError(f"--warm-start {path}: no finished trial in it")
@@ -70,10 +73,9 @@ def _same(space: Space, tokens: Tokens, key: str) -> bool:
 def _document(path: Path, space: Space) -> tuple[Tokens, float]:
     """Tokens and accuracy of an architecture YAML."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--warm-start {path}: cannot be read as text: {error}") from None
-    architecture, metadata = read_document(text, str(path))
+        architecture, metadata = read_document(read_text(path, strict_yaml.MAX_BYTES), str(path))
+    except InputError as error:
+        raise InputError(f"--warm-start {error}") from None
     accuracy = metadata.get("metrics", {}).get("accuracy")
     if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
         raise InputError(f"--warm-start {path}: metrics.accuracy must be a number from 0 to 1, got {accuracy!r}")

@@ -18,7 +18,7 @@ from nas.runs import tensorboard
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.io import schema, strict_yaml
-from search_space.io.files import write_atomic
+from search_space.io.files import read_text, write_atomic
 
 FORMAT = "nas-train/1"
 CHECKPOINT_FORMAT = "nas-checkpoint/1"
@@ -96,7 +96,7 @@ class TrainFolder:
         """
         if not self._config.is_file():
             raise InputError(f"{self._config}: no training was begun here")
-        document = strict_yaml.load(self._config.read_text(encoding="utf-8"), str(self._config))
+        document = strict_yaml.load(read_text(self._config, strict_yaml.MAX_BYTES), str(self._config))
         if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
             raise InputError(f"{self._config}: not the settings of a training")
         return schema.from_mapping(TrainConfig, document, str(self._config))
@@ -140,11 +140,22 @@ class TrainFolder:
         write_atomic(self.metrics, json.dumps(metrics, indent=2) + "\n")
 
     def finished(self) -> dict[str, Any] | None:
-        """The metrics of a training that is done; None before."""
+        """The metrics of a training that is done; None before.
+
+        Raises:
+            InputError: They are damaged.
+        """
         if not self.metrics.exists():
             return None
-        metrics: dict[str, Any] = json.loads(self.metrics.read_text(encoding="utf-8"))
-        return metrics
+        try:
+            metrics = json.loads(read_text(self.metrics))
+            numbers = [metrics[name] for name in ("validation_accuracy", "macs", "params", "seconds")]
+            tested = metrics["test_accuracy"]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise InputError(f"{self.metrics}: damaged: {error}") from None
+        if not all(type(number) in (int, float) for number in (*numbers, 0 if tested is None else tested)):
+            raise InputError(f"{self.metrics}: damaged: not the metrics of a training")
+        return dict(metrics)
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

@@ -96,12 +96,13 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
     """Train the folder's network to the end, from its checkpoint if there is one; its metrics.
 
     Raises:
-        InputError: The initial weights or the checkpoint do not fit.
+        InputError: The test images cannot be read, or the initial weights or the checkpoint do not fit.
         NasError: The training diverged.
     """
     done = folder.finished()
     if done is not None:
         return done
+    test = None if dataset.load_test is None else dataset.load_test()  # what is wrong with it ends no long training
     architecture = folder.architecture()
     batch_size, least = config.recipe.batch_size, 2 * placement.group.size * config.recipe.accumulate
     if batch_size < least or batch_size % placement.group.size:
@@ -121,7 +122,8 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
     )
     history = _epochs(folder, config, trainer, (data, index, held_out), placement)
     scored = {"validation_images": len(held_out), "majority_share": majority_share(data.labels[held_out])}
-    metrics = _results(architecture, config, dataset, trainer, history, placement) | scored
+    score = _score(trainer, test, placement)
+    metrics = _results(architecture, config, dataset, trainer, history) | scored | score
     if placement.group.rank == 0:
         final = build_model(architecture)
         final.load_state_dict(trainer.averaged.state_dict())
@@ -160,8 +162,11 @@ def _epochs(
     checkpoint = folder.load_checkpoint(placement.device)
     history: list[dict[str, Any]] = []
     if checkpoint is not None:
-        trainer.load_state(checkpoint["trainer"])
-        history = checkpoint["history"]
+        try:
+            trainer.load_state(checkpoint["trainer"])
+            history = list(checkpoint["history"])
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InputError(f"{folder.path}: its checkpoint does not fit this training: {error}") from None
     lead = placement.group.rank == 0
     curves = Curves(folder.tensorboard, len(history)) if lead else None
     with TrainProgress(folder.path.name, config.recipe.epochs, len(history), quiet=placement.quiet) as progress:
@@ -194,22 +199,28 @@ def _epochs(
     return history
 
 
+def _score(trainer: FullTrainer, test: Images | None, placement: Placement) -> dict[str, Any]:
+    """The final weights on the test images, which are looked at only here; empty where there are none."""
+    if test is None:
+        return {}
+    data = place(test, placement.device)
+    accuracy, loss = trainer.score_averaged(data, torch.arange(len(data), device=data.labels.device))
+    return {"test_accuracy": accuracy, "test_loss": loss}
+
+
 def _results(
     architecture: Architecture,
     config: TrainConfig,
     dataset: Dataset,
     trainer: FullTrainer,
     history: list[dict[str, Any]],
-    placement: Placement,
 ) -> dict[str, Any]:
-    """What the training gave. The only place where test images are read."""
-    test = place(dataset.load_test(), placement.device)
-    accuracy, loss = trainer.score_averaged(test, torch.arange(len(test), device=test.labels.device))
+    """What the training gave, the score on the test images apart."""
     cost = count(architecture)
     return {
         "validation_accuracy": history[-1]["validation_accuracy"],
-        "test_accuracy": accuracy,
-        "test_loss": loss,
+        "test_accuracy": None,
+        "test_loss": None,
         "macs": cost.macs,
         "params": cost.params,
         "seconds": sum(row["seconds"] for row in history),

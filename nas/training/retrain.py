@@ -7,6 +7,7 @@ from typing import Any
 
 from nas import config
 from nas.config import SearchConfig
+from nas.journal import refuse_link
 from nas.training.run import best_of_run, make_config, train_all
 from search_space.errors import InputError
 
@@ -40,4 +41,5 @@ def retrain(count: int, settings: SearchConfig, run: Path, *, quiet: bool) -> di
     kept = len(list((run / "top").glob("*.yaml")))
     training = make_config(None, {**images, "seed": settings.seed})
     networks = best_of_run(run, min(count, kept))
+    refuse_link(run / "trained")
     return train_all(networks, training, run / "trained", images["device"], resume=True, quiet=quiet)

@@ -111,7 +111,8 @@ def metrics_table(metrics: dict[str, dict[str, Any]]) -> Table:
     for column in ("network", "validation", "test", "MACs", "parameters", "minutes"):
         table.add_column(column, justify="left" if column == "network" else "right")
     for name, row in sorted(metrics.items(), key=lambda item: -item[1]["validation_accuracy"]):
-        accuracies = [f"{row[part]:.2%}" for part in ("validation_accuracy", "test_accuracy")]
+        scores = [row[part] for part in ("validation_accuracy", "test_accuracy")]
+        accuracies = ["-" if score is None else f"{score:.2%}" for score in scores]
         table.add_row(name, *accuracies, f"{row['macs']:,}", f"{row['params']:,}", f"{row['seconds'] / 60:.1f}")
     return table
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search_space.errors import InputError
+from search_space.errors import InputError, shown
+from search_space.io import strict_yaml
+from search_space.io.files import read_text
 
 
 def load_object(kind: str, spec: str, known: Mapping[str, str]) -> tuple[Any, str | None]:
@@ -46,14 +49,14 @@ CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 def is_code(spec: str) -> bool:
     """Whether a name could be that of a user's own Python object, ``package.module:NAME``, and of no file."""
-    return CODE.fullmatch(spec) is not None and not Path(spec).exists()
+    return CODE.fullmatch(spec) is not None and not os.path.exists(spec)
 
 
-def unknown(kind: str, name: str, known: Mapping[str, object] | list[str], otherwise: str) -> str:
+def unknown(kind: str, name: object, known: Mapping[str, object] | list[str], otherwise: str) -> str:
     """The line that says a name is not known, and what is."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(str(name), list(known), n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"unknown {kind} {name!r}{hint}: known are {', '.join(known)}, or {otherwise}"
+    return f"unknown {kind} {shown(name, 100)}{hint}: known are {', '.join(known)}, or {otherwise}"
 
 
 _given: dict[str, Any] = {}
@@ -115,10 +118,6 @@ def read_config(kind: str, folder: str, path_or_name: str | Path) -> tuple[str, 
     name = str(path_or_name)
     if name in config_names(folder):
         return (_CONFIGS / folder / f"{name}.yaml").read_text(encoding="utf-8"), name
-    path = Path(name)
-    if not path.is_file():
+    if not os.path.isfile(name):
         raise InputError(unknown(kind, name, config_names(folder), "the path of a YAML file"))
-    try:
-        return path.read_text(encoding="utf-8"), name
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{name}: cannot be read as text: {error}") from None
+    return read_text(Path(name), strict_yaml.MAX_BYTES), name

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-from search_space.errors import InputError
+from search_space.errors import InputError, shown
 
 T = TypeVar("T")
 
@@ -27,10 +28,10 @@ def from_mapping(cls: type[T], data: object, source: str) -> T:
         InputError: Unknown or missing keys, wrong types, or a rule of the dataclass; all problems in one line.
     """
     if not isinstance(data, Mapping):
-        raise InputError(f"{source}: expected a mapping of {_names(cls)}, got {_show(data)}")
+        raise InputError(f"{source}: expected a mapping of {_names(cls)}, got {shown(data)}")
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
-    problems = [f"unknown key {key!r}{_hint(str(key), list(fields))}" for key in data if key not in fields]
+    problems = [f"unknown key {shown(key)}{_hint(str(key), list(fields))}" for key in data if key not in fields]
     values = {}
     for name, field in fields.items():
         if name in data:
@@ -57,11 +58,6 @@ def _hint(name: str, known: list[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(known)})"
 
 
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _convert(hint: Any, value: object, where: str) -> Any:
     """`value` as type `hint`, or InputError."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
@@ -70,10 +66,10 @@ def _convert(hint: Any, value: object, where: str) -> Any:
     if origin is Literal:
         if value in args and any(value is arg or (value == arg and type(value) is type(arg)) for arg in args):
             return value
-        raise InputError(f"{where}: must be one of {', '.join(map(str, args))}, got {_show(value)}")
+        raise InputError(f"{where}: must be one of {', '.join(map(str, args))}, got {shown(value)}")
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise InputError(f"{where}: expected a list, got {_show(value)}")
+            raise InputError(f"{where}: expected a list, got {shown(value)}")
         if args[-1] is not Ellipsis and len(value) != len(args):
             raise InputError(f"{where}: expected {len(args)} values, got {len(value)}")
         kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
@@ -82,7 +78,7 @@ def _convert(hint: Any, value: object, where: str) -> Any:
         )
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         if not isinstance(value, Mapping):
-            raise InputError(f"{where}: expected a mapping, got {_show(value)}")
+            raise InputError(f"{where}: expected a mapping, got {shown(value)}")
         return {str(key): _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else from_mapping(hint, value, where)
@@ -106,10 +102,10 @@ def _convert_scalar(hint: Any, value: object, where: str) -> Any:
         return value
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     ok = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and type(value) is int and abs(value) <= sys.float_info.max:
         value, ok = float(value), True
     if not ok or (isinstance(value, float) and not math.isfinite(value)):
-        raise InputError(f"{where}: expected {words.get(hint, hint)}, got {_show(value)}")
+        raise InputError(f"{where}: expected {words.get(hint, hint)}, got {shown(value)}")
     return value
 
 

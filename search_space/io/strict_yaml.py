@@ -14,7 +14,7 @@ import yaml
 
 from search_space.errors import InputError
 
-MAX_BYTES = 2_000_000
+MAX_BYTES = 500_000  # seconds to parse, whatever is in it
 MAX_DEPTH = 40
 
 

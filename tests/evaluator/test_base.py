@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from evaluator.base import Evaluation
 from search_space.errors import InputError
+from tests.toys import ToyConfig, ToyEvaluator
 
 UNIT = st.floats(0, 1)
 EVALUATIONS = st.one_of(
@@ -87,3 +89,11 @@ def test_what_is_no_evaluation_is_refused(data: object) -> None:
 def test_a_record_of_something_else_is_refused() -> None:
     with pytest.raises(InputError, match=r"status must be one of ok, .*, got 'fine'"):
         Evaluation.from_json({"status": "fine"})
+
+
+def test_the_time_of_an_evaluation_is_the_configs() -> None:
+    """So that --trial-timeout is kept for a user's own evaluators."""
+    assert ToyEvaluator.time_limit(ToyConfig()) is None
+    assert ToyEvaluator.time_limit(SimpleNamespace(timeout=3)) == 3.0  # type: ignore[arg-type]
+    for odd in (None, "3", 0, -1.0, float("nan")):
+        assert ToyEvaluator.time_limit(SimpleNamespace(timeout=odd)) is None  # type: ignore[arg-type]

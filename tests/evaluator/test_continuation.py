@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,11 @@ def test_nothing_is_kept_of_a_training_that_was_given_up(tmp_path: Path) -> None
     proxy = Proxy(dataclasses.replace(QUICK, keep=str(tmp_path / "kept"), timeout=1e-6))
     assert proxy.evaluate(SMALL, 1).status == "timeout"
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * 99])
+def test_a_damaged_state_costs_time_and_changes_nothing(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    at(tmp_path).evaluate(SMALL, 1)
+    (state,) = tmp_path.iterdir()
+    state.write_bytes(damage(state.read_bytes()))
+    assert timeless(at(tmp_path).evaluate(SMALL, 1, 2)) == timeless(at(tmp_path / "fresh").evaluate(SMALL, 1, 2))

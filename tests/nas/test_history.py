@@ -40,6 +40,9 @@ def changed(index: int, **values: Any) -> list[dict[str, Any]]:
     return events
 
 
+NESTED: Any = []
+for _ in range(900):
+    NESTED = [NESTED]
 ROW = {"trial": 0, "tokens": [0], "key": "k", "macs": 1, "params": 1}
 
 
@@ -63,6 +66,15 @@ ROW = {"trial": 0, "tokens": [0], "key": "k", "macs": 1, "params": 1}
         (changed(2, reward="much"), "expected a number, got 'much'"),
         (changed(2, repeat_of=5), "trial 0 repeats trial 5, which has no result"),
         (changed(10, signals=None), "updated: TypeError"),
+        (changed(10, signals={"probabilities": [["x"]]}), "expected a number, got 'x'"),
+        (changed(10, signals={"probabilities": [[1e999]]}), "expected a number, got 'inf'"),
+        (changed(10, signals={"probabilities": 3}), "updated: TypeError"),
+        (changed(2, reward=10**400), "expected a number, got '1000"),
+        (changed(2, evaluation={"status": "ok", "accuracy": 0.5, "seconds": 1e300}), "seconds must be 0 or more"),
+        (changed(0, config={"evaluator": "proxy"}), "an evaluator has a name and settings, got 'proxy'"),
+        (changed(0, config={"a": NESTED}), "nested deeper than 40 levels"),
+        (changed(1, trials=NESTED), "proposed: TypeError"),
+        (changed(0, versions={"python": 3}), "expected text, got '3'"),
         ([{"event": "surprise"}], "line 1: not an event of a run: unknown event 'surprise'"),
         ([{}], "unknown event 'None'"),
     ],

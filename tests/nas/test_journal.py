@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import resource
 import zlib
 from pathlib import Path
 
@@ -176,3 +177,25 @@ def test_not_a_number_is_refused_before_it_is_written(path: Path) -> None:
     with Journal(path) as journal, pytest.raises(ValueError, match="Out of range float"):
         journal.append({"event": "finished", "reward": float("nan")})
     assert list(read(path)) == EVENTS
+
+
+def test_what_json_cannot_say_is_refused_in_one_line(path: Path) -> None:
+    with Journal(path) as journal, pytest.raises(InputError, match="'updated' cannot be recorded: Object of type set"):
+        journal.append({"event": "updated", "signals": {"seen": {1}}})
+    assert list(read(path)) == EVENTS
+
+
+def test_a_line_for_which_there_was_no_room_leaves_the_file_as_it_was(path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: it, too, cuts a write short."""
+    size = path.stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(path) as journal:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, before[1]))
+        try:
+            with pytest.raises(NasError, match="cannot be written: File too large; what stands in it is safe"):
+                journal.append({"event": "updated", "signals": "x" * 1000})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert path.stat().st_size == size
+        journal.append({"event": "later"})
+    assert list(read(path)) == [*EVENTS, {"event": "later"}]

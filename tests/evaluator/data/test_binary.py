@@ -94,8 +94,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, data):
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("train-images-idx3-ubyte", lambda data: data[:-1], "train-images-idx3-ubyte: truncated or damaged: 165 bytes"),
-        ("train-images-idx3-ubyte", lambda data: data + b"x", "its header says 166"),
+        ("train-images-idx3-ubyte", lambda data: data[:-1], "train-images-idx3-ubyte: truncated or damaged: 149 bytes"),
+        ("train-images-idx3-ubyte", lambda data: data + b"x", "more bytes of data, its header says 150"),
         ("train-images-idx3-ubyte", lambda data: b"", "train-images-idx3-ubyte: not an idx file"),
         ("train-images-idx3-ubyte", lambda data: b"\x89PNG" + data, "not an idx file of unsigned bytes"),
         ("train-labels-idx1-ubyte", lambda data: idx(np.zeros(5, np.uint8)), "expected 6 labels, got \\(5,\\)"),
@@ -136,3 +136,13 @@ def test_a_missing_cifar_batch_and_a_wrong_label_are_named(tmp_path):
     (tmp_path / "data_batch_5.bin").write_bytes(b"\x0a" + bytes(3072))
     with pytest.raises(InputError, match="labels must be 0 to 9, got 0 to 10"):
         load_dataset(f"cifar10:{tmp_path}")
+
+
+def test_a_small_file_that_unpacks_to_more_than_it_says_is_refused(tmp_path):
+    header = b"\0\0\x08\x01" + (10).to_bytes(4, "big")
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(header + bytes(10**7)))
+    with pytest.raises(InputError, match=r"bomb\.gz: truncated or damaged: more bytes of data, its header says 10"):
+        read_idx(tmp_path / "bomb.gz")
+    (tmp_path / "large").write_bytes(b"\0\0\x08\x02" + b"\xff" * 8)
+    with pytest.raises(InputError, match="large: 18,446,744,065,119,617,025 bytes by its header, at most"):
+        read_idx(tmp_path / "large")

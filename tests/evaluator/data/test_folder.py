@@ -1,3 +1,4 @@
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -107,8 +108,7 @@ def test_train_and_val_folders_and_no_test_image_is_read_before_asked_for(tmp_pa
 
 
 def test_class_folders_alone_have_no_test_set(photos, cache):
-    with pytest.raises(InputError, match="has no train and val folders"):
-        load(photos, cache).load_test()
+    assert load(photos, cache).load_test is None
 
 
 def test_other_files_and_hidden_ones_are_not_images(photos, cache):
@@ -213,3 +213,55 @@ def test_a_process_waits_for_another_ones_cache_instead_of_decoding_as_well(phot
 def test_cores_are_counted_where_a_system_tells_no_affinity(photos, cache, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert len(load(photos, cache).train) == 6
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-100], lambda data: b"x" + data[1:]])
+def test_a_damaged_cache_is_made_again(photos, cache, damage):
+    before = load(photos, cache).train.images.clone()
+    (kept,) = (cache / "images").glob("*.npy")
+    kept.write_bytes(damage(kept.read_bytes()))
+    assert torch.equal(load(photos, cache).train.images, before)
+
+
+def test_a_cache_of_another_shape_is_made_again(photos, cache):
+    before = load(photos, cache).train.images.clone()
+    (kept,) = (cache / "images").glob("*.npy")
+    np.save(kept, np.zeros((1, 3, 8, 8), np.uint8))
+    assert torch.equal(load(photos, cache).train.images, before)
+
+
+def test_a_disk_that_fills_up_is_said_before_anything_is_decoded(photos, cache, monkeypatch):
+    def full(handle, start, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(image_folder, "decode", no_decoding)
+    monkeypatch.setattr(image_folder.os, "posix_fallocate", full)
+    with pytest.raises(InputError, match="images: no room for decoded images: No space left on device"):
+        load(photos, cache)
+    assert not list((cache / "images").glob("*.part"))
+
+
+def test_the_room_is_taken_before_anything_is_decoded(photos, cache, monkeypatch):
+    decode, taken = image_folder.decode, []
+
+    def look(path, resolution):
+        (unfinished,) = (cache / "images").glob("*.part")
+        taken.append(512 * unfinished.stat().st_blocks >= unfinished.stat().st_size)
+        return decode(path, resolution)
+
+    monkeypatch.setattr(image_folder, "decode", look)
+    load(photos, cache)
+    assert taken == [True] * 6
+
+
+def test_only_image_formats_are_opened(photos, cache):
+    (photos / "cat" / "0.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n")
+    with pytest.raises(InputError, match=r"cat/0\.png: broken image: cannot identify"):
+        load(photos, cache)
+
+
+def test_an_image_that_unpacks_to_too_much_is_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_folder, "MOST_PIXELS", 80)
+    Image.new("RGB", (9, 9)).save(tmp_path / "new.png")
+    with pytest.raises(InputError, match=r"broken image: 9 x 9 pixels, at most 80 are decoded"):
+        image_folder.decode(tmp_path / "new.png", 8)

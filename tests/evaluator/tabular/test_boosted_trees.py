@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,3 +50,17 @@ def test_a_folder_that_cannot_be_written_costs_a_fit_and_a_damaged_file_is_fitte
     kept.write_bytes(whole[:1000])
     assert fit_cached(rows, target, tmp_path / "cache").predict(rows[0]) == first.predict(rows[0])
     assert kept.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"feature": 99}, {"left": -1}, {"right": 10**6}, {"value": math.nan}, {"threshold": [1.0]}, {"base": "x"}]
+)
+def test_a_kept_model_that_cannot_predict_is_fitted_again(wrong: dict[str, Any], tmp_path: Path) -> None:
+    rows, target = data()
+    first = fit_cached(rows, target, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    arrays = dict(np.load(kept))
+    for name, value in wrong.items():
+        arrays[name] = np.asarray(value) if name in ("threshold", "base") else np.full_like(arrays[name], value)
+    np.savez(kept, **arrays)
+    assert fit_cached(rows, target, tmp_path).predict(rows[0]) == first.predict(rows[0])

@@ -100,6 +100,12 @@ def test_tables_of_keys_and_of_tokens(tmp_path: Path) -> None:
         ("a,b\n1,2\n", "t.csv", "", "must name the columns accuracy and key"),
         (f"key,accuracy\n{B0.key},77\n", "t.csv", "", "line 2: accuracy must be a number from 0 to 1, got '77'"),
         (f"key,accuracy\n{B0.key},nan\n", "t.csv", "", "line 2: accuracy must be a number from 0 to 1, got 'nan'"),
+        (f"key,accuracy\n{B0.key},1e400\n", "t.csv", "", "must be a number from 0 to 1, got '1e400'"),
+        (f"key,accuracy\n{B0.key},0.7\n{'x' * 140_000},1\n", "t.csv", "", "line 3: not CSV: field larger than"),
+        (json.dumps({B0.key: 10**400}), "t.json", "", "must be a number from 0 to 1, got 1000"),
+        (json.dumps({B0.key: float("nan")}), "t.json", "", "must be a number from 0 to 1, got nan"),
+        (json.dumps({B0.key: True}), "t.json", "", "must be a number from 0 to 1, got True"),
+        ("[" * 100_000, "t.json", "", "not JSON"),
         ("key,accuracy\nb0,0.7\n", "t.csv", "", "'b0' is not an architecture key"),
         (
             "tokens,accuracy\n1 2,0.7\n",

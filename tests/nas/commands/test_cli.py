@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import importlib
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 from nas.commands import cli
 from search_space.errors import InputError, NasError
+
+ROOT = Path(__file__).parents[3]
 
 
 def _raise(error: BaseException) -> int:
@@ -37,6 +40,55 @@ def test_errors_become_one_line_and_an_exit_code(
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         cli.run(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a\nb"), 2, "a\\nb: File name too long"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "cannot be read or written: No space left on device"),
+    ],
+)
+def test_what_the_operating_system_refuses_is_one_line(
+    error: OSError, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(lambda: _raise(error)) == code
+    assert capsys.readouterr().err.rstrip("\n").partition(": ")[2] == line
+
+
+def test_messages_are_one_line_of_bounded_length_without_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(lambda: _raise(InputError("a\nb\x1b[31m\udcff" + "x" * 100_000))) == 2
+    error = capsys.readouterr().err
+    assert "a\\nb\\x1b[31m\\udcffxxx" in error
+    assert error.endswith("...\n")
+    assert len(error) < 1100
+    assert cli.run(lambda: cli.say("two\nlines, \x1b[31mred") or 0) == 0
+    assert capsys.readouterr().out == "two\nlines, \\x1b[31mred\n"
+
+
+def test_an_unknown_log_level_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("NAS_LOG", "verbose")
+    assert cli.run(lambda: 0) == 2
+    assert "NAS_LOG must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'VERBOSE'" in capsys.readouterr().err
+
+
+def test_a_full_output_is_one_line() -> None:
+    command = [sys.executable, "-m", "nas.commands.space", "show", "mnasnet"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "space.py: cannot be read or written: No space left on device\n"
+
+
+def test_a_deleted_current_folder_is_one_line(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from nas.commands.space import main; gone = sys.argv[1]; os.mkdir(gone); os.chdir(gone); "
+        "os.rmdir(gone); raise SystemExit(main(['show', 'mnasnet']))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "gone")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "-c: the current folder has been deleted; change to another\n"
 
 
 def test_a_result_is_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,5 +125,5 @@ def test_a_help_screen_begins_with_what_a_newcomer_needs(name: str) -> None:
 
 def test_modules_run_as_commands() -> None:
     command = [sys.executable, "-m", "nas.commands.scale", "--version"]
-    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("nas-scale ")

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from nas.commands.train import best_of_run, main
 from search_space.architecture import Architecture
@@ -147,3 +148,19 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["history"][-1]["loss"] < metrics["history"][0]["loss"]
     assert done.stdout.count("validation") == 1
+
+
+def test_a_folder_without_test_images(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.new("RGB", (16, 16), (30 * number, 90, 0)).save(tmp_path / "photos" / name / f"{number}.png")
+    flags = ["--data", f"folder:{tmp_path / 'photos'}", "--resolution", "16", "--batch-size", "4", *FAST]
+    flags = ["--run", str(run), "--top", "2", "-o", str(tmp_path / "out"), *flags]
+    assert main(flags) == 0
+    table = capsys.readouterr().out
+    for name in ("01", "02"):
+        assert json.loads((tmp_path / "out" / name / "metrics.json").read_text())["test_accuracy"] is None
+        assert (tmp_path / "out" / name / "network.safetensors").is_file()
+    assert main([*flags, "--resume"]) == 0
+    assert capsys.readouterr().out == table

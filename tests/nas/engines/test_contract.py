@@ -11,7 +11,7 @@ import pytest
 from evaluator.base import Evaluation
 from nas.engines.base import Engine, Job
 from search_space.architecture import Architecture
-from tests.nas.engines.victims import RAISES
+from tests.nas.engines.victims import EXITS, FORKS, RAISES
 
 B0 = Architecture.load("efficientnet-b0")
 ENGINES = [
@@ -91,3 +91,13 @@ def test_a_job_that_depends_on_results_gets_them(engine: Engine) -> None:
     for trial, _ in engine.run(chain()):
         seen.append(trial)
     assert sorted(seen) == list(range(10))
+
+
+def test_what_the_evaluator_says_of_itself_is_known(engine: Engine) -> None:
+    assert engine.describe() == {"victim": True}
+
+
+def test_an_evaluator_that_exits_or_forks_costs_no_other_job(engine: Engine) -> None:
+    results = dict(engine.run([job(1, EXITS), job(2), job(3, FORKS), job(4)]))
+    assert (results[1].status, results[1].reason) == ("failed", "SystemExit: 3")
+    assert [results[n].status for n in (2, 3, 4)] == ["ok", "ok", "ok"]

@@ -172,7 +172,7 @@ def test_what_kills_every_worker_is_recorded_as_failed(engine: Engine, seed: int
 
 @pytest.mark.slow
 def test_a_hang_is_killed_from_outside(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.engines.ray_actors.GRACE_SECS", 0.5)
+    monkeypatch.setattr("nas.engines.base.GRACE_SECS", 0.5)
     results = dict(engine.run(jobs(FINE, HANGS, FINE + 1, RAISES)))
     assert [results[n].status for n in range(4)] == ["ok", "timeout", "ok", "failed"]
     assert results[1].reason == "did not stop by itself after 1 s; its worker was killed"

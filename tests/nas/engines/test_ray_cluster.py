@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from nas.engines import ray_cluster
-from nas.engines.ray_cluster import Request, Resources
+from nas.engines.ray_cluster import Request, Resources, clear
 from search_space.errors import InputError
 
 
@@ -17,6 +19,7 @@ def share(*nodes: dict[str, float], own: bool = True, **wishes: Any) -> Resource
     return ray_cluster.share(Request(**wishes), nodes, own=own)
 
 
+ROOT = Path(__file__).parents[3]
 CPU4, CPU16_GPU2 = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}
 
 
@@ -93,3 +96,24 @@ def test_a_long_path_for_temporary_files_is_not_used(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(InputError, match=f"TMPDIR {long}: too long a path for Ray, and neither /tmp nor /var/tmp"):
         ray_cluster._short_folder()
+
+
+def test_folders_of_killed_processes_are_cleared_and_those_of_others_are_not(tmp_path: Path) -> None:
+    code = (
+        "import sys; from nas.engines.ray_cluster import hold; file = hold(sys.argv[1]); print(1, flush=True); input()"
+    )
+    processes = []
+    for name in ("nas-ray-dead", "nas-ray-alive"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "logs").touch()
+        command = [sys.executable, "-c", code, str(tmp_path / name)]
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        processes.append(process)
+    (tmp_path / "nas-ray-new").mkdir()
+    processes[0].kill()
+    processes[0].communicate()
+    clear(str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"nas-ray-alive", "nas-ray-new"}
+    processes[1].communicate(b"\n")

@@ -47,6 +47,9 @@ class Victim(Evaluator[VictimConfig]):
             time.sleep(1000)
         (Path(config.folder) / f"made-{os.getpid()}-{time.monotonic_ns()}").touch()
 
+    def describe(self) -> dict[str, Any]:
+        return {"victim": True}
+
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
         time.sleep(self.config.sleep)
         kind = seed // 100 * 100

@@ -70,3 +70,17 @@ def test_names_of_ours_and_files_are_no_code() -> None:
     plain = {"evaluator": {"name": "table:scores", "data": "folder:photos"}, "space": "spaces/own.yaml", "n": 3}
     assert code_in(plain) == []
     assert code_in({"a": [{"b": "json:loads"}]}) == ["json:loads"]
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"space": "table:Space"},
+        {"evaluator": {"name": "guided:Evaluator"}},
+        {"evaluator": "digits:load"},
+        {"controller": {"name": "proxy:Controller"}},
+        {"evaluator": {"name": "proxy", "data": "random:load"}},
+    ],
+)
+def test_a_name_of_ours_in_another_place_is_somebodys_module(plain: dict[str, object]) -> None:
+    assert len(code_in(plain)) == 1

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from nas.commands.search import main
+from nas.engines.local import LocalEngine
 from nas.journal import read
 from nas.runs import record as run_record
 from nas.runs.promotion import PromotingSpace
@@ -34,16 +35,14 @@ def finished(run: Path) -> list[tuple[float, tuple[float, ...]]]:
 def test_a_search_trains_its_best_on_and_a_resumed_one_does_the_same(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert main([*FLAGS, "--trials", "6", "--set", "top=1", "--run-dir", str(whole)]) == 0
-    # The best, the last batch's size of trials and the reference: other states are deleted.
-    assert len(list((whole / "weights").iterdir())) <= 5
+    assert not (whole / "weights").exists(), "a finished search leaves no states"
     results = finished(whole)
     assert [len(curve) for _, curve in results] == [1, 1, 1, 1, 2, 1]
     best = max(range(4), key=lambda i: results[i][0])
     assert results[4][1][0] == results[best][1][0]
     assert len(run_record.load(whole).space.decisions) == len(SearchSpace.load("efficientnet").decisions) + 1  # type: ignore[union-attr]
+    # Its states are gone when it grows: that costs time and changes nothing.
     assert main([*FLAGS, "--trials", "4", "--run-dir", str(parts)]) == 0
-    for path in (parts / "weights").iterdir():
-        path.unlink()  # a lost state costs time and changes nothing
     assert main(["--resume", "--trust-code", "--trials", "6", "--quiet", "--run-dir", str(parts)]) == 0
     assert finished(parts) == results
 
@@ -64,3 +63,14 @@ def test_what_cannot_be_is_refused(flags: list[str], message: str, capsys: pytes
 def test_only_evaluators_that_train_can_keep(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can train on"):
         ToyEvaluator.keeping(ToyConfig(), tmp_path)
+
+
+def test_trainings_of_the_trust_report_stand_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str | None] = []
+
+    def look(run: object, settings: object, engine: LocalEngine, *rest: object) -> None:
+        kept.append(engine.evaluator.config.keep)
+
+    monkeypatch.setattr("nas.trust.measure.after_search", look)
+    assert main([*FLAGS, "--trials", "4", "--engine", "local", "--run-dir", str(tmp_path / "run")]) == 0
+    assert kept == [None]

@@ -27,7 +27,7 @@ def test_a_run_without_success_has_no_best(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_journal_is_held_is_running_and_then_stopped(tmp_path: Path) -> None:
-    make_run(tmp_path, trials=24, stop_after=10)
+    make_run(tmp_path, trials=24, stop_after=10, batch=8)
     with Journal(tmp_path / "journal.jsonl"):
         assert load(tmp_path).state == "running"
     record = load(tmp_path)

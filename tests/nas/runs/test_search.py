@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from nas.journal import read
 from nas.runs.directory import REFERENCE_NETWORK
 from nas.runs.search import StudyRun, load_space
 from search_space.architecture import Architecture
-from search_space.errors import InputError
+from search_space.errors import InputError, NasError
 from tests.toys import ToyConfig, ToyEvaluator
 
 
@@ -85,3 +86,18 @@ def test_links_inside_a_run_are_not_followed(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="top: is a link"):
             run.optimize()
     assert (outside / "01.yaml").read_text() == "precious"
+
+
+def test_a_run_directory_that_vanishes_ends_the_search_and_loses_nothing_finished(tmp_path: Path) -> None:
+    with StudyRun(tmp_path / "run", settings()) as run, pytest.raises(NasError, match="was deleted or replaced"):
+        run.optimize(on_trial=lambda trial: shutil.rmtree(run.path) if trial.number == 3 else None)
+    assert len((tmp_path / "run" / "trials.csv").read_text().splitlines()) == 1 + 4
+    assert (tmp_path / "run" / "best.yaml").is_file()
+
+
+def test_states_are_not_kept_in_a_folder_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "weights").symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="weights: is a link"):
+        StudyRun(tmp_path / "run", settings(evaluator="proxy", promote=2))

@@ -68,7 +68,7 @@ def test_what_cannot_be_learned_from_is_one_clear_line(run: Path, tmp_path: Path
         ("plain.yaml", "metrics.accuracy must be a number from 0 to 1, got None"),
         ("wide.yaml", "not in the space efficientnet"),
         ("empty.jsonl", "no finished trial in it"),
-        ("none.yaml", "cannot be read as text"),
+        ("none.yaml", "none.yaml: cannot be read: No such file"),
     ):
         with pytest.raises(InputError, match=message):
             warm_start.read([str(tmp_path / name)], SPACE, OBJECTIVE)

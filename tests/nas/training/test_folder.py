@@ -84,3 +84,11 @@ def test_damaged_settings(text: str, tmp_path: Path) -> None:
 def test_settings_out_of_range_are_named(field: str, value: object) -> None:
     with pytest.raises(InputError, match=f"{field} must be .*, got {value}"):
         TrainConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"test_accuracy": "x", "macs": 1}'])
+def test_damaged_metrics_are_one_line(text: str, tmp_path: Path) -> None:
+    folder = TrainFolder(tmp_path)
+    folder.metrics.write_text(text)
+    with pytest.raises(InputError, match=r"metrics\.json: damaged"):
+        folder.finished()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from evaluator.data.dataset import Dataset
+from evaluator.data.dataset import Dataset, Images
 from evaluator.data.placement import HostImages
 from evaluator.full_training import FullTrainer, ProcessGroup
 from evaluator.recipe import FullRecipe
@@ -14,6 +14,7 @@ from evaluator.weights import load_weights, read_trained_on, to_bytes
 from nas.training import loop as train_loop
 from nas.training.folder import TrainConfig, TrainFolder
 from nas.training.loop import Placement, fitted, join_process_group, load_data, train
+from nas.training.run import metrics_table
 from search_space.builder import build_model
 from search_space.errors import InputError
 from tests.nas_small import SMALL
@@ -135,3 +136,32 @@ def test_large_data_stay_on_the_host_and_give_the_same_weights(
     assert (tmp_path / "a" / "network.safetensors").read_bytes() == (
         tmp_path / "b" / "network.safetensors"
     ).read_bytes()
+
+
+def test_without_test_images_there_is_no_test_accuracy(tmp_path: Path, digits: Dataset) -> None:
+    untested = dataclasses.replace(digits, load_test=None)
+    folder = begin(tmp_path, untested)
+    metrics = train(folder, CONFIG, untested, HERE)
+    assert (metrics["test_accuracy"], metrics["test_loss"]) == (None, None)
+    assert '"test_accuracy": null' in folder.metrics.read_text()
+    assert "test_accuracy: null" in (tmp_path / "network.yaml").read_text()
+    assert train(folder, CONFIG, untested, HERE) == metrics
+    assert "-" in str(metrics_table({"one": metrics}).columns[2]._cells)
+
+
+def test_broken_test_images_are_said_before_the_first_epoch(tmp_path: Path, digits: Dataset) -> None:
+    def broken() -> Images:
+        raise InputError("val/cat/0.png: broken image")
+
+    folder = begin(tmp_path, digits)
+    with pytest.raises(InputError, match="broken image"):
+        train(folder, CONFIG, dataclasses.replace(digits, load_test=broken), HERE)
+    assert folder.load_checkpoint(HERE.device) is None
+
+
+def test_a_checkpoint_of_something_else_is_one_line(tmp_path: Path, digits: Dataset) -> None:
+    folder = begin(tmp_path, digits)
+    for state in ({}, {"trainer": {}, "history": []}, {"trainer": 3}):
+        folder.save_checkpoint(state)
+        with pytest.raises(InputError, match="its checkpoint does not fit this training"):
+            train(folder, CONFIG, digits, HERE)

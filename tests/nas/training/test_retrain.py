@@ -61,3 +61,13 @@ def test_a_search_that_retrains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     flags = ["--target-flops", "400M", "--trials", "2", "--batch", "2", "--epochs", "1", "--quiet"]
     assert main([*flags, "--run-dir", str(tmp_path / "run"), "--retrain", "2"]) == 0
     assert {path.name for path in (tmp_path / "run" / "trained").iterdir()} == {"01", "02"}
+
+
+def test_it_trains_in_no_folder_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "run" / "top").mkdir(parents=True)
+    (tmp_path / "run" / "top" / "01.yaml").write_text(SMALL.to_yaml())
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "run" / "trained").symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="trained: is a link"):
+        retrain(1, settings(), tmp_path / "run", quiet=True)
+    assert not list((tmp_path / "outside").iterdir())

@@ -35,6 +35,8 @@ def test_import_paths() -> None:
         ("../photos:Thing", r"unknown thing '../photos:Thing': known are"),
         ("collections.abc:Nothing", "collections.abc has no 'Nothing'"),
         ("__main__:nothing", "__main__ has no 'nothing'"),
+        ("collections.abc", "unknown thing 'collections.abc': known are"),
+        ("collections..abc:Mapping", "cannot import collections..abc"),
     ],
 )
 def test_unknown_names_list_the_known(spec: str, message: str) -> None:
@@ -83,3 +85,18 @@ def test_files(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"mine\.yaml: cannot be read as text"):
         named.read_config("space", "spaces", path)
+
+
+@pytest.mark.parametrize(
+    "spec", ["mine.module", "mine", "ïmine:Class", "mine:ïClass", "mine:", "mine:Class:more", " mine:Class"]
+)
+def test_only_what_counts_as_code_is_imported(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's journal may hold any name, and goes on without --trust-code where `CODE` matches none."""
+    for name in ("mine", "ïmine"):
+        (tmp_path / name).mkdir()
+        for file in ("__init__.py", "module.py"):
+            (tmp_path / name / file).write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not named.CODE.fullmatch(spec)
+    with pytest.raises(InputError, match="unknown thing"):
+        named.load_object("thing", spec, KNOWN)
