@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from search_space.architecture import Activation, Layer
+from search_space.depthwise import depthwise
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU}
 
@@ -119,7 +120,7 @@ class SeparableLayer(ResidualLayer):
 
     def body(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H', W')."""
-        x = self.se(self.act1(self.bn1(self.conv_dw(x))))
+        x = self.se(self.act1(self.bn1(depthwise(self.conv_dw, x))))
         x = self.bn2(self.conv_pw(x))
         return x
 
@@ -143,7 +144,7 @@ class MBConvLayer(ResidualLayer):
     def body(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H', W')."""
         x = self.act1(self.bn1(self.conv_pw(x)))
-        x = self.se(self.act2(self.bn2(self.conv_dw(x))))
+        x = self.se(self.act2(self.bn2(depthwise(self.conv_dw, x))))
         x = self.bn3(self.conv_pwl(x))
         return x
 
