@@ -1,8 +1,10 @@
-"""Depthwise convolution that also trains fast where the map is smaller than the kernel.
+"""Convolutions that train faster where the map is small: the same numbers to rounding, another way on a CPU.
 
-oneDNN, which computes PyTorch's convolutions on a CPU, lacks a fast kernel for one part of a depthwise convolution: the
+oneDNN, which computes PyTorch's convolutions there, lacks a fast kernel for one part of a depthwise convolution: the
 gradient of its weights where the kernel is larger than the map. Without AVX-512 it is one matrix product an image
 and channel, and takes 20 to 100 times as long as all others. Here it is asked for in parts that have fast kernels.
+A 1x1 convolution of a 1x1 map is a matrix product, and as one three times as fast.
+Measured with AVX2 and with AVX-512: docs/performance.md.
 Shapes: B images, C channels, H x W pixels in, H' x W' pixels out.
 """
 
@@ -19,10 +21,7 @@ _FAST_WIDTHS = {1: (1,), 3: (3,), 5: (3, 2), 7: (3, 2, 2)}
 
 
 def depthwise(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """What `conv(x)` gives, in training on a CPU by the faster way; elsewhere, and so in every export, the plain one.
-
-    Measured with AVX2 and with AVX-512 for kernels 3, 5 and 7 on maps of 1 to 16 pixels: below the kernel's size the
-    other way is faster, from there on the plain one.
+    """What `conv(x)` gives; faster on maps smaller than the kernel.
 
     Args:
         conv: One channel a group, kernel k 3, 5 or 7, padding k // 2, no bias.
@@ -31,15 +30,42 @@ def depthwise(conv: nn.Conv2d, x: Tensor) -> Tensor:
     Returns:
         (B, C, H', W').
     """
-    small = min(x.shape[2:]) < conv.kernel_size[0]
-    hooked = conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks  # they want the module called
-    if not (small and conv.training and x.device.type == "cpu") or hooked or torch.is_autocast_enabled("cpu"):
-        output: Tensor = conv(x)
-        return output
+    if min(x.shape[2:]) >= conv.kernel_size[0] or not _is_free(conv, x):
+        return _plain(conv, x)
     weight = _crop(_crop(conv.weight, 2, x.shape[2]), 3, x.shape[3])
     if weight.shape[2:] == (1, 1):
         return x * weight[:, 0]
-    output = _SmallMap.apply(x, weight, conv.stride[0])
+    output: Tensor = _SmallMap.apply(x, weight, conv.stride[0])
+    return output
+
+
+def pointwise(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """What `conv(x)` gives; faster on maps of one pixel.
+
+    Args:
+        conv: Kernel 1, stride 1, one group.
+        x: (B, C, H, W).
+
+    Returns:
+        (B, C', H, W).
+    """
+    if x.shape[2:] != (1, 1) or not _is_free(conv, x):
+        return _plain(conv, x)
+    # The channels go last and back, so that the output's memory is channels_last; nothing is copied.
+    return functional.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
+
+
+def _is_free(conv: nn.Conv2d, x: Tensor) -> bool:
+    """Whether another way than calling the module may be taken: in training, on a CPU, where no one looks.
+
+    Evaluation calls the module, and so does whatever exports; hooks want it called; autocast has rules of its own.
+    """
+    hooked = conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks
+    return conv.training and x.device.type == "cpu" and not hooked and not torch.is_autocast_enabled("cpu")
+
+
+def _plain(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    output: Tensor = conv(x)
     return output
 
 

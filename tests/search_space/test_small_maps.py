@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from search_space.architecture import Architecture, Stage
 from search_space.builder import Network, build_model
-from search_space.depthwise import depthwise
+from search_space.small_maps import depthwise, pointwise
 
 KERNELS, STRIDES = (3, 5, 7), (1, 2)
 STAGES = tuple(
@@ -89,6 +89,21 @@ def test_where_it_is_the_plain_convolution() -> None:
     handle.remove()
     assert is_plain(depthwise(conv, x))  # in evaluation mode
     assert depthwise(conv.train().to("meta"), x.to("meta")).shape == (2, 3, 3, 3)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("side", [1, 2])
+def test_pointwise_is_the_plain_convolution(side: int, bias: bool) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        conv = nn.Conv2d(6, 4, 1, bias=bias).double()
+    x = noise(3, 6, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
+    output = pointwise(conv, x)
+    assert is_plain(output) == (side > 1)
+    assert output.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(output, conv(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(gradients(output, conv, x), gradients(conv(x), conv, x), rtol=1e-12, atol=1e-12)
+    assert is_plain(pointwise(conv.eval(), x))
 
 
 def trained(network: Network, steps: int) -> dict[str, Tensor]:
