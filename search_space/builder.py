@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from search_space.architecture import Architecture
 from search_space.layers import activate, batch_norm, build_layer, conv, initialize
+from search_space.small_maps import pointwise
 
 
 class Network(nn.Module):
@@ -41,7 +42,7 @@ class Network(nn.Module):
         """Images (B, 3, H, W) to logits (B, classes); any H and W, not only the architecture's resolution."""
         x = self.act1(self.bn1(self.conv_stem(x)))
         x = self.blocks(x)
-        x = self.act2(self.bn2(self.conv_head(x)))
+        x = self.act2(self.bn2(pointwise(self.conv_head, x)))
         x = self.classifier(self.dropout(self.global_pool(x).flatten(1)))
         return x
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from search_space.architecture import Activation, Layer
+from search_space.small_maps import depthwise, pointwise
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU}
 
@@ -43,7 +44,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        scale: Tensor = self.gate(self.conv_expand(self.act1(self.conv_reduce(self.pool(x)))))
+        scale: Tensor = self.gate(pointwise(self.conv_expand, self.act1(pointwise(self.conv_reduce, self.pool(x)))))
         return x * scale
 
 
@@ -119,8 +120,8 @@ class SeparableLayer(ResidualLayer):
 
     def body(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H', W')."""
-        x = self.se(self.act1(self.bn1(self.conv_dw(x))))
-        x = self.bn2(self.conv_pw(x))
+        x = self.se(self.act1(self.bn1(depthwise(self.conv_dw, x))))
+        x = self.bn2(pointwise(self.conv_pw, x))
         return x
 
 
@@ -142,9 +143,9 @@ class MBConvLayer(ResidualLayer):
 
     def body(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H', W')."""
-        x = self.act1(self.bn1(self.conv_pw(x)))
-        x = self.se(self.act2(self.bn2(self.conv_dw(x))))
-        x = self.bn3(self.conv_pwl(x))
+        x = self.act1(self.bn1(pointwise(self.conv_pw, x)))
+        x = self.se(self.act2(self.bn2(depthwise(self.conv_dw, x))))
+        x = self.bn3(pointwise(self.conv_pwl, x))
         return x
 
 
