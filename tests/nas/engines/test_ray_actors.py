@@ -55,6 +55,9 @@ class Scripted:
 
     def wait_for_one(self) -> None: ...
 
+    def describe(self) -> dict[str, Any]:
+        return {}
+
     def evaluate(self, job: Job, task: Any, seconds: float) -> None:
         self.idle.popleft()
         self.tasks.append(task)
