@@ -46,7 +46,7 @@ def test_what_it_says_of_itself_is_of_the_kind_that_is_asked_for(name: str, pres
     limit = cls.time_limit(config)
     assert limit is None or limit > 0
     assert isinstance(cls.wants_gpu(config), bool)
-    assert cls.images(config).keys() <= {"data", "resolution", "device"}
+    assert cls.images(config).keys() <= {"data", "resolution", "mirror", "device"}
     assert isinstance(cls.scaled_from(config, 224), cls.Config)
     assert isinstance(cls.with_seed(config, 3), cls.Config)
 
