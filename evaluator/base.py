@@ -192,7 +192,7 @@ class Evaluator(ABC, Generic[ConfigT]):
 
     @classmethod
     def images(cls, config: ConfigT) -> dict[str, Any]:
-        """What it trains on, as ``nas-train`` takes it: data, resolution, mirror, device; empty where there are no images."""
+        """What it trains on, as ``nas-train`` takes it: data, resolution, mirror, device; empty without images."""
         return {}
 
     @classmethod
