@@ -22,7 +22,7 @@ from search_space.cost import count
 from search_space.decision import Decision, Space, Tokens, canonical, sample_tokens
 from search_space.errors import InputError, NasError
 from search_space.io import named
-from search_space.space_format import SpaceParts, read_space
+from search_space.space_format import SpaceDocument, SpaceParts, lay_out, read_space
 
 
 class SearchSpace:
@@ -34,8 +34,9 @@ class SearchSpace:
         Args:
             parts: What `search_space.space_format.read_space` gives.
         """
-        self.name = parts.name
-        self.description = parts.description
+        self.document = parts.document
+        self.name = parts.document.name
+        self.description = parts.document.description
         self.reference = parts.reference
         self.network = dict(parts.network)
         self.blocks = parts.blocks
@@ -65,6 +66,15 @@ class SearchSpace:
             InputError: Not YAML, another format, unknown, missing or duplicate keys, wrong types or values.
         """
         return cls(read_space(text, source))
+
+    @classmethod
+    def around(cls, reference: Architecture, document: SpaceDocument) -> SearchSpace:
+        """The space of a document around another reference than its own.
+
+        Raises:
+            InputError: Choices that do not go with it.
+        """
+        return cls(lay_out(document, reference, document.name))
 
     def decode(self, tokens: Sequence[int]) -> Architecture:
         """The architecture that `tokens` describe. Tokens of decisions that do not apply are ignored.

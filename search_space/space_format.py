@@ -60,8 +60,7 @@ class _Choices:
 class SpaceParts:
     """A space's YAML, understood."""
 
-    name: str
-    description: str
+    document: SpaceDocument
     reference: Architecture
     network: Mapping[str, tuple[Any, ...]]
     blocks: tuple[Block, ...]
@@ -78,7 +77,15 @@ def read_space(text: str, source: str) -> SpaceParts:
     if found != FORMAT:
         raise InputError(f"{source}: not a search space: format must be {FORMAT}, got {found!r}")
     space = schema.from_mapping(SpaceDocument, document, source)
-    reference = _reference(space.reference, source)
+    return lay_out(space, _reference(space.reference, source), source)
+
+
+def lay_out(space: SpaceDocument, reference: Architecture, source: str) -> SpaceParts:
+    """The choices of a space around a reference, its own or one of another size.
+
+    Raises:
+        InputError: Choices that do not go with the reference.
+    """
     names = [f"block{i}" for i in range(1, len(reference.stages) + 1)]
     for name in space.blocks:
         if name not in names:
@@ -93,8 +100,7 @@ def read_space(text: str, source: str) -> SpaceParts:
     if all(block.optional for block in blocks):
         raise InputError(f"{source}: every block may have 0 layers; one at least must stay")
     return SpaceParts(
-        name=space.name,
-        description=space.description,
+        document=space,
         reference=reference,
         network=_network(reference, space.network, source),
         blocks=tuple(blocks),
