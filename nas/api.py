@@ -10,6 +10,7 @@ from nas import config
 from nas.config import given
 from nas.runs import directory, warm_start
 from nas.runs import record as records
+from nas.runs.deployment import deployed
 from nas.runs.grid import GridRun
 from nas.runs.header import recorded_config
 from nas.runs.record import RunRecord
@@ -30,6 +31,8 @@ def create_study(
     controller: Any = "guided",
     evaluator: Any = None,
     objective: str | Mapping[str, Any] = "soft",
+    resolution: int | None = None,
+    classes: int | None = None,
     run_dir: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -47,6 +50,8 @@ def create_study(
         evaluator: A name, ``package.module:NAME``, a subclass of `Evaluator`, a function, or a mapping of name, preset
             and settings (``data`` may be a function); None leaves it to `StudyRun.optimize`, or to `ask` and `tell`.
         objective: ``soft``, ``hard`` or ``absolute``, or a mapping of kind, alpha, beta, ...
+        resolution: Side of the images that the network will see, pixels; None for the data's own, or the space's.
+        classes: Classes that it will tell apart; None for the data's, or the space's.
         run_dir: Where results go; None for ``runs/<date>-<time>``.
         seed: The same seed gives the same search.
         resume: Go on with the run in `run_dir` if there is one.
@@ -75,7 +80,11 @@ def create_study(
     recorded = recorded_config(path) if goes_on else None
     if recorded and evaluator is None:
         asked["evaluator"] = recorded["evaluator"]
-    resolved = config.resolve([asked])
+    asked |= given({"resolution": resolution, "classes": classes})
+    if recorded and (evaluator is None or recorded.get("classes") is None):  # its size is known, or none was said
+        resolved = config.resolve([{name: recorded.get(name) for name in ("resolution", "classes")}, asked])
+    else:
+        resolved = deployed(config.resolve([asked]), [asked])
     if recorded and (changed := config.differences(config.resolve([recorded]), resolved)):
         raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
     files = [str(file) for file in earlier]

@@ -55,6 +55,10 @@ class SearchConfig(RunConfig):
 
     target_flops: int
     """The budget: multiply-adds at the deployment resolution, e.g. 400M."""
+    resolution: int | None = None
+    """Side of the images that the network will see, pixels; null for the data's own, or the space's."""
+    classes: int | None = None
+    """Classes that it will tell apart; null for the data's, or the space's."""
     space: str = "efficientnet"
     """A space's name, YAML file or ``package.module:OBJECT``."""
     controller: Component

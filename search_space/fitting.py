@@ -68,18 +68,21 @@ def fit(space: SearchSpace, deployment: Deployment) -> SearchSpace:
         if width_of(fitted, reference) >= LEAST_WIDTH:
             break
     result = SearchSpace.around(fitted, document)
-    if deployment.target_macs is not None:
-        _check(result, reference, deployment.target_macs)
-    return result
+    return result if deployment.target_macs is None else _holding(result, reference, deployment.target_macs)
 
 
 def fit_width(reference: Architecture, macs: int) -> Architecture:
     """The reference, wider or narrower, with MACs as near as they come."""
+    return min(_around(reference, macs), key=lambda network: abs(count(network).macs - macs))
+
+
+def _around(reference: Architecture, macs: int) -> tuple[Architecture, Architecture]:
+    """The reference at the widths just below and just above a cost."""
     low, high = WIDTHS
     for _ in range(40):  # MACs rise with the width, in steps of 8 channels
         middle = math.sqrt(low * high)
         low, high = (middle, high) if count(_widened(reference, middle)).macs < macs else (low, middle)
-    return min((_widened(reference, width) for width in (low, high)), key=lambda n: abs(count(n).macs - macs))
+    return _widened(reference, low), _widened(reference, high)
 
 
 def width_of(architecture: Architecture, reference: Architecture) -> float:
@@ -157,17 +160,30 @@ def _least_stride(space: SearchSpace) -> int:
     return stem * math.prod(min(block.strides()) for block in space.blocks)
 
 
-def _check(space: SearchSpace, reference: Architecture, macs: int) -> None:
-    """Refuse a target that is outside the space even so, with what is possible at any width."""
-    low, high = space.macs_range()
-    if low <= macs <= high:
-        return
+def _holding(space: SearchSpace, reference: Architecture, macs: int) -> SearchSpace:
+    """The space, or where it is so narrow that it misses the target, that around a reference that just reaches it.
+
+    Raises:
+        InputError: The target is outside even so; what is possible.
+    """
+    if _holds(space, macs):
+        return space
+    exact = SearchSpace.around(_around(space.reference, macs)[1], space.document)
+    if _holds(exact, macs):
+        return exact
     ends = [SearchSpace.around(_widened(reference, width), space.document).macs_range() for width in WIDTHS]
-    possible = f"{format_amount(ends[0][0])} to {format_amount(ends[1][1])}"
+    low, high = ends[0][0], ends[1][1]
+    if low <= macs <= high:
+        low, high = exact.macs_range()
     raise InputError(
         f"{macs:,} MACs is outside the space {space.name} at {reference.resolution} pixels and {reference.classes} "
-        f"classes: {possible}"
+        f"classes: {format_amount(low)} to {format_amount(high)}"
     )
+
+
+def _holds(space: SearchSpace, macs: int) -> bool:
+    low, high = space.macs_range()
+    return low <= macs <= high
 
 
 def _widened(reference: Architecture, width: float) -> Architecture:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _command(
 
 
 def _add_space(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    known = {"nargs": "?", "default": DEFAULT} if optional else {}
+    known: dict[str, Any] = {"nargs": "?", "default": DEFAULT} if optional else {}
     command.add_argument("space", metavar="SPACE", help="a space's name or YAML file", **known)
     size = command.add_argument_group("what networks are for; the space is fitted to it, as nas-search does")
     size.add_argument("--resolution", type=int, metavar="N", help="side of the images, pixels (default: the space's)")

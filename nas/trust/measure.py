@@ -20,6 +20,7 @@ from nas.history import Trial
 from nas.journal import Journal
 from nas.problem import make_problem
 from nas.runs.base import Run
+from nas.runs.deployment import reference_network
 from nas.runs.directory import JOURNAL, REFERENCE_NETWORK, inside
 from nas.runs.header import trust_flag
 from nas.statistics import at_chance
@@ -84,7 +85,7 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
     )
     winner = [trial.key for trial in trials].index(run.best_trial.key) if run.best_trial else 0
     best = run.architecture(trials[winner])
-    reference = scaled_reference(count(best).macs)
+    reference = scaled_reference(reference_network(settings), count(best).macs)
     plan = make_plan(searched.accuracies, searched.rewards, budget * len(trials), winner)
     share = enough(searched.accuracies, searched.rewards, winner) / len(trials)
     command = f"nas-trust {run.path}{trust_flag(run.history.config)}"
@@ -154,9 +155,8 @@ def scored(trial: Trial, settings: SearchConfig) -> float:
     return settings.objective.reward(trial.evaluation.accuracy or 0.0, trial.macs)
 
 
-def scaled_reference(target: int) -> Architecture:
-    """EfficientNet-B0, made wider or narrower where its cost is far from the target."""
-    base = Architecture.load(REFERENCE_NETWORK)
+def scaled_reference(base: Architecture, target: int) -> Architecture:
+    """The reference network, made wider or narrower where its cost is far from the target."""
     if abs(count(base).macs / target - 1) <= NEAR:
         return base
     widths = [scale(base, i / 20, 1.0, base.resolution) for i in range(3, 81)]
@@ -164,9 +164,8 @@ def scaled_reference(target: int) -> Architecture:
 
 
 def _reference_name(network: Architecture) -> str:
-    if network == Architecture.load(REFERENCE_NETWORK):
-        return REFERENCE_NETWORK
-    return f"{REFERENCE_NETWORK} at width {network.stem / Architecture.load(REFERENCE_NETWORK).stem:.2g}"
+    width = network.head / Architecture.load(REFERENCE_NETWORK).head
+    return REFERENCE_NETWORK if width == 1 else f"{REFERENCE_NETWORK} at width {width:.2g}"
 
 
 def _study(space: CandidateSpace, plan: Sequence[Tokens], journal: Journal, settings: SearchConfig) -> Study:

@@ -127,6 +127,18 @@ def test_what_is_not_possible(deployment: Deployment, message: str) -> None:
         fit(EFFICIENTNET, deployment)
 
 
+def test_a_space_of_few_networks_is_brought_to_the_target_itself() -> None:
+    narrow = SearchSpace.from_yaml(
+        "format: nas-space/1\nname: narrow\nreference: efficientnet-b0\nchoices: {layers: {plus: [-1, 0]}}"
+    )
+    for target in (200_000_000, 400_000_000):
+        low, high = fit(narrow, Deployment(target_macs=target)).macs_range()
+        assert low <= target <= high < 1.5 * target
+    text = "format: nas-space/1\nname: one\nreference: efficientnet-b0"
+    with pytest.raises(InputError, match=r"400,000,000 MACs is outside the space one .*: (\S+) to \1"):
+        fit(SearchSpace.from_yaml(text), Deployment(target_macs=400_000_000))
+
+
 def test_a_space_that_decides_the_resolution() -> None:
     text = "format: nas-space/1\nname: own\nreference: efficientnet-b0\nnetwork: {resolution: [192, 224]}"
     own = SearchSpace.from_yaml(text)
