@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import config
-from nas.config import given
+from nas.config import SearchConfig, given
 from nas.runs import directory, warm_start
 from nas.runs import record as records
 from nas.runs.deployment import deployed
@@ -78,18 +78,33 @@ def create_study(
         **settings,
     }
     recorded = recorded_config(path) if goes_on else None
-    if recorded and evaluator is None:
-        asked["evaluator"] = recorded["evaluator"]
     asked |= given({"resolution": resolution, "classes": classes})
-    if recorded and (evaluator is None or recorded.get("classes") is None):  # its size is known, or none was said
-        resolved = config.resolve([{name: recorded.get(name) for name in ("resolution", "classes")}, asked])
-    else:
-        resolved = deployed(config.resolve([asked]), [asked])
-    if recorded and (changed := config.differences(config.resolve([recorded]), resolved)):
-        raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
+    resolved = _resolve(path, asked, recorded, told=evaluator is None)
     files = [str(file) for file in earlier]
     told = warm_start.read(files, load_space(resolved), resolved.objective) if files else ()
     return StudyRun(path, resolved, () if recorded else told)
+
+
+def _resolve(path: Path, asked: dict[str, Any], recorded: dict[str, Any] | None, *, told: bool) -> SearchConfig:
+    """The config of what is asked; of a run that goes on, the same as was recorded.
+
+    Args:
+        path: The run's directory.
+        asked: What the caller says.
+        recorded: The config in the run's journal; None of a new run.
+        told: Whether results are told, so that the run's own evaluator stands.
+    """
+    if recorded is None:
+        return deployed(config.resolve([asked]), [asked])
+    if told:
+        asked = {**asked, "evaluator": recorded["evaluator"]}
+    if told or recorded.get("classes") is None:  # the size is known, or was not said in an earlier version
+        resolved = config.resolve([{name: recorded.get(name) for name in ("resolution", "classes")}, asked])
+    else:
+        resolved = deployed(config.resolve([asked]), [asked])
+    if changed := config.differences(config.resolve([recorded]), resolved):
+        raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
+    return resolved
 
 
 def load_run(path: str | Path) -> RunRecord:

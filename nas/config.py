@@ -14,7 +14,8 @@ from controller.registry import CONTROLLERS
 from evaluator.function import as_evaluator_class
 from evaluator.objective import Objective
 from evaluator.registry import EVALUATORS, EXTERNAL
-from search_space.errors import InputError
+from search_space.errors import InputError, check_fields
+from search_space.fitting import RESOLUTIONS
 from search_space.io import named, schema, strict_yaml
 from search_space.io.amounts import parse_amount
 
@@ -86,6 +87,12 @@ class SearchConfig(RunConfig):
         for name, least in (("trials", 1), ("batch", 1), ("seed", 0), ("top", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        low, high = RESOLUTIONS
+        fits = self.resolution is None or low <= self.resolution <= high
+        check_fields(
+            (fits, "resolution", self.resolution, f"a whole number from {low} to {high}"),
+            (self.classes is None or self.classes >= 1, "classes", self.classes, "at least 1"),
+        )
         if self.band is not None and not 0 <= self.band[0] < self.band[1]:
             raise InputError(f"band must be two rising numbers from 0, got {list(self.band)}")
         if self.promote is not None and self.promote < 2:
