@@ -71,6 +71,17 @@ def fit(space: SearchSpace, deployment: Deployment) -> SearchSpace:
     return result if deployment.target_macs is None else _holding(result, reference, deployment.target_macs)
 
 
+def check_resolution(resolution: int) -> None:
+    """Hold a deployment resolution to `RESOLUTIONS`.
+
+    Raises:
+        InputError: It is outside.
+    """
+    low, high = RESOLUTIONS
+    if not low <= resolution <= high:
+        raise InputError(f"resolution must be a whole number from {low} to {high}, got {resolution}")
+
+
 def fit_width(reference: Architecture, macs: int) -> Architecture:
     """The reference, wider or narrower, with MACs as near as they come."""
     return min(_around(reference, macs), key=lambda network: abs(count(network).macs - macs))
@@ -93,9 +104,8 @@ def width_of(architecture: Architecture, reference: Architecture) -> float:
 def _sized(space: SearchSpace, deployment: Deployment) -> Architecture:
     """The space's reference at the deployment's size."""
     own = {name: value for name in ("resolution", "classes") if (value := getattr(deployment, name)) is not None}
-    low, high = RESOLUTIONS
-    if not low <= own.get("resolution", low) <= high:
-        raise InputError(f"resolution must be a whole number from {low} to {high}, got {own['resolution']}")
+    if deployment.resolution is not None:
+        check_resolution(deployment.resolution)
     if "resolution" in own and "resolution" in space.network:
         raise InputError(f"resolution {own['resolution']}: the space {space.name} decides the resolution itself")
     return dataclasses.replace(space.reference, **own)
