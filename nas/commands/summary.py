@@ -12,7 +12,7 @@ from nas import config
 from nas.config import SearchConfig
 from nas.engines.base import Job
 from nas.engines.local import estimate_seconds
-from nas.runs.deployment import describe, reference_network
+from nas.runs.deployment import describe, reference_name, reference_network
 from nas.runs.search import StudyRun
 from nas.study import Study
 from search_space.architecture import Architecture
@@ -73,7 +73,8 @@ def result(run: StudyRun, reference: str) -> list[str | Table]:
         table.add_column(column, justify="left" if column == "network" else "right")
     _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
     if reference in run.references:
-        _add_row(table, study, reference, reference_network(run.settings), run.references[reference])
+        known = reference_network(run.settings)
+        _add_row(table, study, reference_name(known), known, run.references[reference])
     trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)

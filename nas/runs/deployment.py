@@ -96,6 +96,12 @@ def reference_network(settings: SearchConfig) -> Architecture:
     return fit_width(sized, settings.target_flops)
 
 
+def reference_name(network: Architecture) -> str:
+    """What to call the reference network, at whatever width."""
+    width = network.head / Architecture.load(REFERENCE_NETWORK).head
+    return REFERENCE_NETWORK if width == 1 else f"{REFERENCE_NETWORK} at width {width:.2g}"
+
+
 def describe(settings: SearchConfig) -> str:
     """One line: what networks are for, and what is trained in their place; empty where a run does not say it."""
     if settings.classes is None:

@@ -20,8 +20,8 @@ from nas.history import Trial
 from nas.journal import Journal
 from nas.problem import make_problem
 from nas.runs.base import Run
-from nas.runs.deployment import reference_network
-from nas.runs.directory import JOURNAL, REFERENCE_NETWORK, inside
+from nas.runs.deployment import reference_name, reference_network
+from nas.runs.directory import JOURNAL, inside
 from nas.runs.header import trust_flag
 from nas.statistics import at_chance
 from nas.study import Study
@@ -98,7 +98,7 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
         networks = [reference, *(run.architecture(trial) for trial in trials)]
         results = _train(run, settings, plan, networks, engine, budget, command, say)
     finding = figures(plan, results, searched, settings.seed)
-    text = lines(finding, _reference_name(reference), more)
+    text = lines(finding, reference_name(reference), more)
     write_atomic(run.path / REPORT, "\n".join(text) + "\n")
     say("\n".join(text))
 
@@ -161,11 +161,6 @@ def scaled_reference(base: Architecture, target: int) -> Architecture:
         return base
     widths = [scale(base, i / 20, 1.0, base.resolution) for i in range(3, 81)]
     return min(widths, key=lambda network: abs(count(network).macs - target))
-
-
-def _reference_name(network: Architecture) -> str:
-    width = network.head / Architecture.load(REFERENCE_NETWORK).head
-    return REFERENCE_NETWORK if width == 1 else f"{REFERENCE_NETWORK} at width {width:.2g}"
 
 
 def _study(space: CandidateSpace, plan: Sequence[Tokens], journal: Journal, settings: SearchConfig) -> Study:

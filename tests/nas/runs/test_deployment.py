@@ -15,7 +15,7 @@ from nas import config
 from nas.commands import export, scale, search, train
 from nas.config import SearchConfig
 from nas.grid.config import load_baseline
-from nas.runs.deployment import deployed, describe, reference_network, space_of
+from nas.runs.deployment import deployed, describe, reference_name, reference_network, space_of
 from nas.runs.header import from_header
 from nas.runs.record import load
 from nas.runs.search import load_space
@@ -81,6 +81,8 @@ def test_the_reference_is_of_the_same_size_and_budget(cifar: str) -> None:
     reference = reference_network(settings)
     assert (reference.resolution, reference.classes) == (32, 10)
     assert count(reference).macs == pytest.approx(3e6, rel=0.1)
+    assert reference_name(reference) == "efficientnet-b0 at width 0.56"
+    assert reference_name(Architecture.load("efficientnet-b0")) == "efficientnet-b0"
 
 
 def test_a_run_that_does_not_say_its_size_is_as_it_was() -> None:
