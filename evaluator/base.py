@@ -165,6 +165,9 @@ class Evaluator(ABC, Generic[ConfigT]):
         engine records it as ``failed``.
         """
 
+    fixed_networks: ClassVar[bool] = False
+    """Whether it knows certain networks only, of one size, as a table of results does."""
+
     # What follows is optional: how an evaluator takes part in what goes on around it.
 
     def estimate(self, architecture: Architecture, seed: int) -> float | None:
@@ -208,6 +211,16 @@ class Evaluator(ABC, Generic[ConfigT]):
     def scaled_from(cls, config: ConfigT, resolution: int) -> ConfigT:
         """The config for networks scaled from one of this resolution: larger ones are to see larger images."""
         return config
+
+    @classmethod
+    def deployed_as(cls, config: ConfigT, resolution: int, macs: int) -> ConfigT:
+        """The config for networks that are deployed at this resolution and about this cost."""
+        return config
+
+    @classmethod
+    def trained_as(cls, config: ConfigT, resolution: int | None) -> str:
+        """What it trains in the place of a network for this resolution, a few words; empty where it trains nothing."""
+        return ""
 
     @classmethod
     def with_seed(cls, config: ConfigT, seed: int) -> ConfigT:

@@ -22,10 +22,10 @@ from evaluator.data.notes import notes
 from evaluator.data.placement import place
 from evaluator.resources import is_out_of_memory, pick_device, seconds_of_training, threads
 from evaluator.training import Recipe, fit
+from search_space import scaling
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.errors import check_fields
-from search_space.scaling import scale
 from search_space.seeding import derive_seed
 
 _logger = logging.getLogger(__name__)
@@ -88,32 +88,25 @@ class ProxyConfig(Recipe):
 
 
 DEMO = ProxyConfig()
+IMAGENET = ProxyConfig(
+    data="folder:imagenet/train",
+    resolution=224,
+    width=1.0,
+    unstrided=0,
+    epochs=5,
+    batch_size=256,
+    learning_rate=5e-3,
+    validation_share=0.039,
+    timeout=24 * 3600.0,
+)
 PRESETS: dict[str, ProxyConfig] = {
     "default": DEMO,
     "demo": DEMO,
     "small": ProxyConfig(resolution=64, width=1.0, epochs=20, batch_size=128, validation_share=0.2, timeout=3600.0),
-    "imagenet100": ProxyConfig(
-        data="folder:imagenet100/train",
-        resolution=128,
-        width=1.0,
-        unstrided=0,
-        epochs=30,
-        batch_size=256,
-        learning_rate=5e-3,
-        validation_share=0.1,
-        timeout=6 * 3600.0,
+    "imagenet100": dataclasses.replace(
+        IMAGENET, data="folder:imagenet100/train", resolution=128, epochs=30, validation_share=0.1, timeout=6 * 3600.0
     ),
-    "imagenet": ProxyConfig(
-        data="folder:imagenet/train",
-        resolution=224,
-        width=1.0,
-        unstrided=0,
-        epochs=5,
-        batch_size=256,
-        learning_rate=5e-3,
-        validation_share=0.039,
-        timeout=24 * 3600.0,
-    ),
+    "imagenet": IMAGENET,
 }
 """What a search is for decides how its candidates are trained; any setting may be changed on top.
 
@@ -127,6 +120,8 @@ PRESETS: dict[str, ProxyConfig] = {
 All read out the accuracy, which the reward is about. The last two keep the candidate's own strides; ``folder:DIR``
 is a folder of class folders, named with ``--data`` if it is not where the preset expects it.
 """
+FULL_MACS = 5_000_000
+"""Networks of up to so many multiply-adds are trained as they are deployed: some 2 ms an image on a CPU core."""
 LITTLE_EPOCHS = 10
 LITTLE_PIXELS = 64
 CAVEAT = (
@@ -168,6 +163,21 @@ class Proxy(Evaluator[ProxyConfig]):
     def scaled_from(cls, config: ProxyConfig, resolution: int) -> ProxyConfig:
         """Networks of that resolution see the config's own images, larger ones larger images."""
         return dataclasses.replace(config, base_resolution=resolution)
+
+    @classmethod
+    def deployed_as(cls, config: ProxyConfig, resolution: int, macs: int) -> ProxyConfig:
+        """What is cheap is trained as it is deployed, what is not narrower; a miniature that is asked for stays."""
+        asked = (config.resolution, config.width, config.unstrided) != (DEMO.resolution, DEMO.width, DEMO.unstrided)
+        if asked or (macs > FULL_MACS and resolution > LITTLE_PIXELS):
+            return config
+        width = min(1.0, max(0.1, round((FULL_MACS / macs) ** 0.5, 2)))
+        return dataclasses.replace(config, resolution=resolution, width=width, unstrided=0)
+
+    @classmethod
+    def trained_as(cls, config: ProxyConfig, resolution: int | None) -> str:
+        """The network itself, or a miniature; how that differs."""
+        pixels = None if config.resolution == resolution else config.resolution or "the data set's own"
+        return scaling.describe_miniature(config.width, config.unstrided, pixels)
 
     def __init__(self, config: ProxyConfig) -> None:
         """Load, split and place the data.
@@ -227,18 +237,11 @@ class Proxy(Evaluator[ProxyConfig]):
             return seconds_of_training(model, images, *parts, self.config, mirror=self._dataset.mirror)
 
     def miniature(self, architecture: Architecture) -> Architecture:
-        """The network that is trained in a candidate's place: narrower, for small images and these classes.
-
-        Dropout is left out: a training of a few epochs underfits.
-        """
+        """The network that is trained in a candidate's place; without dropout: few epochs underfit."""
         own, base = self._resolution, self.config.base_resolution
         resolution = own if base is None else max(8, round(own * architecture.resolution / base))
-        small = scale(architecture, self.config.width, 1.0, resolution, dropout=0.0)
-        strided = [i for i, stage in enumerate(small.stages) if stage.stride == 2][: self.config.unstrided]
-        stages = tuple(
-            dataclasses.replace(stage, stride=1) if i in strided else stage for i, stage in enumerate(small.stages)
-        )
-        return dataclasses.replace(small, stages=stages, classes=len(self._dataset.classes))
+        small = scaling.miniature(architecture, self.config.width, self.config.unstrided, resolution)
+        return dataclasses.replace(small, classes=len(self._dataset.classes))
 
     def _load(self, resolution: int | None) -> Dataset:
         dataset = load_dataset(self.config.data, resolution, Path(self.config.cache_dir), _log_progress())

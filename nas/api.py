@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import config
-from nas.config import given
+from nas.config import SearchConfig, given
 from nas.runs import directory, warm_start
 from nas.runs import record as records
+from nas.runs.deployment import deployed
 from nas.runs.grid import GridRun
 from nas.runs.header import recorded_config
 from nas.runs.record import RunRecord
@@ -30,6 +31,8 @@ def create_study(
     controller: Any = "guided",
     evaluator: Any = None,
     objective: str | Mapping[str, Any] = "soft",
+    resolution: int | None = None,
+    classes: int | None = None,
     run_dir: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -47,6 +50,8 @@ def create_study(
         evaluator: A name, ``package.module:NAME``, a subclass of `Evaluator`, a function, or a mapping of name, preset
             and settings (``data`` may be a function); None leaves it to `StudyRun.optimize`, or to `ask` and `tell`.
         objective: ``soft``, ``hard`` or ``absolute``, or a mapping of kind, alpha, beta, ...
+        resolution: Side of the images that the network will see, pixels; None for the data's own, or the space's.
+        classes: Classes that it will tell apart; None for the data's, or the space's.
         run_dir: Where results go; None for ``runs/<date>-<time>``.
         seed: The same seed gives the same search.
         resume: Go on with the run in `run_dir` if there is one.
@@ -73,14 +78,33 @@ def create_study(
         **settings,
     }
     recorded = recorded_config(path) if goes_on else None
-    if recorded and evaluator is None:
-        asked["evaluator"] = recorded["evaluator"]
-    resolved = config.resolve([asked])
-    if recorded and (changed := config.differences(config.resolve([recorded]), resolved)):
-        raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
+    asked |= given({"resolution": resolution, "classes": classes})
+    resolved = _resolve(path, asked, recorded, told=evaluator is None)
     files = [str(file) for file in earlier]
     told = warm_start.read(files, load_space(resolved), resolved.objective) if files else ()
     return StudyRun(path, resolved, () if recorded else told)
+
+
+def _resolve(path: Path, asked: dict[str, Any], recorded: dict[str, Any] | None, *, told: bool) -> SearchConfig:
+    """The config of what is asked; of a run that goes on, the same as was recorded.
+
+    Args:
+        path: The run's directory.
+        asked: What the caller says.
+        recorded: The config in the run's journal; None of a new run.
+        told: Whether results are told, so that the run's own evaluator stands.
+    """
+    if recorded is None:
+        return deployed(config.resolve([asked]), [asked])
+    if told:
+        asked = {**asked, "evaluator": recorded["evaluator"]}
+    if told or recorded.get("classes") is None:  # the size is known, or was not said in an earlier version
+        resolved = config.resolve([{name: recorded.get(name) for name in ("resolution", "classes")}, asked])
+    else:
+        resolved = deployed(config.resolve([asked]), [asked])
+    if changed := config.differences(config.resolve([recorded]), resolved):
+        raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
+    return resolved
 
 
 def load_run(path: str | Path) -> RunRecord:

@@ -15,6 +15,7 @@ from evaluator.function import as_evaluator_class
 from evaluator.objective import Objective
 from evaluator.registry import EVALUATORS, EXTERNAL
 from search_space.errors import InputError
+from search_space.fitting import check_resolution
 from search_space.io import named, schema, strict_yaml
 from search_space.io.amounts import parse_amount
 
@@ -55,6 +56,10 @@ class SearchConfig(RunConfig):
 
     target_flops: int
     """The budget: multiply-adds at the deployment resolution, e.g. 400M."""
+    resolution: int | None = None
+    """Side of the images that the network will see, pixels; null for the data's own, or the space's."""
+    classes: int | None = None
+    """Classes that it will tell apart; null for the data's, or the space's."""
     space: str = "efficientnet"
     """A space's name, YAML file or ``package.module:OBJECT``."""
     controller: Component
@@ -79,13 +84,13 @@ class SearchConfig(RunConfig):
     """How many of the best networks are exported."""
 
     def __post_init__(self) -> None:
-        for name, least in (("trials", 1), ("batch", 1), ("seed", 0), ("top", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.resolution is not None:
+            check_resolution(self.resolution)
+        for name, least in (("trials", 1), ("batch", 1), ("seed", 0), ("top", 1), ("classes", 1), ("promote", 2)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}")
         if self.band is not None and not 0 <= self.band[0] < self.band[1]:
             raise InputError(f"band must be two rising numbers from 0, got {list(self.band)}")
-        if self.promote is not None and self.promote < 2:
-            raise InputError(f"promote must be at least 2, got {self.promote}")
         if self.asynchronous and self.promote:
             raise InputError("promote needs whole batches: leave out --async")
 
@@ -155,8 +160,7 @@ def parse_setting(text: str) -> dict[str, Any]:
     nested: Any = strict_yaml.load(value, f"--set {path}")
     for part in reversed(path.split(".")):
         nested = {part: nested}
-    result: dict[str, Any] = nested
-    return result
+    return dict(nested)
 
 
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:

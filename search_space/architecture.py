@@ -1,6 +1,6 @@
 """Architecture: a convnet of the MnasNet / EfficientNet kind as a frozen value.
 
-A stem convolution (3x3, stride 2), stages of repeated blocks, a 1x1 head convolution, global average pooling and a
+A stem convolution (3x3, stride 2 or 1), stages of repeated blocks, a 1x1 head convolution, global average pooling and a
 linear classifier. A stage is MnasNet's block (MnasNet, arXiv:1807.11626, section 4.1): one operator with one set of
 choices, repeated; only its first layer strides.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from search_space.io import named, schema, strict_yaml
 FORMAT = "nas-architecture/1"
 METADATA_KEYS = ("name", "metrics", "provenance")
 
-Op = Literal["conv", "mbconv"]
+Op = Literal["conv", "mbconv", "linear"]
 Skip = Literal["none", "identity", "pool"]
 Activation = Literal["relu", "relu6", "silu"]
 
@@ -36,11 +37,12 @@ class Stage:
     """
 
     op: Op
-    """``conv``: k x k convolution; ``mbconv``: expansion, depthwise k x k, squeeze-excite, projection."""
+    """``conv``: k x k convolution; ``mbconv``: expansion, depthwise k x k, squeeze-excite, projection; ``linear``: 1x1
+    convolution without an activation."""
     expand: int = 1
-    """Channels of the depthwise convolution over input channels; 1 for ``conv``."""
+    """Channels of the depthwise convolution over input channels; 1 where there is none."""
     kernel: int
-    """Kernel size: 3, 5 or 7."""
+    """Kernel size: 3, 5 or 7; 1 for ``linear``."""
     stride: int = 1
     """Stride of the first layer, 1 or 2; the others have 1."""
     channels: int
@@ -54,15 +56,23 @@ class Stage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "se", _as_float(self.se))
+        linear = self.op == "linear"
+        kernel_ok = self.kernel == 1 if linear else self.kernel in (3, 5, 7)
         check_fields(
             (_is_int(self.channels, 1, 100_000), "channels", self.channels, "a whole number from 1 to 100000"),
-            (self.op in ("conv", "mbconv"), "op", self.op, "conv or mbconv"),
+            (self.op in ("conv", "mbconv", "linear"), "op", self.op, "conv, mbconv or linear"),
             (_is_int(self.expand, 1, 64), "expand", self.expand, "a whole number from 1 to 64"),
-            (self.op != "conv" or self.expand == 1, "expand", self.expand, "1 where op is conv"),
-            (_is_int(self.kernel, 3, 7) and self.kernel % 2 == 1, "kernel", self.kernel, "3, 5 or 7"),
+            (self.op not in ("conv", "linear") or self.expand == 1, "expand", self.expand, f"1 where op is {self.op}"),
+            (
+                _is_int(self.kernel, 1, 7) and kernel_ok,
+                "kernel",
+                self.kernel,
+                "1 where op is linear" if linear else "3, 5 or 7",
+            ),
             (_is_int(self.stride, 1, 2), "stride", self.stride, "1 or 2"),
             (_is_int(self.layers, 1, 100), "layers", self.layers, "a whole number from 1 to 100"),
             (isinstance(self.se, float) and 0 <= self.se <= 1, "se", self.se, "a number from 0 to 1"),
+            (not linear or self.se == 0, "se", self.se, "0 where op is linear"),
             (self.skip in ("none", "identity", "pool"), "skip", self.skip, "none, identity or pool"),
         )
 
@@ -103,6 +113,8 @@ class Architecture:
     """Outputs of the classifier."""
     stem: int = 32
     """Channels of the first convolution."""
+    stem_stride: int = 2
+    """Its stride: 2, or 1 to keep the resolution of small images."""
     stages: tuple[Stage, ...]
     """The blocks, in order."""
     head: int = 1280
@@ -120,11 +132,17 @@ class Architecture:
             (_is_int(self.resolution, 1, 10_000), "resolution", self.resolution, "a whole number from 1 to 10000"),
             (_is_int(self.classes, 1, 1_000_000), "classes", self.classes, "a whole number from 1 to 1000000"),
             (_is_int(self.stem, 1, 100_000), "stem", self.stem, "a whole number from 1 to 100000"),
+            (_is_int(self.stem_stride, 1, 2), "stem_stride", self.stem_stride, "1 or 2"),
             (stages_ok, "stages", self.stages, "1 to 100 stages"),
             (_is_int(self.head, 1, 100_000), "head", self.head, "a whole number from 1 to 100000"),
             (self.activation in ("relu", "relu6", "silu"), "activation", self.activation, "relu, relu6 or silu"),
             (isinstance(self.dropout, float) and 0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1"),
         )
+
+    @property
+    def total_stride(self) -> int:
+        """What the sides of an image are divided by, rounding up, on the way to the head."""
+        return self.stem_stride * math.prod(stage.stride for stage in self.stages)
 
     def stage_layers(self) -> tuple[tuple[Layer, ...], ...]:
         """The layers of each stage as they are built, with effective shortcuts and squeeze widths."""
@@ -139,7 +157,7 @@ class Architecture:
     @cached_property
     def key(self) -> str:
         """16 hex digits of SHA-256 over what is built: equal for equal networks, in every process and version."""
-        built: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS}
+        built = self._as_before({name: getattr(self, name) for name in _SCALARS})
         built["layers"] = [[getattr(layer, name) for name in _LAYER] for row in self.stage_layers() for layer in row]
         return hashlib.sha256(json.dumps(built, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -159,10 +177,14 @@ class Architecture:
         """
         document: dict[str, Any] = {"format": FORMAT}
         document |= {"name": name} if name else {}
-        document |= schema.to_plain(self)
+        document |= self._as_before(schema.to_plain(self))
         document |= {"metrics": schema.to_plain(metrics)} if metrics else {}
         document |= {"provenance": schema.to_plain(provenance)} if provenance else {}
         return strict_yaml.dump(document)
+
+    def _as_before(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Fields without the stem's usual stride, which was none once: keys and files stay as they were."""
+        return {name: value for name, value in fields.items() if name != "stem_stride" or value != 2}
 
     @classmethod
     def from_yaml(cls, text: str, source: str = "architecture") -> Architecture:

@@ -10,9 +10,13 @@ from typing import Any
 
 from search_space.architecture import Architecture, Layer, Stage
 from search_space.decision import Decision, Tokens, canonical
+from search_space.errors import InputError
 
-FIELDS = ("op", "kernel", "channels", "layers", "se", "skip")
-"""What a block may decide, in the order it is asked. A condition names an earlier field."""
+FIELDS = ("op", "kernel", "channels", "layers", "se", "skip", "stride")
+"""What a block may decide, in the order it is asked. A condition names an earlier field.
+
+Where 0 layers may be chosen, `layers` is asked first: a block that is left out has nothing else to decide.
+"""
 
 Layers = tuple[Layer, ...]
 
@@ -38,6 +42,8 @@ def settings_of(field: str, value: Any) -> dict[str, Any]:
     """A choice as fields of `Stage`: ``mbconv6`` is an operator and its expansion."""
     if field != "op":
         return {field: value}
+    if value == "linear":
+        return {"op": "linear", "expand": 1, "kernel": 1, "se": 0.0}
     kind, _, expand = value.partition("mbconv")
     return {"op": "mbconv", "expand": int(expand)} if expand else {"op": kind, "expand": 1}
 
@@ -46,11 +52,13 @@ def value_of(field: str, stage: Stage) -> Any:
     """A stage's value of one of `FIELDS`, spelled as a choice is."""
     if field != "op":
         return getattr(stage, field)
-    return "conv" if stage.op == "conv" else f"mbconv{stage.expand}"
+    return f"mbconv{stage.expand}" if stage.op == "mbconv" else stage.op
 
 
-def built_layers(stage: Stage, in_channels: int) -> Layers:
-    """The layers of a stage as they are built on `in_channels` channels."""
+def built_layers(stage: Stage | None, in_channels: int) -> Layers:
+    """The layers of a stage as they are built on `in_channels` channels; none of one that is left out."""
+    if stage is None:
+        return ()
     return Architecture(stem=in_channels, stages=(stage,)).stage_layers()[0]
 
 
@@ -67,13 +75,22 @@ class Block:
         """
         self.name = name
         self.reference = reference
-        given = {question.field: question for question in questions}
+        given = {question.field: _where_it_matters(question, questions) for question in questions}
         self.questions = tuple(
             given.get(field, Question(field=field, values=(value_of(field, reference),))) for field in FIELDS
         )
-        self.asked = tuple(question for question in self.questions if self._is_asked(question))
-        self._stages: dict[Tokens, Stage] = {}
+        self.optional = 0 in self.values("layers")
+        """Whether the block may be left out."""
+        asked = [question for question in self.questions if self._is_asked(question)]
+        if self.optional:
+            asked.sort(key=lambda question: question.field != "layers")
+        self.asked = tuple(asked if self.values("layers") != (0,) else ())
+        self._stages: dict[Tokens, Stage | None] = {}
         self._by_layers: dict[int, dict[Layers, Tokens]] = {}
+
+    def values(self, field: str) -> tuple[Any, ...]:
+        """The choices of one of `FIELDS`, a single one where it is not asked."""
+        return self.questions[FIELDS.index(field)].values
 
     def _is_asked(self, question: Question) -> bool:
         """Several values, and a condition that can hold."""
@@ -91,25 +108,29 @@ class Block:
                 choices=tuple(map(str, question.values)),
                 requires=tuple(
                     (index[field], frozenset(i for i, value in enumerate(values[field]) if value in allowed))
-                    for field, allowed in question.when
+                    for field, allowed in self._conditions(question)
                     if field in index and not set(values[field]) <= set(allowed)
                 ),
             )
             for question in self.asked
         )
 
-    def stage(self, tokens: Tokens) -> Stage:
-        """The stage that the block's own tokens give.
+    def _conditions(self, question: Question) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+        """Its own, and that the block is there."""
+        there = tuple(layers for layers in self.values("layers") if layers)
+        return question.when if question.field == "layers" else (("layers", there), *question.when)
+
+    def stage(self, tokens: Tokens) -> Stage | None:
+        """The stage that the block's own tokens give; None where they leave it out.
 
         Raises:
             ValueError: A token outside its choices.
         """
-        stage = self._stages.get(tokens)
-        if stage is None:
-            stage = self._stages[tokens] = self._build(tokens)
-        return stage
+        if tokens not in self._stages:
+            self._stages[tokens] = self._build(tokens)
+        return self._stages[tokens]
 
-    def _build(self, tokens: Tokens) -> Stage:
+    def _build(self, tokens: Tokens) -> Stage | None:
         answers = dict(zip((q.field for q in self.asked), canonical(self.decisions(0), tokens), strict=True))
         chosen: dict[str, Any] = {}
         settings: dict[str, Any] = {}
@@ -117,7 +138,9 @@ class Block:
             available = question.available(chosen, value_of(question.field, self.reference))
             value = available[answers.get(question.field, 0)]
             chosen[question.field] = value
-            settings |= settings_of(question.field, value)
+            settings = settings_of(question.field, value) | settings  # what an operator fixes stands
+        if not chosen["layers"]:
+            return None
         return dataclasses.replace(self.reference, **settings)
 
     def all_tokens(self) -> Iterator[Tokens]:
@@ -146,6 +169,12 @@ class Block:
         question = self.questions[FIELDS.index("layers")]
         return tuple(sorted({*question.values, *([self.reference.layers] if question.when else [])}))
 
+    def strides(self) -> tuple[int, ...]:
+        """The strides the block may have; 1 where it may be left out."""
+        question = self.questions[FIELDS.index("stride")]
+        others = [self.reference.stride] if question.when else []
+        return tuple(sorted({*question.values, *others, *([1] if self.optional else [])}))
+
     def missing(self, wanted: Stage, in_channels: int) -> list[str]:
         """Which values of `wanted` the block does not offer, one line each; empty where it can build the same."""
         built = built_layers(wanted, in_channels)
@@ -154,23 +183,38 @@ class Block:
         chosen = {field: value_of(field, wanted) for field in FIELDS}
         lines: list[str] = []
         lacking: set[str] = set()
-        if wanted.stride != self.reference.stride:
-            lines.append(f"{self.name}.stride: {wanted.stride} is not among {self.reference.stride}")
         for question in self.questions:
             available = question.available(chosen, value_of(question.field, self.reference))
             if lacking.intersection(field for field, _ in question.when):
                 available = question.values  # its condition rests on a value that is missing itself
             # A value that makes no difference here (a shortcut across a stride) is not missing.
-            same = (
-                built_layers(dataclasses.replace(wanted, **settings_of(question.field, value)), in_channels) == built
-                for value in available
-            )
-            if not any(same):
+            if not any(_changed(wanted, question.field, value, in_channels) == built for value in available):
                 lacking.add(question.field)
                 where = "" if available == question.values else _condition(question)
                 choices = ", ".join(map(str, available))
                 lines.append(f"{self.name}.{question.field}: {chosen[question.field]} is not among {choices}{where}")
         return lines or [f"{self.name}: these values are not offered together"]
+
+
+def _where_it_matters(question: Question, questions: Sequence[Question]) -> Question:
+    """A question that a linear layer leaves open, asked only of the other operators."""
+    operators = next((other.values for other in questions if other.field == "op"), ())
+    if question.field not in ("kernel", "se") or "linear" not in operators:
+        return question
+    others = tuple(operator for operator in operators if operator != "linear")
+    when = dict(question.when)
+    when["op"] = tuple(operator for operator in when.get("op", others) if operator != "linear")
+    return dataclasses.replace(question, when=tuple(when.items()))
+
+
+def _changed(stage: Stage, field: str, value: Any, in_channels: int) -> Layers | None:
+    """The layers of a stage with one choice made otherwise; None where there can be no such stage."""
+    try:
+        left_out = (field, value) == ("layers", 0)
+        changed = None if left_out else dataclasses.replace(stage, **settings_of(field, value))
+    except InputError:
+        return None
+    return built_layers(changed, in_channels)
 
 
 def _condition(question: Question) -> str:

@@ -24,7 +24,7 @@ class Network(nn.Module):
         rows = architecture.stage_layers()
         activation = architecture.activation
         num_layers = sum(map(len, rows))
-        self.conv_stem = conv(3, architecture.stem, 3, stride=2)
+        self.conv_stem = conv(3, architecture.stem, 3, architecture.stem_stride)
         self.bn1 = batch_norm(architecture.stem)
         self.act1 = activate(activation)
         rates = iter([drop_path * i / num_layers for i in range(num_layers)])

@@ -33,8 +33,8 @@ def count_networks(blocks: Sequence[Block], scalars: Mapping[str, tuple[Any, ...
         reached: Counter[int] = Counter()
         for in_channels, number in ways.items():
             for layers in block.by_layers(in_channels):
-                reached[layers[-1].out_channels] += number
-        if block is not blocks[0] and block.reference.stride == 1 and set(ways) & set(reached):
+                reached[layers[-1].out_channels if layers else in_channels] += number
+        if block.optional or (block is not blocks[0] and 1 in block.strides() and set(ways) & set(reached)):
             return None
         ways = dict(reached)
     other = math.prod(len(choices) for name, choices in scalars.items() if name != "stem")
@@ -43,31 +43,33 @@ def count_networks(blocks: Sequence[Block], scalars: Mapping[str, tuple[Any, ...
 
 def macs_range(blocks: Sequence[Block], scalars: Mapping[str, tuple[Any, ...]]) -> tuple[int, int]:
     """MACs of the smallest and of the largest network."""
+    names = ("resolution", "classes", "stem", "stem_stride")
     ranges = [
-        _range_at(blocks, *choice, head_choices=scalars["head"])
-        for choice in itertools.product(scalars["resolution"], scalars["classes"], scalars["stem"])
+        _range_at(blocks, resolution, classes, stem, stem_stride, scalars["head"])
+        for resolution, classes, stem, stem_stride in itertools.product(*(scalars[name] for name in names))
     ]
     return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
 def _range_at(
-    blocks: Sequence[Block], resolution: int, classes: int, stem: int, head_choices: Sequence[int]
+    blocks: Sequence[Block], resolution: int, classes: int, stem: int, stem_stride: int, head_choices: Sequence[int]
 ) -> tuple[int, int]:
-    side = (resolution + 1) // 2
-    ends = {stem: (27 * stem * side * side,) * 2}  # channels between blocks: least and most MACs up to there
+    side = _after(resolution, stem_stride)
+    # Channels and side between blocks: least and most MACs up to there.
+    ends = {(stem, side): (27 * stem * side * side,) * 2}
     for block in blocks:
-        reached: dict[int, tuple[int, int]] = {}
-        for in_channels, (low, high) in ends.items():
+        reached: dict[tuple[int, int], tuple[int, int]] = {}
+        for (in_channels, side), (low, high) in ends.items():
             for tokens in block.by_layers(in_channels).values():
-                stage = block.stage(tokens)
-                macs = _stage_macs(stage, in_channels, side)
-                before = reached.get(stage.channels, (low + macs, high + macs))
-                reached[stage.channels] = (min(before[0], low + macs), max(before[1], high + macs))
+                end, macs = (in_channels, side), 0
+                if stage := block.stage(tokens):
+                    end, macs = (stage.channels, _after(side, stage.stride)), _stage_macs(stage, in_channels, side)
+                before = reached.get(end, (low + macs, high + macs))
+                reached[end] = (min(before[0], low + macs), max(before[1], high + macs))
         ends = reached
-        side = (side + 1) // 2 if block.reference.stride == 2 else side
     totals = [
         (low + dense, high + dense)
-        for channels, (low, high) in ends.items()
+        for (channels, side), (low, high) in ends.items()
         for dense in (head * (channels * side * side + classes) for head in head_choices)
     ]
     return min(low for low, _ in totals), max(high for _, high in totals)
@@ -76,5 +78,10 @@ def _range_at(
 def _stage_macs(stage: Stage, in_channels: int, side: int) -> int:
     """MACs of one stage: a network of this stage alone, less its stem, head and classifier of one channel each."""
     alone = Architecture(resolution=2 * side, stem=in_channels, stages=(stage,), head=1, classes=1)
-    after = (side + 1) // 2 if stage.stride == 2 else side
+    after = _after(side, stage.stride)
     return count(alone).macs - 27 * in_channels * side * side - stage.channels * after * after - 1
+
+
+def _after(side: int, stride: int) -> int:
+    """The side of an image after a layer that strides."""
+    return (side + 1) // 2 if stride == 2 else side

@@ -45,7 +45,7 @@ def count(architecture: Architecture) -> Cost:
     Padding is kernel // 2 everywhere, so that a stride of 2 halves a side and rounds up.
     """
     depthwise = squeeze_excite = se_pool = 0
-    side = (architecture.resolution + 1) // 2
+    side = (architecture.resolution + 1) // 2 if architecture.stem_stride == 2 else architecture.resolution
     width = architecture.stem
     area = side * side
     conv = 27 * width * area
@@ -60,7 +60,7 @@ def count(architecture: Architecture) -> Cost:
             if stride == 2:
                 side = (side + 1) // 2
                 area = side * side
-            if stage.op == "conv":
+            if stage.op != "mbconv":  # a linear layer is a convolution of kernel 1
                 gated = out
                 weights = kernel_area * width * out
                 conv += layers * weights * area

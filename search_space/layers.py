@@ -1,4 +1,4 @@
-"""The layers networks are built of: plain convolution, separable convolution, MBConv, squeeze-excite.
+"""The layers networks are built of: plain and linear convolution, separable convolution, MBConv, squeeze-excite.
 
 MBConv: MobileNetV2 (arXiv:1801.04381, section 3) with squeeze-excite as in MnasNet (arXiv:1807.11626, section 4.1).
 Modules and parameters are named as in timm's EfficientNet, so that its checkpoints load.
@@ -105,6 +105,20 @@ class ConvLayer(ResidualLayer):
         return x
 
 
+class LinearLayer(ResidualLayer):
+    """A 1x1 convolution without an activation: what stands between stages where a block does nothing else."""
+
+    def __init__(self, layer: Layer, activation: Activation, drop_path: float) -> None:
+        super().__init__(layer, drop_path)
+        self.conv = conv(layer.in_channels, layer.out_channels, 1, layer.stride)
+        self.bn1 = batch_norm(layer.out_channels)
+
+    def body(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) to (B, C_out, H', W')."""
+        x = self.bn1(self.conv(x))
+        return x
+
+
 class SeparableLayer(ResidualLayer):
     """A depthwise k x k convolution, then a linear 1x1: MBConv without an expansion."""
 
@@ -162,8 +176,8 @@ def build_layer(layer: Layer, activation: Activation, drop_path: float) -> Resid
         activation: The network's activation.
         drop_path: Probability of dropping the residual branch of an image in training.
     """
-    if layer.op == "conv":
-        return ConvLayer(layer, activation, drop_path)
+    if layer.op != "mbconv":
+        return (ConvLayer if layer.op == "conv" else LinearLayer)(layer, activation, drop_path)
     return (MBConvLayer if layer.has_expansion else SeparableLayer)(layer, activation, drop_path)
 
 

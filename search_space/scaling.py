@@ -1,4 +1,4 @@
-"""Compound scaling: wider, deeper, larger (EfficientNet, arXiv:1905.11946, section 3.3, equation 3)."""
+"""Compound scaling: wider, deeper, larger (EfficientNet, arXiv:1905.11946, section 3.3, equation 3); and miniatures."""
 
 from __future__ import annotations
 
@@ -114,3 +114,36 @@ def efficientnet(name: str, baseline: Architecture) -> Architecture:
         raise InputError(f"unknown family member {name!r}: known are {', '.join(EFFICIENTNETS)}")
     scaling = EFFICIENTNETS[name]
     return scale(baseline, scaling.width, scaling.depth, scaling.resolution, scaling.dropout)
+
+
+def miniature(architecture: Architecture, width: float, unstrided: int, resolution: int) -> Architecture:
+    """A small stand-in for short trainings, without dropout.
+
+    Args:
+        architecture: What it stands for.
+        width: Factor on all channels.
+        unstrided: How many of the first strided stages run at stride 1: small images would vanish in five strides.
+        resolution: Its input resolution, pixels.
+    """
+    small = scale(architecture, width, 1.0, resolution, dropout=0.0)
+    strided = [i for i, stage in enumerate(small.stages) if stage.stride == 2][:unstrided]
+    stages = tuple(
+        dataclasses.replace(stage, stride=1) if i in strided else stage for i, stage in enumerate(small.stages)
+    )
+    return dataclasses.replace(small, stages=stages)
+
+
+def describe_miniature(width: float, unstrided: int, pixels: int | str | None) -> str:
+    """How a `miniature` differs from the network that it stands for, in words.
+
+    Args:
+        width: As there.
+        unstrided: As there.
+        pixels: Its images, where they are not the network's own; None where they are.
+    """
+    differs = [f"{width:g} times the channels"] if width != 1 else []
+    differs += [f"{pixels} pixels"] if pixels else []
+    differs += [f"{unstrided} strided stage{'s' if unstrided > 1 else ''} at stride 1"] if unstrided else []
+    if not differs:
+        return "trained as they are deployed"
+    return f"trained as miniatures ({', '.join(differs)}), which do not show what only the full size does"

@@ -22,7 +22,7 @@ from search_space.cost import count
 from search_space.decision import Decision, Space, Tokens, canonical, sample_tokens
 from search_space.errors import InputError, NasError
 from search_space.io import named
-from search_space.space_format import SpaceParts, read_space
+from search_space.space_format import SpaceDocument, SpaceParts, lay_out, read_space
 
 
 class SearchSpace:
@@ -34,8 +34,9 @@ class SearchSpace:
         Args:
             parts: What `search_space.space_format.read_space` gives.
         """
-        self.name = parts.name
-        self.description = parts.description
+        self.document = parts.document
+        self.name = parts.document.name
+        self.description = parts.document.description
         self.reference = parts.reference
         self.network = dict(parts.network)
         self.blocks = parts.blocks
@@ -66,6 +67,15 @@ class SearchSpace:
         """
         return cls(read_space(text, source))
 
+    @classmethod
+    def around(cls, reference: Architecture, document: SpaceDocument) -> SearchSpace:
+        """The space of a document around another reference than its own.
+
+        Raises:
+            InputError: Choices that do not go with it.
+        """
+        return cls(lay_out(document, reference, document.name))
+
     def decode(self, tokens: Sequence[int]) -> Architecture:
         """The architecture that `tokens` describe. Tokens of decisions that do not apply are ignored.
 
@@ -76,8 +86,9 @@ class SearchSpace:
         if len(tokens) != len(self.decisions):
             raise ValueError(f"expected {len(self.decisions)} tokens, got {len(tokens)}")
         own, *parts = (tokens[part] for part in self._slices)
+        built = (block.stage(part) for block, part in zip(self.blocks, parts, strict=True))
         return Architecture(
-            stages=tuple(block.stage(part) for block, part in zip(self.blocks, parts, strict=True)),
+            stages=tuple(stage for stage in built if stage is not None),
             **self._scalars(own),
         )
 
@@ -113,8 +124,13 @@ class SearchSpace:
             for name, choices in self._scalar_choices().items()
             if getattr(architecture, name) not in choices
         ]
-        if len(architecture.stages) != len(self.blocks):
-            return [*lines, f"blocks: {len(architecture.stages)} is not {len(self.blocks)}"]
+        number, most = len(architecture.stages), len(self.blocks)
+        least = most - sum(block.optional for block in self.blocks)
+        if not least <= number <= most:
+            allowed = f"{least} to {most}" if least < most else str(most)
+            return [*lines, f"blocks: {number} is not {allowed}"]
+        if number < most:
+            return lines or ["blocks: these are not offered together"]
         in_channels = architecture.stem
         for block, stage in zip(self.blocks, architecture.stages, strict=True):
             lines += block.missing(stage, in_channels)
@@ -136,11 +152,12 @@ class SearchSpace:
 
     def _parse(self, layers: tuple[Layer, ...], index: int) -> Tokens | None:
         """Tokens of the blocks from `index` on that build `layers`; stage boundaries are free, as in the key."""
-        if index == len(self.blocks) or not layers:
-            return () if index == len(self.blocks) and not layers else None
+        if index == len(self.blocks):
+            return None if layers else ()
         block = self.blocks[index]
         for depth in block.depths():
-            tokens = block.by_layers(layers[0].in_channels).get(layers[:depth])
+            in_channels = layers[0].in_channels if layers else 1  # of a block that is left out, any
+            tokens = block.by_layers(in_channels).get(layers[:depth])
             rest = None if tokens is None else self._parse(layers[depth:], index + 1)
             if tokens is not None and rest is not None:
                 return tokens + rest

@@ -15,7 +15,7 @@ from search_space.io import schema, strict_yaml
 from search_space.scaling import round_filters
 
 FORMAT = "nas-space/1"
-NETWORK_FIELDS = ("resolution", "stem", "head", "activation", "dropout")
+NETWORK_FIELDS = ("resolution", "stem", "stem_stride", "head", "activation", "dropout")
 """Fields of the whole network that may be decided."""
 
 
@@ -60,8 +60,7 @@ class _Choices:
 class SpaceParts:
     """A space's YAML, understood."""
 
-    name: str
-    description: str
+    document: SpaceDocument
     reference: Architecture
     network: Mapping[str, tuple[Any, ...]]
     blocks: tuple[Block, ...]
@@ -78,7 +77,15 @@ def read_space(text: str, source: str) -> SpaceParts:
     if found != FORMAT:
         raise InputError(f"{source}: not a search space: format must be {FORMAT}, got {found!r}")
     space = schema.from_mapping(SpaceDocument, document, source)
-    reference = _reference(space.reference, source)
+    return lay_out(space, _reference(space.reference, source), source)
+
+
+def lay_out(space: SpaceDocument, reference: Architecture, source: str) -> SpaceParts:
+    """The choices of a space around a reference, its own or one of another size.
+
+    Raises:
+        InputError: Choices that do not go with the reference.
+    """
     names = [f"block{i}" for i in range(1, len(reference.stages) + 1)]
     for name in space.blocks:
         if name not in names:
@@ -89,14 +96,26 @@ def read_space(text: str, source: str) -> SpaceParts:
         origin = {key: f"{source}.blocks.{name}.{key}" for key in overrides}
         given = {**space.choices, **overrides}
         questions = [_question(stage, key, given[key], origin.get(key, f"{source}.choices.{key}")) for key in given]
-        blocks.append(Block(name, stage, _checked_conditions(questions, source, name)))
+        blocks.append(_block(name, stage, _checked_conditions(questions, source, name), source))
+    if all(block.optional for block in blocks):
+        raise InputError(f"{source}: every block may have 0 layers; one at least must stay")
     return SpaceParts(
-        name=space.name,
-        description=space.description,
+        document=space,
         reference=reference,
         network=_network(reference, space.network, source),
         blocks=tuple(blocks),
     )
+
+
+def _block(name: str, stage: Stage, questions: list[Question], source: str) -> Block:
+    """A block, each of whose operators goes with the reference's values."""
+    block = Block(name, stage, questions)
+    try:
+        for tokens in block.all_tokens():
+            block.stage(tokens)
+    except InputError as error:
+        raise InputError(f"{source}: {name}: {error}") from None
+    return block
 
 
 def _reference(value: Any, source: str) -> Architecture:
@@ -140,6 +159,8 @@ def _question(stage: Stage, key: str, given: Any, where: str) -> Question:
     else:
         deltas = [max(1, stage.layers + delta) for delta in spec.plus]
         values = tuple(dict.fromkeys(_checked(stage, key, value, where) for value in deltas))
+    if spec.when and 0 in values and key == "layers":
+        raise InputError(f"{where}: 0 layers cannot be under a condition: whether a block is there is asked first")
     return Question(field=key, values=values, when=_when(stage, key, spec.when, f"{where}.when"))
 
 
@@ -162,10 +183,14 @@ def _checked_conditions(questions: list[Question], source: str, name: str) -> li
 
 def _checked(stage: Stage, key: str, value: Any, where: str) -> Any:
     """`value` as a stage would hold it, or InputError."""
-    if key == "op":
+    if key == "layers" and type(value) is int and value == 0:
+        return 0
+    if key == "op" and value != "linear":
         operator = value.removeprefix("mbconv") if isinstance(value, str) else ""
         if value != "conv" and not (operator.isascii() and operator.isdigit() and value == f"mbconv{int(operator)}"):
-            raise InputError(f"{where}: must be conv or mbconv with an expansion, e.g. mbconv6, got {value!r}")
+            raise InputError(
+                f"{where}: must be conv or mbconv with an expansion, e.g. mbconv6, or linear, got {value!r}"
+            )
     return value_of(key, _replaced(stage, settings_of(key, value), where))
 
 

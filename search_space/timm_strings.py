@@ -28,7 +28,8 @@ def to_block_strings(architecture: Architecture) -> list[str]:
         InputError: A block that timm's strings cannot say, by number, with the reason; all of them in one line.
     """
     rows = architecture.stage_layers()
-    problems = [
+    problems = ["the stem: its stride is 1, timm's is 2"] if architecture.stem_stride != 2 else []
+    problems += [
         f"block {number}: {problem}"
         for number, (stage, layers) in enumerate(zip(architecture.stages, rows, strict=True), 1)
         for problem in _inexpressible(stage, layers)
@@ -50,7 +51,7 @@ def _to_string(stage: Stage) -> str:
 
 def _inexpressible(stage: Stage, layers: tuple[Layer, ...]) -> list[str]:
     """What of a stage timm would build differently."""
-    problems = []
+    problems = ["linear: timm has no 1x1 convolution without an activation"] if stage.op == "linear" else []
     if any(layer.skip == "pool" for layer in layers):
         problems.append("skip pool: timm has no pooled shortcut")
     if stage.op == "conv" and stage.se:

@@ -8,8 +8,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from search_space.architecture import Architecture
+from search_space.architecture import Architecture, Stage
 from search_space.space import SearchSpace
+
+TINY = Architecture(
+    resolution=9,
+    classes=5,
+    stem=8,
+    stem_stride=1,
+    stages=(
+        Stage(op="linear", kernel=1, channels=8, layers=2),
+        Stage(op="mbconv", expand=3, kernel=5, stride=2, channels=16, se=0.25),
+        Stage(op="linear", kernel=1, stride=2, channels=24, skip="none"),
+    ),
+    head=16,
+)
+"""For small images: a stem that keeps the side, and 1x1 layers without an activation."""
 
 
 def images(batch: int = 2, side: int = 32) -> torch.Tensor:

@@ -76,6 +76,7 @@ class Imagenet(Evaluator[ImagenetConfig]):
     is_lookup: ClassVar[bool] = True
     trains: ClassVar[bool] = False
     search_defaults: ClassVar[dict[str, Any]] = {"space": "accel-nasbench", "trials": 200}
+    fixed_networks: ClassVar[bool] = True
 
     def __init__(self, config: ImagenetConfig) -> None:
         super().__init__(config)
@@ -128,6 +129,7 @@ class Table(Evaluator[TableConfig]):
     argument = "path"
     is_lookup: ClassVar[bool] = True
     trains: ClassVar[bool] = False
+    fixed_networks: ClassVar[bool] = True
 
     def __init__(self, config: TableConfig) -> None:
         super().__init__(config)

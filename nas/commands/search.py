@@ -21,6 +21,7 @@ from nas.progress import SearchProgress
 from nas.report import page as report
 from nas.runs import tensorboard, warm_start
 from nas.runs.callbacks import CALLBACKS, Callbacks
+from nas.runs.deployment import deployed, describe
 from nas.runs.directory import REFERENCE_NETWORK
 from nas.runs.header import trust_flag
 from nas.runs.search import StudyRun, evaluator_of, load_space
@@ -53,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-search", DESCRIPTION)
     what = parser.add_argument_group("what to search")
     what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image: 400M, 0.4B, 3.9e8 (required)")
+    what.add_argument("--resolution", type=int, metavar="N", help="side of its images (default: the data's own)")
+    what.add_argument("--classes", type=int, metavar="N", help="classes to tell apart (default: the data's)")
     what.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32; imagenet: 200)")
     spaces = ", ".join(named.config_names("spaces"))
     what.add_argument(
@@ -121,6 +124,8 @@ def _search(args: argparse.Namespace) -> int:
         cli.show(*summary.plan(settings, space, cls(evaluator_config)))
         return cli.DONE
     engine_options = options.engine_options(args)
+    if not args.quiet and (size := describe(settings)):
+        cli.say(size)
     with closing(make_engine(engine_options, *evaluator_of(settings, path))) as engine, ExitStack() as watching:
         if not args.quiet:
             cli.say_notes(engine.describe())
@@ -167,14 +172,14 @@ def _resolve(
     args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path, said: Sequence[Mapping[str, Any]]
 ) -> SearchConfig:
     """The config from what is said; a resumed run's own, in which only the number of trials may change."""
-    if recorded:
-        options.check_code(path, recorded, said, trusted=args.trust_code)
-    settings = config.resolve([*([recorded] if recorded else []), *said])
-    if recorded:
-        before = config.resolve([recorded])
-        options.check_unchanged(path, before, settings)
-        if settings.trials < before.trials:
-            raise InputError(f"--trials {settings.trials}: {path} was begun with {before.trials}; a run can only grow")
+    if not recorded:
+        return deployed(config.resolve(said), said)
+    options.check_code(path, recorded, said, trusted=args.trust_code)
+    settings = config.resolve([recorded, *said])
+    before = config.resolve([recorded])
+    options.check_unchanged(path, before, settings)
+    if settings.trials < before.trials:
+        raise InputError(f"--trials {settings.trials}: {path} was begun with {before.trials}; a run can only grow")
     return settings
 
 
@@ -183,6 +188,8 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
     latency = args.target_latency
     flags = {
         "target_flops": args.target_flops,
+        "resolution": args.resolution,
+        "classes": args.classes,
         "space": args.space,
         "trials": args.trials,
         "batch": args.batch,

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from nas.export.timm_import import NAMES, import_network
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.errors import InputError
-from search_space.io.amounts import format_amount, parse_band
+from search_space.fitting import Deployment, fit, width_of
+from search_space.io.amounts import format_amount, parse_amount, parse_band
 from search_space.io.files import write_atomic
 from search_space.io.named import config_names
 from search_space.seeding import derive_seed
@@ -22,6 +24,7 @@ from search_space.space import SearchSpace
 from search_space.timm_strings import ACTIVATIONS
 
 BINS = 12
+DEFAULT = "efficientnet"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,10 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-space", f"Look into a search space: {known}, or a YAML file (docs/spaces.md).")
     commands = parser.add_subparsers(required=True, metavar="show | check | sample | import")
     show = _command(commands, "show", _show, "what it holds, how many networks, how their FLOPs are distributed")
+    _add_space(show, optional=True)
     _add_seed(show)
     check = _command(commands, "check", _check, "whether it contains a network: exit code 0, or 1 and what is missing")
+    _add_space(check)
     check.add_argument("network", metavar="NETWORK", help="an architecture's YAML file or name")
     sample = _command(commands, "sample", _sample, "random networks as YAML")
+    _add_space(sample, optional=True)
     sample.add_argument("--macs", metavar="LOW-HIGH", help="only networks in this band, e.g. 380M-450M")
     sample.add_argument("-n", "--number", type=int, default=1, metavar="N", help="how many")
     sample.add_argument("-o", "--output", metavar="DIR", help="write one file each into this folder, else to stdout")
@@ -61,9 +67,25 @@ def _command(
     text: str,
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=f"{name}: {text}.")
-    command.add_argument("space", metavar="SPACE", help="a space's name or YAML file")
     command.set_defaults(action=action)
     return command
+
+
+def _add_space(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    known: dict[str, Any] = {"nargs": "?", "default": DEFAULT} if optional else {}
+    command.add_argument("space", metavar="SPACE", help="a space's name or YAML file", **known)
+    size = command.add_argument_group("what networks are for; the space is fitted to it, as nas-search does")
+    size.add_argument("--resolution", type=int, metavar="N", help="side of the images, pixels (default: the space's)")
+    size.add_argument("--classes", type=int, metavar="N", help="classes to tell apart (default: the space's)")
+    size.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image (default: the space's width)")
+
+
+def _space(args: argparse.Namespace) -> SearchSpace:
+    """The space of the flags, at the size that they say."""
+    space = SearchSpace.load(args.space)
+    target = None if args.target_flops is None else parse_amount(args.target_flops, "--target-flops")
+    said = Deployment(resolution=args.resolution, classes=args.classes, target_macs=target)
+    return space if said == Deployment() else fit(space, said)
 
 
 def _add_seed(command: argparse.ArgumentParser) -> None:
@@ -71,10 +93,15 @@ def _add_seed(command: argparse.ArgumentParser) -> None:
 
 
 def _show(args: argparse.Namespace) -> int:
-    space = SearchSpace.load(args.space)
+    space = _space(args)
+    reference = space.reference
     low, high = space.macs_range()
     networks = space.networks()
     cli.say(f"{space.name}: {space.description}".removesuffix(": "))
+    cli.say(f"  images      {reference.resolution} pixels, {reference.classes} classes")
+    width = width_of(reference, SearchSpace.load(args.space).reference)
+    cost = format_amount(count(reference).macs)
+    cli.say(f"  reference   {cost} multiply-adds" + (f", its channels times {width:.3g}" if width != 1 else ""))
     cli.say(f"  decisions   {len(space.decisions)}")
     cli.say(f"  proposals   {space.size:,} ({space.size:.2e})")
     if networks is not None:
@@ -103,7 +130,7 @@ def _histogram(macs: Sequence[int]) -> list[str]:
 
 
 def _check(args: argparse.Namespace) -> int:
-    space = SearchSpace.load(args.space)
+    space = _space(args)
     missing = space.missing(Architecture.load(args.network))
     if not missing:
         cli.say(f"{space.name} contains {args.network}")
@@ -115,7 +142,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _sample(args: argparse.Namespace) -> int:
-    space = SearchSpace.load(args.space)
+    space = _space(args)
     band = parse_band(args.macs, "--macs") if args.macs else None
     if not 1 <= args.number <= 100_000:
         raise InputError(f"-n: must be from 1 to 100000, got {args.number}")

@@ -12,6 +12,7 @@ from nas import config
 from nas.config import SearchConfig
 from nas.engines.base import Job
 from nas.engines.local import estimate_seconds
+from nas.runs.deployment import describe, reference_name, reference_network
 from nas.runs.search import StudyRun
 from nas.study import Study
 from search_space.architecture import Architecture
@@ -25,7 +26,7 @@ from search_space.space import SearchSpace
 
 def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> list[str]:
     """The resolved config, notes on the data, the space and its FLOPs distribution, and the time that trials take."""
-    lines = [config.to_yaml(settings), *evaluator.describe().get("notes", ())]
+    lines = [config.to_yaml(settings), *filter(None, [describe(settings)]), *evaluator.describe().get("notes", ())]
     generator = np.random.default_rng(derive_seed(settings.seed, "dry run"))
     lines.append(f"Space {space.name}: {len(space.decisions)} decisions{_extent(space)}")
     samples = [space.decode(sample_tokens(space.decisions, generator)) for _ in range(2_000)]
@@ -72,7 +73,8 @@ def result(run: StudyRun, reference: str) -> list[str | Table]:
         table.add_column(column, justify="left" if column == "network" else "right")
     _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
     if reference in run.references:
-        _add_row(table, study, reference, Architecture.load(reference), run.references[reference])
+        known = reference_network(run.settings)
+        _add_row(table, study, reference_name(known), known, run.references[reference])
     trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)

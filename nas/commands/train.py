@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--bn-eps", type=float, metavar="EPS", help="BatchNorm's eps that they were made with")
     data = parser.add_argument_group("on what")
     data.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")
-    data.add_argument("--resolution", type=int, metavar="N", help="side of the images (default: the data set's own)")
+    data.add_argument(
+        "--resolution", type=int, metavar="N", help="side of the images (default: its own, or the data's)"
+    )
     data.add_argument("--validation-share", type=float, metavar="P", help="training images held out (default: 0.1)")
     options.add_mirror(data)
     how = parser.add_argument_group("how; the recipe's own where not given")

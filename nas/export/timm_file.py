@@ -86,9 +86,7 @@ def to_source(architecture: Architecture, name: str, trained_on: TrainedOn | Non
     Raises:
         InputError: timm cannot express a block, by number.
     """
-    stride = 2
-    for stage in architecture.stages:
-        stride *= stage.stride
+    stride = architecture.total_stride
     rows = architecture.stage_layers()
     pooled = [number for number, row in enumerate(rows) if any(layer.skip == "pool" for layer in row)]
     strides = ", ".join(f"{number}: {architecture.stages[number].stride}" for number in pooled)

@@ -9,224 +9,12 @@ import re
 
 from evaluator.data.trained_on import TrainedOn
 from evaluator.training import BATCHNORM_MOMENTUM
-from nas.export import usage
+from nas.export import torch_parts, usage
 from search_space.architecture import Architecture, Layer
 from search_space.cost import count
 from search_space.io.amounts import format_amount
 
 _ACTIVATIONS = {"relu": "nn.ReLU", "relu6": "nn.ReLU6", "silu": "nn.SiLU"}
-
-_HEADER = '''\
-"""{name}: {classes} classes, {resolution} x {resolution} pixels.
-
-{macs} multiply-adds an image, {params:,} parameters.
-
-    model = Network().eval()  # untrained, or: model = load("weights.safetensors")
-    logits = model(images)  # images (batch, 3, height, width), normalised
-
-Needs torch alone; `load` needs safetensors.
-"""
-
-{torch}from torch import Tensor, nn
-from torch.nn import functional
-
-# One row a stage. Only its first layer strides; `se` is the squeeze-excite width over the
-# input channels; `skip` holds for layers whose input and output have the same shape.
-# (kind, expand, kernel, stride, channels, layers, se, skip)
-STAGES = [
-{stages}
-]
-STEM, HEAD, CLASSES, DROPOUT = {stem}, {head}, {classes}, {dropout!r}
-
-
-def activation() -> nn.Module:
-    return {activation}(inplace=True)
-
-
-def conv(
-    in_channels: int,
-    out_channels: int,
-    kernel: int = 1,
-    stride: int = 1,
-    groups: int = 1,
-) -> nn.Conv2d:
-    return nn.Conv2d(
-        in_channels,
-        out_channels,
-        kernel,
-        stride,
-        padding=kernel // 2,
-        groups=groups,
-        bias=False,
-    )
-
-
-def batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum={momentum!r})
-
-
-class Layer(nn.Module):
-    """A layer and its shortcut, where it has one; its own way is `body`."""
-
-    def __init__(self):
-        super().__init__()
-        self.shortcut = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.shortcut is None:
-            return self.body(x)
-        return self.body(x) + self.shortcut(x)
-'''
-
-_SQUEEZE_EXCITE = '''
-
-class SqueezeExcite(nn.Module):
-    """Scales each channel by a gate computed from the means of all channels."""
-
-    def __init__(self, channels: int, squeeze: int):
-        super().__init__()
-        self.conv_reduce = nn.Conv2d(channels, squeeze, 1)
-        self.act1 = activation()
-        self.conv_expand = nn.Conv2d(squeeze, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        mean = functional.adaptive_avg_pool2d(x, 1)
-        return x * torch.sigmoid(self.conv_expand(self.act1(self.conv_reduce(mean))))
-
-
-def squeeze_excite(channels: int, squeeze: int) -> nn.Module:
-    return SqueezeExcite(channels, squeeze) if squeeze else nn.Identity()
-'''
-
-_SIGNATURE = """\
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        expand: int,
-        kernel: int,
-        stride: int,
-        squeeze: int,
-    ):"""
-
-_CONV = '''
-
-class Conv(Layer):
-    """A plain convolution."""
-
-SIGNATURE
-        super().__init__()
-        self.conv = conv(in_channels, out_channels, kernel, stride)
-        self.bn1 = batch_norm(out_channels)
-        self.act1 = activation()
-#SE        self.se = squeeze_excite(out_channels, squeeze)
-
-    def body(self, x: Tensor) -> Tensor:
-        return GATE[self.act1(self.bn1(self.conv(x)))]
-'''
-
-_SEPARABLE = '''
-
-class Separable(Layer):
-    """A depthwise convolution, then a linear 1x1."""
-
-SIGNATURE
-        super().__init__()
-        self.conv_dw = conv(in_channels, in_channels, kernel, stride, in_channels)
-        self.bn1 = batch_norm(in_channels)
-        self.act1 = activation()
-#SE        self.se = squeeze_excite(in_channels, squeeze)
-        self.conv_pw = conv(in_channels, out_channels)
-        self.bn2 = batch_norm(out_channels)
-
-    def body(self, x: Tensor) -> Tensor:
-        x = GATE[self.act1(self.bn1(self.conv_dw(x)))]
-        return self.bn2(self.conv_pw(x))
-'''
-
-_MBCONV = '''
-
-class MBConv(Layer):
-    """Expansion 1x1, depthwise convolution, linear projection 1x1."""
-
-SIGNATURE
-        super().__init__()
-        width = in_channels * expand
-        self.conv_pw = conv(in_channels, width)
-        self.bn1 = batch_norm(width)
-        self.act1 = activation()
-        self.conv_dw = conv(width, width, kernel, stride, width)
-        self.bn2 = batch_norm(width)
-        self.act2 = activation()
-#SE        self.se = squeeze_excite(width, squeeze)
-        self.conv_pwl = conv(width, out_channels)
-        self.bn3 = batch_norm(out_channels)
-
-    def body(self, x: Tensor) -> Tensor:
-        x = self.act1(self.bn1(self.conv_pw(x)))
-        x = GATE[self.act2(self.bn2(self.conv_dw(x)))]
-        return self.bn3(self.conv_pwl(x))
-'''
-
-_STAGE = """
-
-LAYERS = {{{kinds}}}
-
-
-def make_stage(
-    in_channels: int,
-    kind: str,
-    expand: int,
-    kernel: int,
-    stride: int,
-    channels: int,
-    layers: int,
-    se: float,
-    skip: str,
-) -> nn.Sequential:
-    stage = nn.Sequential()
-    for _ in range(layers):
-        squeeze = max(1, int(in_channels * se)) if se else 0
-        layer = LAYERS[kind](in_channels, channels, expand, kernel, stride, squeeze)
-{shortcut}        stage.append(layer)
-        in_channels, stride = channels, 1
-    return stage
-"""
-_POOL = """\
-        if skip == "pool" and in_channels == channels:
-            layer.shortcut = nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
-"""
-_IDENTITY = """\
-        if skip == "identity" and in_channels == channels and stride == 1:
-            layer.shortcut = nn.Identity()
-"""
-
-_NETWORK = """
-
-class Network(nn.Module):
-    def __init__(self, classes: int = CLASSES):
-        super().__init__()
-        self.conv_stem = conv(3, STEM, 3, stride=2)
-        self.bn1 = batch_norm(STEM)
-        self.act1 = activation()
-        self.blocks = nn.Sequential()
-        channels = STEM
-        for row in STAGES:
-            self.blocks.append(make_stage(channels, *row))
-            channels = row[4]
-        self.conv_head = conv(channels, HEAD)
-        self.bn2 = batch_norm(HEAD)
-        self.act2 = activation()
-        self.dropout = nn.Dropout(DROPOUT)
-        self.classifier = nn.Linear(HEAD, classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        x = self.act1(self.bn1(self.conv_stem(images)))
-        x = self.blocks(x)
-        x = self.act2(self.bn2(self.conv_head(x)))
-        x = functional.adaptive_avg_pool2d(x, 1).flatten(1)
-        return self.classifier(self.dropout(x))
-"""
 
 
 def to_source(architecture: Architecture, name: str, trained_on: TrainedOn | None = None) -> str:
@@ -242,7 +30,7 @@ def to_source(architecture: Architecture, name: str, trained_on: TrainedOn | Non
     cost = count(architecture)
     squeeze = any(layer.squeeze_channels for layer in layers)
     parts = [
-        _HEADER.format(
+        torch_parts.HEADER.format(
             name=name,
             torch="import torch\n" if squeeze else "",
             classes=architecture.classes,
@@ -257,41 +45,38 @@ def to_source(architecture: Architecture, name: str, trained_on: TrainedOn | Non
             momentum=trained_on.batchnorm_momentum if trained_on else BATCHNORM_MOMENTUM,
         )
     ]
-    parts += [_SQUEEZE_EXCITE] if squeeze else []
+    parts += [torch_parts.SQUEEZE_EXCITE] if squeeze else []
     kinds = list(dict.fromkeys(_kind(layer) for layer in layers))
-    parts += [_gated(_LAYERS[kind][1], squeeze) for kind in kinds]
-    shortcuts = {"pool": _POOL, "identity": _IDENTITY}
+    parts += [_gated(torch_parts.LAYERS[kind][1], squeeze) for kind in kinds]
+    shortcuts = {"pool": torch_parts.POOL, "identity": torch_parts.IDENTITY}
     used = "".join(code for skip, code in shortcuts.items() if any(layer.skip == skip for layer in layers))
-    names = ", ".join(f'"{kind}": {_LAYERS[kind][0]}' for kind in kinds)
+    names = ", ".join(f'"{kind}": {torch_parts.LAYERS[kind][0]}' for kind in kinds)
     return "".join(
         (
             *parts,
-            _STAGE.format(kinds=names, shortcut=used),
-            _NETWORK,
+            torch_parts.STAGE.format(kinds=names, shortcut=used),
+            torch_parts.NETWORK.replace("STEM_STRIDE", str(architecture.stem_stride)),
             usage.to_source(architecture.resolution, trained_on),
         )
     )
 
 
-_LAYERS = {"conv": ("Conv", _CONV), "separable": ("Separable", _SEPARABLE), "mbconv": ("MBConv", _MBCONV)}
-
-
 def _kind(layer: Layer) -> str:
-    if layer.op == "conv":
-        return "conv"
+    if layer.op != "mbconv":
+        return layer.op
     return "mbconv" if layer.has_expansion else "separable"
 
 
 def _gated(code: str, squeeze: bool) -> str:
     """A layer's class with or without squeeze-excite."""
     code = re.sub(r"GATE\[(.*)\]", r"self.se(\1)" if squeeze else r"\1", code)
-    code = code.replace("SIGNATURE", _SIGNATURE)
+    code = code.replace("SIGNATURE", torch_parts.SIGNATURE)
     return re.sub(r"#SE(.*\n)", r"\1" if squeeze else "", code)
 
 
 def _stage_rows(architecture: Architecture) -> list[str]:
     lines = []
-    side = (architecture.resolution + 1) // 2
+    side = (architecture.resolution + 1) // 2 if architecture.stem_stride == 2 else architecture.resolution
     for stage, layers in zip(architecture.stages, architecture.stage_layers(), strict=True):
         side = (side + 1) // 2 if stage.stride == 2 else side
         numbers = f"{stage.expand}, {stage.kernel}, {stage.stride}, {stage.channels}, {stage.layers}, {stage.se!r}"

@@ -12,6 +12,7 @@ from nas.history import Trial
 from nas.report import charts
 from nas.report import grid as report_grid
 from nas.report.networks import NetworkTable
+from nas.runs.deployment import reference_network
 from nas.runs.directory import BASELINE, JOURNAL, REFERENCE_NETWORK
 from nas.runs.record import RunRecord
 from search_space.architecture import Architecture
@@ -90,7 +91,7 @@ def _network(run: RunRecord, trial: Trial, networks: NetworkTable) -> int | None
 
 
 def _reference(run: RunRecord, name: str, networks: NetworkTable) -> dict[str, Any]:
-    architecture = run.grid[0].baseline if run.grid and name == BASELINE else Architecture.load(name)
+    architecture = _network_of(run, name)
     cost, found = count(architecture), run.references.get(name)
     accuracy = found.accuracy if found else None
     reward = None
@@ -106,6 +107,15 @@ def _reference(run: RunRecord, name: str, networks: NetworkTable) -> dict[str, A
         "params": cost.params,
         "network": networks.add(architecture, architecture.key, cost.macs, cost.params),
     }
+
+
+def _network_of(run: RunRecord, name: str) -> Architecture:
+    """What a reference's name stands for in a run."""
+    if run.grid and name == BASELINE:
+        return run.grid[0].baseline
+    if isinstance(run.settings, SearchConfig) and name == REFERENCE_NETWORK:
+        return reference_network(run.settings)
+    return Architecture.load(name)
 
 
 def _beliefs_text(run: RunRecord, believed: dict[str, Any] | None) -> str:

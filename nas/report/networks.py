@@ -15,7 +15,7 @@ class NetworkTable:
     Attributes:
         stages: Distinct (op, expand, kernel, stride, channels, layers, se, skip, input channels, input side, output
             side, MACs, parameters).
-        frames: Distinct (resolution, classes, stem, head, activation, dropout, MACs of the stem).
+        frames: Distinct (resolution, classes, stem, head, activation, dropout, MACs of the stem, its stride).
         networks: (frame, MACs, parameters, stages...), by index into the other two.
     """
 
@@ -42,7 +42,7 @@ class NetworkTable:
             params: Its parameters.
         """
         if key not in self._network_index:
-            channels, side, indices = architecture.stem, _half(architecture.resolution), []
+            channels, side, indices = architecture.stem, _stem_side(architecture), []
             for stage in architecture.stages:
                 indices.append(self._stage(stage, channels, side))
                 channels, side = stage.channels, _half(side) if stage.stride == 2 else side
@@ -69,10 +69,18 @@ class NetworkTable:
         return self._stage_index[place]
 
     def _frame(self, network: Architecture) -> int:
-        own = (network.resolution, network.classes, network.stem, network.head, network.activation, network.dropout)
+        own = (
+            network.resolution,
+            network.classes,
+            network.stem,
+            network.head,
+            network.activation,
+            network.dropout,
+            network.stem_stride,
+        )
         if own not in self._frame_index:
             self._frame_index[own] = len(self.frames)
-            self.frames.append([*own, _stem_macs(network.stem, _half(network.resolution))])
+            self.frames.append([*own[:-1], _stem_macs(network.stem, _stem_side(network)), network.stem_stride])
         return self._frame_index[own]
 
 
@@ -95,6 +103,10 @@ def stage_cost(stage: Stage, in_channels: int, side: int) -> tuple[int, int]:
 
 def _stem_macs(channels: int, out_side: int) -> int:
     return 27 * channels * out_side * out_side
+
+
+def _stem_side(network: Architecture) -> int:
+    return _half(network.resolution) if network.stem_stride == 2 else network.resolution
 
 
 def _half(side: int) -> int:

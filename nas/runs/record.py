@@ -15,13 +15,13 @@ from nas.grid.enumeration import Grid, enumerate_grid
 from nas.history import History, Trial, fold
 from nas.journal import is_locked, read
 from nas.runs.base import Run
+from nas.runs.deployment import space_of
 from nas.runs.directory import JOURNAL
 from nas.runs.header import from_header
 from nas.runs.promotion import PromotingSpace
 from search_space.decision import Space
 from search_space.errors import InputError, one_line
 from search_space.io import named
-from search_space.space import find_space
 
 State = Literal["finished", "running", "stopped", "damaged", "empty"]
 
@@ -153,7 +153,7 @@ def _space(run: RunRecord, settings: SearchConfig, *, trusted: bool = False) -> 
     try:
         if named.is_code(settings.space) and not trusted:
             raise InputError(f"{settings.space} is Python code, which reading a run does not import")
-        space = find_space(settings.space)
+        space = space_of(settings)
     except InputError as error:
         run.notices.append(f"The networks cannot be drawn, since the search space cannot be read: {error}")
         return None

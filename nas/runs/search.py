@@ -23,15 +23,15 @@ from nas.journal import refuse_link
 from nas.problem import make_problem
 from nas.runs import directory, promotion, warm_start
 from nas.runs.base import Run
+from nas.runs.deployment import reference_network, space_of
 from nas.runs.directory import REFERENCE_NETWORK
 from nas.runs.promotion import PromotingSpace
 from nas.study import Study
-from search_space.architecture import Architecture
 from search_space.decision import Space
 from search_space.errors import InputError
 from search_space.io import named
 from search_space.io.files import write_atomic
-from search_space.space import SearchSpace, find_space
+from search_space.space import SearchSpace
 
 WEIGHTS = "weights"
 """Where trainings that may be continued leave their state."""
@@ -106,7 +106,7 @@ class StudyRun(Run):
                     promotion.prune(self.path / WEIGHTS, self.study, self.settings.top)
                 yield trial
             if self.study.best is not None:
-                known = Architecture.load(REFERENCE_NETWORK)
+                known = reference_network(self.settings)
                 self.study.evaluate_reference(REFERENCE_NETWORK, known, engine, self.settings.promote or 1)
             if self.settings.promote:
                 promotion.remove(self.path / WEIGHTS)
@@ -231,7 +231,7 @@ def load_space(settings: SearchConfig) -> Space:
     Raises:
         InputError: No such space, or the target is outside its range.
     """
-    space = find_space(settings.space)
+    space = space_of(settings)
     if isinstance(space, SearchSpace):
         space.check_target(settings.target_flops)
     return space

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +77,21 @@ def fitted(architecture: Architecture, dataset: Dataset) -> Architecture:
     return dataclasses.replace(architecture, classes=len(dataset.classes), resolution=side)
 
 
-def load_data(config: TrainConfig) -> Dataset:
-    """The data set of the settings.
+def load_data(config: TrainConfig, networks: Sequence[Architecture] = ()) -> Dataset:
+    """The data set of the settings, at the resolution that they or the networks say.
+
+    Networks that tell as many classes apart as the data have are for them, and see the images that they are deployed
+    on; others are brought to the data's classes and own resolution.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: It cannot be read, or the networks are for several resolutions.
     """
     dataset = load_dataset(config.data, config.resolution)
+    sides = {network.resolution for network in networks if network.classes == len(dataset.classes)}
+    if config.resolution is None and not sides <= {dataset.train.images.shape[-1]}:
+        if len(sides) > 1:
+            raise InputError(f"networks for {', '.join(map(str, sorted(sides)))} pixels: name one with --resolution")
+        dataset = load_dataset(config.data, sides.pop())
     return dataset if config.mirror is None else dataclasses.replace(dataset, mirror=config.mirror)
 
 

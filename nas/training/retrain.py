@@ -39,7 +39,8 @@ def retrain(count: int, settings: SearchConfig, run: Path, *, quiet: bool) -> di
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
     images = cls.images(evaluator_config)
     kept = len(list((run / "top").glob("*.yaml")))
-    training = make_config(None, {**images, "seed": settings.seed})
+    size = {} if settings.classes is None else {"resolution": None}  # the networks' own, where they are for the images
+    training = make_config(None, {**images, **size, "seed": settings.seed})
     networks = best_of_run(run, min(count, kept))
     refuse_link(run / "trained")
     return train_all(networks, training, run / "trained", images["device"], resume=True, quiet=quiet)

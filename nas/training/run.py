@@ -87,7 +87,7 @@ def train_all(
     from nas.training import loop as train_loop
     from nas.training.folder import TrainFolder
 
-    dataset = train_loop.load_data(config)
+    dataset = train_loop.load_data(config, list(networks.values()))
     with (
         train_loop.join_process_group(device, quiet) as placement,
         torch.backends.cudnn.flags(enabled=True, deterministic=exact, benchmark=not exact),

@@ -20,7 +20,8 @@ from nas.history import Trial
 from nas.journal import Journal
 from nas.problem import make_problem
 from nas.runs.base import Run
-from nas.runs.directory import JOURNAL, REFERENCE_NETWORK, inside
+from nas.runs.deployment import reference_name, reference_network
+from nas.runs.directory import JOURNAL, inside
 from nas.runs.header import trust_flag
 from nas.statistics import at_chance
 from nas.study import Study
@@ -84,7 +85,7 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
     )
     winner = [trial.key for trial in trials].index(run.best_trial.key) if run.best_trial else 0
     best = run.architecture(trials[winner])
-    reference = scaled_reference(count(best).macs)
+    reference = scaled_reference(reference_network(settings), count(best).macs)
     plan = make_plan(searched.accuracies, searched.rewards, budget * len(trials), winner)
     share = enough(searched.accuracies, searched.rewards, winner) / len(trials)
     command = f"nas-trust {run.path}{trust_flag(run.history.config)}"
@@ -97,7 +98,7 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
         networks = [reference, *(run.architecture(trial) for trial in trials)]
         results = _train(run, settings, plan, networks, engine, budget, command, say)
     finding = figures(plan, results, searched, settings.seed)
-    text = lines(finding, _reference_name(reference), more)
+    text = lines(finding, reference_name(reference), more)
     write_atomic(run.path / REPORT, "\n".join(text) + "\n")
     say("\n".join(text))
 
@@ -154,19 +155,12 @@ def scored(trial: Trial, settings: SearchConfig) -> float:
     return settings.objective.reward(trial.evaluation.accuracy or 0.0, trial.macs)
 
 
-def scaled_reference(target: int) -> Architecture:
-    """EfficientNet-B0, made wider or narrower where its cost is far from the target."""
-    base = Architecture.load(REFERENCE_NETWORK)
+def scaled_reference(base: Architecture, target: int) -> Architecture:
+    """The reference network, made wider or narrower where its cost is far from the target."""
     if abs(count(base).macs / target - 1) <= NEAR:
         return base
     widths = [scale(base, i / 20, 1.0, base.resolution) for i in range(3, 81)]
     return min(widths, key=lambda network: abs(count(network).macs - target))
-
-
-def _reference_name(network: Architecture) -> str:
-    if network == Architecture.load(REFERENCE_NETWORK):
-        return REFERENCE_NETWORK
-    return f"{REFERENCE_NETWORK} at width {network.stem / Architecture.load(REFERENCE_NETWORK).stem:.2g}"
 
 
 def _study(space: CandidateSpace, plan: Sequence[Tokens], journal: Journal, settings: SearchConfig) -> Study:

@@ -118,6 +118,14 @@ def test_every_scalar_is_part_of_the_key(changes: dict[str, object]) -> None:
     assert dataclasses.replace(B0, **changes).key != B0.key  # type: ignore[arg-type]
 
 
+def test_the_stem_stride() -> None:
+    assert "stem_stride" not in B0.to_yaml()
+    small = dataclasses.replace(B0, stem_stride=1)
+    assert small.key != B0.key
+    assert Architecture.from_yaml(small.to_yaml()) == small
+    assert (B0.total_stride, small.total_stride) == (32, 16)
+
+
 def test_layers_as_built() -> None:
     layers = B0.stage_layers()[1]
     assert [layer.skip for layer in layers] == ["none", "identity"]
@@ -138,10 +146,14 @@ def test_layers_as_built() -> None:
         ({"kernel": 4}, "kernel must be 3, 5 or 7, got 4"),
         ({"kernel": 9}, "kernel must be 3, 5 or 7, got 9"),
         ({"kernel": True}, "kernel must be"),
-        ({"op": "convolution"}, "op must be conv or mbconv, got 'convolution'"),
+        ({"op": "convolution"}, "op must be conv, mbconv or linear, got 'convolution'"),
         ({"op": "conv"}, "expand must be 1 where op is conv, got 6"),
         ({"expand": 0}, "expand must be a whole number from 1 to 64"),
         ({"stride": 3}, "stride must be 1 or 2, got 3"),
+        ({"op": "linear", "expand": 1, "se": 0}, "kernel must be 1 where op is linear, got"),
+        ({"op": "linear", "expand": 1, "kernel": 1, "se": 0.5}, "se must be 0 where op is linear, got 0.5"),
+        ({"op": "linear", "kernel": 1, "expand": 2}, "expand must be 1 where op is linear, got 2"),
+        ({"kernel": 1}, "kernel must be 3, 5 or 7, got 1"),
         ({"channels": 0}, "channels must be a whole number from 1 to 100000, got 0"),
         ({"layers": 101}, "layers must be a whole number from 1 to 100, got 101"),
         ({"se": float("nan")}, "se must be a number from 0 to 1, got nan"),

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import pytest
@@ -113,3 +114,46 @@ def test_operators_are_spelled_with_their_expansion() -> None:
     assert settings_of("kernel", 5) == {"kernel": 5}
     assert value_of("op", REFERENCE) == "mbconv6"
     assert value_of("se", REFERENCE) == 0.25
+
+
+def test_a_linear_layer_decides_neither_kernel_nor_squeeze_excite() -> None:
+    block = Block(
+        "b",
+        REFERENCE,
+        [
+            Question(field="op", values=("mbconv6", "linear")),
+            Question(field="kernel", values=(3, 5)),
+            Question(field="se", values=(0.0, 0.5), when=(("op", ("mbconv6", "linear")),)),
+        ],
+    )
+    assert block.size == 2 * 2 + 1
+    assert [decision.requires for decision in block.decisions(4)] == [(), *[((4, frozenset({0})),)] * 2]
+    linear = Stage(op="linear", kernel=1, stride=2, channels=24, layers=2)
+    assert block.stage((1, 0, 0)) == linear
+    assert block.missing(linear, 16) == []
+    assert BLOCK.missing(linear, 16) == [
+        "block2.op: linear is not among conv, mbconv1, mbconv6",
+        "block2.kernel: 1 is not among 5",
+    ]
+
+
+def test_a_block_that_is_left_out_decides_nothing_else() -> None:
+    block = Block("b", REFERENCE, [Question(field="op", values=("conv", "mbconv6")), layers(0, 2)])
+    assert [decision.name for decision in block.decisions(0)] == ["b.layers", "b.op"]
+    assert block.stage((0, 0)) is None
+    assert block.size == 1 + 2
+    assert (block.optional, block.strides(), block.depths()) == (True, (1, 2), (0, 2))
+    assert block.by_layers(8)[()] == (0, 0)
+    never = Block("b", REFERENCE, [Question(field="op", values=("conv", "mbconv6")), layers(0)])
+    assert never.decisions(0) == ()
+    assert never.stage(()) is None
+
+
+def layers(*values: int) -> Question:
+    return Question(field="layers", values=values)
+
+
+def test_strides_are_asked() -> None:
+    block = Block("b", REFERENCE, [Question(field="stride", values=(1, 2))])
+    assert [block.stage((token,)) for token in (0, 1)] == [dataclasses.replace(REFERENCE, stride=s) for s in (1, 2)]
+    assert block.missing(stage(stride=1, kernel=3, se=0.25), 16) == []

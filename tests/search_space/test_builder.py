@@ -12,6 +12,7 @@ from search_space.cost import count
 from search_space.layers import DropPath
 from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
+from tests.networks import TINY
 
 SPACES = ("efficientnet", "mnasnet", "accel-nasbench")
 SMALL = Architecture(
@@ -55,6 +56,14 @@ def assert_cost_is_exact(architecture: Architecture) -> None:
 @pytest.mark.parametrize("resolution", [224, 225, 33])
 def test_cost_is_that_of_the_network(name: str, resolution: int) -> None:
     assert_cost_is_exact(dataclasses.replace(Architecture.load(name), resolution=resolution))
+
+
+def test_cost_without_a_stride_in_the_stem() -> None:
+    assert_cost_is_exact(TINY)
+    assert_cost_is_exact(dataclasses.replace(TINY, stem_stride=2))
+    linear = build_model(TINY).blocks[0][0]
+    assert [type(module) for module in (linear.conv, linear.bn1)] == [nn.Conv2d, nn.BatchNorm2d]  # and no activation
+    assert not any(isinstance(module, nn.SiLU) for module in linear.modules())
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -47,6 +47,34 @@ def test_against_enumeration() -> None:
     assert space.macs_range() == (min(macs for _, macs in found), max(macs for _, macs in found))
 
 
+CIFAR = f"""
+format: nas-space/1
+name: cifar
+reference:
+  resolution: 9
+  classes: 5
+  stem: 8
+  stages:
+  - {{{STAGE}, stride: 1, channels: 8}}
+  - {{{STAGE}, stride: 2, channels: 16}}
+  - {{{STAGE}, stride: 1, channels: 16}}
+network: {{stem_stride: [1, 2]}}
+choices: {{op: [linear, mbconv3], kernel: [3, 5]}}
+blocks:
+  block2: {{stride: [1, 2], se: [0.0, 0.25]}}
+  block3: {{layers: [0, 1]}}
+"""
+
+
+def test_strides_and_blocks_that_may_be_left_out_against_enumeration() -> None:
+    space = SearchSpace.from_yaml(CIFAR)
+    found = everything(space)
+    assert space.macs_range() == (min(macs for _, macs in found), max(macs for _, macs in found))
+    # Linear or a kernel of two; and squeeze-excite or not, and a stride; left out, or three more.
+    assert space.size == len({key for key, _ in found}) == 2 * 3 * (2 * (1 + 2 * 2)) * (1 + 3)
+    assert space.networks() is None  # the last block may be left out: its end does not show
+
+
 def test_no_number_where_blocks_run_into_each_other() -> None:
     # Two stages of stride 1 and equal channels: 1 + 2 layers and 2 + 1 layers are one network.
     stages = f"[{{{STAGE}, channels: 8}}, {{{STAGE}, channels: 8}}]"

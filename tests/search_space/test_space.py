@@ -130,6 +130,41 @@ def test_fixed_fields_of_the_benchmark_space() -> None:
     assert [d.choices for d in ACCEL.decisions if d.name.endswith("layers")][5] == ("1", "2", "3", "4")
 
 
+OPTIONAL = """
+format: nas-space/1
+name: optional
+reference: efficientnet-b0
+network: {stem_stride: [1, 2]}
+choices: {op: [linear, mbconv6], layers: {plus: [0, 1]}}
+blocks:
+  block1: {op: [mbconv1]}
+  block5: {layers: [0, 3], stride: [1, 2]}
+  block7: {layers: [0, 1, 2]}
+"""
+
+
+def test_blocks_that_may_be_left_out() -> None:
+    space = SearchSpace.from_yaml(OPTIONAL)
+    without = dataclasses.replace(B0, stages=(*B0.stages[:4], B0.stages[5]), stem_stride=1)
+    assert space.contains(without)
+    assert not space.contains(dataclasses.replace(B0, stages=(*B0.stages[:5], B0.stages[6])))
+    generator = np.random.default_rng(0)
+    lengths = set()
+    for _ in range(50):
+        network = space.sample(generator)
+        lengths.add(len(network.stages))
+        assert space.decode(space.encode(network)).key == network.key
+    assert lengths == {5, 6, 7}
+    names = [decision.name for decision in space.decisions]
+    layers = names.index("block5.layers")
+    for name in ("block5.op", "block5.stride"):
+        assert space.decisions[names.index(name)].requires == ((layers, frozenset({1})),)
+    assert space.missing(dataclasses.replace(B0, stages=B0.stages[:4])) == ["blocks: 4 is not 5 to 7"]
+    assert space.missing(dataclasses.replace(without, stages=B0.stages[1:])) == [
+        "blocks: these are not offered together"
+    ]
+
+
 def test_samples_in_a_band() -> None:
     generator = np.random.default_rng(0)
     macs = [count(EFFICIENTNET.sample(generator, (380_000_000, 450_000_000))).macs for _ in range(30)]

@@ -10,6 +10,9 @@ from search_space.space_format import read_space
 BASE = "format: nas-space/1\nname: s\nreference: efficientnet-b0\n"
 
 
+LINEAR = "format: nas-space/1\nname: s\nreference: {stages: [{op: linear, kernel: 1, channels: 8}]}\n"
+
+
 def choices(text: str, field: str) -> tuple[str, ...]:
     space = SearchSpace(read_space(BASE + text, "f"))
     return next((d.choices for d in space.decisions if d.name == f"block3.{field}"), ())
@@ -24,6 +27,9 @@ def choices(text: str, field: str) -> tuple[str, ...]:
         ("choices: {kernel: [3]}\nblocks: {block3: {kernel: [7, 5]}}", "kernel", ("7", "5")),
         ("choices: {kernel: [3, 5]}\nblocks: {block3: {kernel: [3]}}", "kernel", ()),
         ("choices: {op: [conv, mbconv1, mbconv12]}", "op", ("conv", "mbconv1", "mbconv12")),
+        ("choices: {op: [linear, mbconv1]}", "op", ("linear", "mbconv1")),
+        ("blocks: {block3: {layers: [0, 2]}}", "layers", ("0", "2")),
+        ("choices: {stride: [1, 2]}", "stride", ("1", "2")),
         ("choices: {channels: {times: [0.5, 1, 2]}}", "channels", ("24", "40", "80")),
         ("choices: {channels: {times: [1, 1.01]}}", "channels", ()),
         ("choices: {channels: [41, 42]}", "channels", ("41", "42")),
@@ -74,6 +80,12 @@ def test_reference_written_out() -> None:
         (BASE + "choices: {op: [mbconv]}", "f.choices.op: must be conv or mbconv with an expansion.* got 'mbconv'"),
         (BASE + "choices: {op: [mbconv06]}", "got 'mbconv06'"),
         (BASE + "choices: {op: [6]}", "got 6"),
+        (BASE + "choices: {layers: [0, 1]}", "f: every block may have 0 layers; one at least must stay"),
+        (BASE + "choices: {layers: {choices: [0, 1], when: {op: [conv]}}}", "layers: 0 layers cannot be under a cond"),
+        (BASE + "choices: {layers: [-1]}", "layers must be a whole number from 1 to 100, got -1"),
+        (BASE + "choices: {stride: [3]}", "f.choices.stride: stride must be 1 or 2, got 3"),
+        (BASE + "network: {stem_stride: [4]}", "f.network.stem_stride: stem_stride must be 1 or 2, got 4"),
+        (LINEAR + "choices: {op: [linear, mbconv3]}", "f.choices.op: kernel must be 3, 5 or 7, got 1"),
         (BASE + "choices: {channels: {times: [1], plus: [1]}}", "exactly one of"),
         (BASE + "choices: {layers: {times: [1]}}", "f.choices.layers: times is for channels only"),
         (BASE + "choices: {channels: {plus: [1]}}", "f.choices.channels: plus is for layers only"),

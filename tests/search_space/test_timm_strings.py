@@ -73,6 +73,7 @@ def test_what_is_written_is_read_back(stages: list[Stage]) -> None:
     ("second", "words"),
     [
         (stage(skip="pool"), "block 2: skip pool: timm has no pooled shortcut"),
+        (stage(op="linear", expand=1, kernel=1), "block 2: linear: timm has no 1x1 convolution without"),
         (stage(op="conv", expand=1, se=0.25), "block 2: se 0.25 on a plain convolution"),
         (stage(channels=20, expand=3), "block 2: 60 expanded channels: timm rounds them"),
         (stage(channels=22, expand=1, se=0.25), "block 2: squeeze-excite width 5: timm rounds 22 \\* 0.25"),
@@ -81,6 +82,11 @@ def test_what_is_written_is_read_back(stages: list[Stage]) -> None:
 def test_what_timm_cannot_say_names_the_block(second: Stage, words: str) -> None:
     with pytest.raises(InputError, match=words):
         to_block_strings(network(stage(channels=32), second))
+
+
+def test_the_stem_of_timm_strides() -> None:
+    with pytest.raises(InputError, match="cannot say the stem: its stride is 1, timm's is 2"):
+        to_block_strings(dataclasses.replace(network(stage()), stem_stride=1))
 
 
 def test_a_pool_that_never_takes_effect_is_no_obstacle() -> None:

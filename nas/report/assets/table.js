@@ -17,7 +17,7 @@ const COLUMNS = [
 function what(t) {
   if (t.reason) return t.reason;
   const net = network(t.network);
-  return net ? net.stages.map((s) => `${s.op === "conv" ? "conv" : "e" + s.expand}k${s.kernel}${s.se ? "se" : ""} ${s.channels}×${s.layers}`).join(" · ") : t.key;
+  return net ? net.stages.map((s) => `${s.op === "mbconv" ? "e" + s.expand : s.op}k${s.kernel}${s.se ? "se" : ""} ${s.channels}×${s.layers}`).join(" · ") : t.key;
 }
 function haystack(t) {
   return [t.name, t.number, t.status, t.reason, t.key, several ? data.runs[t.run].name : "", what(t)].join(" ").toLowerCase();

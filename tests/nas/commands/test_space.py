@@ -31,6 +31,22 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out != out
 
 
+def test_a_size_and_a_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    size = ["--resolution", "32", "--classes", "10", "--target-flops", "10M"]
+    assert main(["show", *size]) == 0
+    out = capsys.readouterr().out
+    assert "images      32 pixels, 10 classes" in out
+    assert "reference   6.396M multiply-adds, its channels times 0.275" in out
+    assert "block2.stride   1, 2" in out
+    assert main(["sample", *size, "--macs", "5M-15M"]) == 0
+    architecture, metadata = read_document(capsys.readouterr().out, "sample")
+    assert (architecture.resolution, architecture.classes) == (32, 10)
+    assert 5e6 <= metadata["metrics"]["macs"] == count(architecture).macs <= 15e6
+    assert main(["check", "efficientnet", "efficientnet-b0", *size]) == 1
+    assert main(["show", "--target-flops", "100K"]) == 2
+    assert "outside the space efficientnet at 224 pixels and 1000 classes: 5.242M to" in capsys.readouterr().err
+
+
 def test_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["check", "efficientnet", "efficientnet-b0"]) == 0
     assert capsys.readouterr().out == "efficientnet contains efficientnet-b0\n"

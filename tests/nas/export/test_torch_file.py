@@ -11,7 +11,7 @@ from nas.export.check import output_difference, run_clean
 from nas.export.torch_file import to_source
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
-from tests.networks import images, pretend_trained, random_networks
+from tests.networks import TINY, images, pretend_trained, random_networks
 
 SPACES = ["mnasnet", "efficientnet", "accel-nasbench"]
 
@@ -31,6 +31,11 @@ def check(architecture: Architecture) -> None:
 @pytest.mark.parametrize("name", ["efficientnet-b0", "mnasnet-a1", "mobilenet-v2"])
 def test_reference_networks(name: str) -> None:
     check(Architecture.load(name))
+
+
+def test_small_images() -> None:
+    check(TINY)
+    assert "stride=1)" in to_source(TINY, "tiny")
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -6,17 +6,18 @@ from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.io import named
 from search_space.space import SearchSpace
+from tests.networks import TINY
 
 
 def rebuilt_macs(table: NetworkTable, index: int) -> tuple[int, int]:
     """MACs and parameters from the table's stages, with stem, head and classifier added by hand."""
     frame, _, _, *stages = table.networks[index]
-    resolution, classes, stem, head, _, _, stem_macs = table.frames[frame]
+    resolution, classes, stem, head, _, _, stem_macs, stem_stride = table.frames[frame]
     rows = [table.stages[stage] for stage in stages]
     channels, side = rows[-1][4], rows[-1][10]
     macs = stem_macs + sum(row[11] for row in rows) + channels * head * side * side + head * classes
     params = 29 * stem + sum(row[12] for row in rows) + (channels + 2) * head + (head + 1) * classes
-    assert stem_macs == 27 * stem * ((resolution + 1) // 2) ** 2
+    assert stem_macs == 27 * stem * (-(-resolution // stem_stride)) ** 2
     return macs, params
 
 
@@ -30,6 +31,11 @@ def test_stages_add_up_to_known_networks(name: str) -> None:
     table, architecture = NetworkTable(), Architecture.load(name)
     cost = count(architecture)
     assert rebuilt_macs(table, add(table, architecture)) == (cost.macs, cost.params)
+
+
+def test_stages_add_up_without_a_stride_in_the_stem() -> None:
+    table, cost = NetworkTable(), count(TINY)
+    assert rebuilt_macs(table, add(table, TINY)) == (cost.macs, cost.params)
 
 
 def test_stages_add_up_to_random_networks() -> None:
