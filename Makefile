@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: search test test-slow attack check format clean
+.PHONY: search test test-slow attack mutation check format clean
 
 search: $(INSTALLED)  ## search on the embedded digits; the run directory is printed
 	$(BIN)/nas-search --target-flops 400M
@@ -18,6 +18,9 @@ test-slow: $(INSTALLED)  ## real searches, real kills, large samples
 
 attack: $(INSTALLED)  ## 300 kills, 20,000 changed inputs a format; the slow tests have a tenth of it
 	NAS_ATTACK=1 $(BIN)/pytest -q -m slow tests/attack --durations=20
+
+mutation: $(INSTALLED)  ## would the tests notice small faults? an hour or two; goes on with mutants.jsonl if it is there
+	$(BIN)/python benchmarks/mutation.py --sample 120
 
 check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/ruff check .

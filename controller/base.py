@@ -37,6 +37,8 @@ class Problem:
     """Key of the network that the tokens build; equal keys are the same network."""
     admissible: Callable[[Tokens], bool]
     """Whether the tokens may be proposed, e.g. whether their MACs lie inside the search's band."""
+    distance: Callable[[Tokens], float] | None = None
+    """How far tokens are from being admissible; 0 where they are. None where nobody knows."""
     features: Callable[[Tokens], tuple[float, ...]] | None = None
     """What is known of a network before it is trained, e.g. log MACs; finite numbers, as many for every network."""
     guesses: Callable[[Tokens], tuple[float, ...]] | None = None

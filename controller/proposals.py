@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
 import numpy as np
 
 from controller.base import Problem
-from search_space.decision import Decision, Tokens, sample_tokens
+from search_space.decision import Decision, Tokens, mutate_tokens, sample_tokens
 from search_space.errors import NasError
 
 MAX_ROUNDS = 20
@@ -17,6 +17,10 @@ MAX_UNIFORM = 20_000
 """How many uniform samples are tried before giving up."""
 MAX_UNIFORM_NEW = 1_000
 """How many of these are spent on finding a network that is new, when a known one could be repeated instead."""
+MAX_WALKS = 50
+"""How many random networks are led towards what is admissible, where uniform samples hardly ever are."""
+MAX_STEPS = 100
+"""Mutations on each of these ways."""
 
 
 def select(
@@ -30,8 +34,9 @@ def select(
     """The first `count` suitable proposals of a strategy, filled up with uniform ones.
 
     Suitable is admissible, and a network that is neither in `avoid` nor already in the batch. If the strategy does
-    not come up with enough within `MAX_ROUNDS` rounds, admissible tokens are sampled uniformly; if these are all
-    known too, networks in `avoid` are repeated, and last of all networks within the batch.
+    not come up with enough within `MAX_ROUNDS` rounds, admissible tokens are sampled uniformly. If these are too few
+    or all known too, uniform samples are mutated until they are admissible and new; last of all networks in `avoid`
+    are repeated, then networks within the batch.
 
     Args:
         problem: What is searched.
@@ -47,9 +52,7 @@ def select(
     Raises:
         NasError: No admissible tokens among `MAX_UNIFORM` uniform samples.
     """
-    chosen: dict[str, Tokens] = {}
-    known: dict[str, Tokens] = {}
-
+    chosen, known = dict[str, Tokens](), dict[str, Tokens]()
     hopeless = False
 
     def consider(tokens: Tokens) -> None:
@@ -67,8 +70,12 @@ def select(
             break
         for tokens in draw(count - len(chosen)):
             consider(tokens)
-    for tries in range(MAX_UNIFORM):
-        if len(chosen) == count or (tries >= MAX_UNIFORM_NEW and (chosen or known)):
+    for tokens in _more(problem, generator, lambda: len(chosen)):
+        if len(chosen) == count:
+            break
+        consider(tokens)
+    for _ in range(MAX_UNIFORM - MAX_UNIFORM_NEW):
+        if chosen or known:
             break
         consider(sample_tokens(problem.decisions, generator))
     pool = list(chosen.values()) + [tokens for key, tokens in known.items() if key not in chosen]
@@ -77,6 +84,32 @@ def select(
     if not pool:
         raise NasError(f"none of {MAX_UNIFORM:,} uniform samples is admissible: widen the limits on MACs")
     return [pool[i % len(pool)] for i in range(count)]
+
+
+def _more(problem: Problem, generator: np.random.Generator, found: Callable[[], int]) -> Iterator[Tokens]:
+    """Uniform samples, then ways to what is admissible, each as long as `found` does not grow."""
+    for _ in range(MAX_UNIFORM_NEW):
+        yield sample_tokens(problem.decisions, generator)
+    for _ in range(MAX_WALKS if problem.distance else 0):
+        before = found()
+        for tokens in _walk(problem, generator):
+            yield tokens
+            if found() > before:
+                break
+
+
+def _walk(problem: Problem, generator: np.random.Generator) -> Iterator[Tokens]:
+    """From a uniform sample by mutations that lead no further away from what is admissible."""
+    assert problem.distance is not None
+    tokens = sample_tokens(problem.decisions, generator)
+    away = problem.distance(tokens)
+    for _ in range(MAX_STEPS):
+        if not any(len(d.choices) > 1 and d.applies(tokens) for d in problem.decisions):
+            return
+        mutant = mutate_tokens(problem.decisions, tokens, generator)
+        if (distance := problem.distance(mutant)) <= away:
+            tokens, away = mutant, distance
+            yield tokens
 
 
 def repeats(told: Set[str], keys: Sequence[str]) -> float:

@@ -176,8 +176,18 @@ class Evaluator(ABC, Generic[ConfigT]):
 
     @classmethod
     def caveat(cls, config: ConfigT) -> str:
-        """One line for the user on what a ranking by this config is worth; empty where there is nothing to say."""
+        """One line for the user on what stands in the way of an answer; empty where there is nothing to say."""
         return ""
+
+    @classmethod
+    def advice(cls, config: ConfigT) -> str:
+        """Flags of ``nas-search`` for an answer that is worth more, on the same data; empty where none are known."""
+        return ""
+
+    @classmethod
+    def measured(cls, config: ConfigT, architecture: Architecture) -> Architecture:
+        """The network that is measured in an architecture's place, images and classes aside; by default itself."""
+        return architecture
 
     @classmethod
     def time_limit(cls, config: ConfigT) -> float | None:

@@ -124,12 +124,7 @@ FULL_MACS = 5_000_000
 """Networks of up to so many multiply-adds are trained as they are deployed: some 2 ms an image on a CPU core."""
 LITTLE_EPOCHS = 10
 LITTLE_PIXELS = 64
-CAVEAT = (
-    "What this ranking is worth: little; seconds of training on small images rank networks no better than counting "
-    "parameters does. For a real answer, on a GPU: "
-    "nas-search --target-flops 400M --evaluator-preset small --data folder:DIR; "
-    "for ImageNet, by published trainings, in a minute: nas-search --target-flops 400M --evaluator imagenet"
-)
+CAVEAT = "A demonstration: seconds of training on small images have ranked networks no better than counting parameters"
 
 
 class Proxy(Evaluator[ProxyConfig]):
@@ -143,6 +138,18 @@ class Proxy(Evaluator[ProxyConfig]):
         """That a few epochs on small images are a demonstration."""
         little = config.epochs <= LITTLE_EPOCHS and (config.resolution is None or config.resolution <= LITTLE_PIXELS)
         return CAVEAT if little else ""
+
+    @classmethod
+    def advice(cls, config: ProxyConfig) -> str:
+        """Longer trainings of larger networks on larger images, the user's own where the data are a toy."""
+        if config.data != DEMO.data:
+            return f"--evaluator-preset small --data {config.data}"
+        return "--evaluator-preset small --data folder:DIR; for ImageNet, by published trainings: --evaluator imagenet"
+
+    @classmethod
+    def measured(cls, config: ProxyConfig, architecture: Architecture) -> Architecture:
+        """Narrower, with fewer strides for small images, and without dropout: a training of a few epochs underfits."""
+        return scaling.miniature(architecture, config.width, config.unstrided, architecture.resolution)
 
     @classmethod
     def wants_gpu(cls, config: ProxyConfig) -> bool:
@@ -237,11 +244,11 @@ class Proxy(Evaluator[ProxyConfig]):
             return seconds_of_training(model, images, *parts, self.config, mirror=self._dataset.mirror)
 
     def miniature(self, architecture: Architecture) -> Architecture:
-        """The network that is trained in a candidate's place; without dropout: few epochs underfit."""
+        """What is `measured`, for these images and classes."""
         own, base = self._resolution, self.config.base_resolution
         resolution = own if base is None else max(8, round(own * architecture.resolution / base))
-        small = scaling.miniature(architecture, self.config.width, self.config.unstrided, resolution)
-        return dataclasses.replace(small, classes=len(self._dataset.classes))
+        small = self.measured(self.config, architecture)
+        return dataclasses.replace(small, resolution=resolution, classes=len(self._dataset.classes))
 
     def _load(self, resolution: int | None) -> Dataset:
         dataset = load_dataset(self.config.data, resolution, Path(self.config.cache_dir), _log_progress())

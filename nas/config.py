@@ -110,8 +110,16 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     evaluator, _ = load_class("evaluator", merged["evaluator"].name)
     merged = {**evaluator.search_defaults, **merged}
     merged["target_flops"] = target = parse_amount(str(merged["target_flops"]), "target_flops")
-    merged["objective"] |= {"target_macs": target}
+    merged["objective"] = _with_exponent(merged["objective"]) | {"target_macs": target}
     return schema.from_mapping(SearchConfig, merged, "config")
+
+
+def _with_exponent(objective: Mapping[str, Any]) -> dict[str, Any]:
+    """An objective's settings with ``exponent``, which is short for its slopes; below the target, hard has none."""
+    found = dict(objective)
+    if (exponent := found.pop("exponent", None)) is not None:
+        found |= {"beta": exponent} if found["kind"] == "hard" else {"alpha": exponent, "beta": exponent}
+    return found
 
 
 def merge(defaults: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

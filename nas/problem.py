@@ -42,6 +42,12 @@ def make_problem(space: Space, objective: Objective, band: tuple[float, float] |
         ratio = cost(tokens)[0] / objective.target_macs
         return band[0] <= ratio <= band[1]
 
+    def distance(tokens: Tokens) -> float:
+        """In factors of MACs, on a log scale."""
+        assert band is not None
+        macs, (low, high) = cost(tokens)[0], (bound * objective.target_macs for bound in band)
+        return 0.0 if low <= macs <= high else math.log(low / macs if macs < low else macs / high)
+
     def features(tokens: Tokens) -> tuple[float, ...]:
         macs, params = cost(tokens)
         return math.log(macs), math.log(params)
@@ -51,6 +57,7 @@ def make_problem(space: Space, objective: Objective, band: tuple[float, float] |
         reward=reward,
         network=key,
         admissible=admissible,
+        distance=distance if band else None,
         features=features,
         guesses=lambda tokens: (math.log(cost(tokens)[1]),),
         open_ended=objective.rewards_low_latency,

@@ -39,7 +39,9 @@ EFFICIENTNETS = {
 
 
 def round_filters(channels: int, width: float) -> int:
-    """`channels` times `width`, rounded to a multiple of 8 without losing more than a tenth."""
+    """`channels` times `width`, rounded to a multiple of 8 without losing more than a tenth; as they are at width 1."""
+    if width == 1:
+        return channels
     wanted = channels * width
     rounded = max(8, int(wanted + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * wanted else rounded

@@ -52,3 +52,9 @@ class SteadyEvaluator(ToyEvaluator):
         digest, noise = (int(hashlib.sha256(t.encode()).hexdigest()[:8], 16) for t in (architecture.key, str(seed)))
         accuracy = (0.2 + 0.6 * digest / 16**8) * (1 + 0.02 * noise / 16**8)
         return Evaluation(status="ok", accuracy=accuracy, curve=(accuracy,), seconds=float(fidelity))
+
+
+class LookedUp(SteadyEvaluator):
+    """As a table answers."""
+
+    trains = False

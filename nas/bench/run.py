@@ -52,7 +52,7 @@ class Run:
     tokens: Tokens
     """The incumbent at the end."""
     beats_reference_at: int | None
-    """First trial with a higher true reward than the reference network at no more MACs; None for never."""
+    """First trial with a higher true reward than the reference network at no more MACs; None for never, or none."""
     seconds_per_trial: float
     """Time in the controller, ask and tell together, over the trials."""
 
@@ -76,13 +76,19 @@ class Bench:
         accuracy = self.exact.evaluate(architecture, 0).accuracy or 0.0
         return self.benchmark.objective.reward(accuracy, count(architecture).macs)
 
-    def run(self, name: str, seed: int, reference: tuple[float, int]) -> Run:
+    def reference(self, architecture: Architecture) -> tuple[float, int] | None:
+        """Reward and MACs of a network to beat; None where the benchmark does not know it."""
+        if self.exact.evaluate(architecture, 0).accuracy is None:
+            return None
+        return self.reward(architecture), count(architecture).macs
+
+    def run(self, name: str, seed: int, reference: tuple[float, int] | None) -> Run:
         """One search.
 
         Args:
             name: A controller, ``NAME`` or ``NAME/PRESET``.
             seed: The run's seed.
-            reference: Reward and MACs of the network to beat.
+            reference: Reward and MACs of the network to beat; None for none.
         """
         benchmark = self.benchmark
         cls, settings = config.make("controller", parse_controller(name))
@@ -102,7 +108,7 @@ class Bench:
             if trial.ok and trial.reward is not None and trial.reward > measured:
                 incumbent, measured = trial, trial.reward
                 true = self.reward(study.architecture(trial))
-                if beats is None and true > reference[0] and trial.macs <= reference[1]:
+                if beats is None and reference and true > reference[0] and trial.macs <= reference[1]:
                     beats = trial.number + 1
             best.append(true)
         return Run(

@@ -15,7 +15,7 @@ SHARES = (0.99, 0.999)
 NEVER = "-"
 
 
-def table(runs: Sequence[Run], best_known: float, reference: float) -> list[list[str]]:
+def table(runs: Sequence[Run], best_known: float, reference: float | None) -> list[list[str]]:
     """A header and a row for each controller.
 
     Best-so-far cells are mean +- standard deviation over seeds; evaluations to reach a reward are the median over all
@@ -24,21 +24,23 @@ def table(runs: Sequence[Run], best_known: float, reference: float) -> list[list
     Args:
         runs: All runs, each controller's together.
         best_known: The best true reward found by anything.
-        reference: True reward of the reference network.
+        reference: True reward of EfficientNet-B0; None, where the benchmark does not know it, leaves its columns out.
     """
     trials = max(len(run.best) for run in runs)
     marks = [mark for mark in MARKS if mark < trials] + [trials]
-    header = ["controller", *map(str, marks), "to B0", *(f"to {100 * share:g} %" for share in SHARES)]
-    rows = [[*header, "beats B0 by", "s/trial"]]
+    goals = {f"to {100 * share:g} %": share * best_known for share in SHARES}
+    if reference is not None:
+        goals = {"to B0": reference, **goals}
+    beats = ["beats B0 by"] if reference is not None else []
+    rows = [["controller", *map(str, marks), *goals, *beats, "s/trial"]]
     for name in dict.fromkeys(run.controller for run in runs):
         own = [run for run in runs if run.controller == name]
         row = [name]
         for mark in marks:
             values = [run.best[min(mark, len(run.best)) - 1] for run in own]
             row.append(f"{np.mean(values):.4f} +-{np.std(values, ddof=min(1, len(values) - 1)):.4f}")
-        for goal in (reference, *(share * best_known for share in SHARES)):
-            row.append(_to_reach([first(run.best, goal) for run in own]))
-        row.append(_to_reach([run.beats_reference_at for run in own], worst=True))
+        row += [_to_reach([first(run.best, goal) for run in own]) for goal in goals.values()]
+        row += [_to_reach([run.beats_reference_at for run in own], worst=True) for _ in beats]
         rows.append([*row, f"{np.mean([run.seconds_per_trial for run in own]):.4f}"])
     return rows
 
@@ -75,7 +77,7 @@ def to_csv(runs: Sequence[Run]) -> str:
     return file.getvalue()
 
 
-def to_html(runs: Sequence[Run], best_known: float, reference: float) -> str:
+def to_html(runs: Sequence[Run], best_known: float, reference: float | None) -> str:
     """Mean best-so-far against evaluations, with a band of one standard deviation, as one self-contained page."""
     from plotly import graph_objects  # slow to load
 
@@ -90,7 +92,8 @@ def to_html(runs: Sequence[Run], best_known: float, reference: float) -> str:
             showlegend=False, line={"width": 0}, hoverinfo="skip",
         )  # fmt: skip
     figure.add_hline(best_known, line_dash="dot", annotation_text="best known")
-    figure.add_hline(reference, line_dash="dot", annotation_text="EfficientNet-B0")
+    if reference is not None:
+        figure.add_hline(reference, line_dash="dot", annotation_text="EfficientNet-B0")
     figure.update_layout(xaxis_title="evaluations", yaxis_title="best reward so far", xaxis_type="log")
     html: str = figure.to_html(include_plotlyjs=True, full_html=True)
     return html

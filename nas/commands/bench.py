@@ -18,7 +18,6 @@ from nas.bench.run import Bench, Benchmark, Run, parse_controller
 from nas.commands import cli
 from nas.runs.directory import REFERENCE_NETWORK
 from search_space.architecture import Architecture
-from search_space.cost import count
 from search_space.errors import InputError
 from search_space.io.amounts import parse_amount, parse_band
 from search_space.io.files import write_atomic
@@ -88,8 +87,7 @@ def _main(args: argparse.Namespace) -> int:
     )
     bench = Bench(benchmark)  # fits and caches what the workers will read
     cli.say(f"{args.benchmark}: {', '.join(f'{k} {v}' for k, v in bench.exact.describe().items())}")
-    architecture = Architecture.load(REFERENCE_NETWORK)
-    reference = bench.reward(architecture), count(architecture).macs
+    reference = bench.reference(Architecture.load(REFERENCE_NETWORK))
     runs = []
     for run in _run_all(benchmark, names, args.seeds, reference, args.jobs):
         runs.append(run)
@@ -97,11 +95,12 @@ def _main(args: argparse.Namespace) -> int:
     top = max(runs, key=lambda run: run.best[-1])
     best_known = max(bench.climb(top.tokens), top.best[-1]) if top.tokens else top.best[-1]
     cli.say(f"\nT = {target / 1e6:g}M, {args.objective}, noise {args.noise:g} points, {args.seeds} seeds.")
-    cli.say(f"Best known reward {best_known:.4f}, {REFERENCE_NETWORK} {reference[0]:.4f}.\n")
-    cli.say(bench_table.text(bench_table.table(runs, best_known, reference[0])))
+    known, beside = (reference[0], f"{reference[0]:.4f}") if reference else (None, "unknown to this benchmark")
+    cli.say(f"Best known reward {best_known:.4f}, {REFERENCE_NETWORK} {beside}.\n")
+    cli.say(bench_table.text(bench_table.table(runs, best_known, known)))
     if args.out:
         write_atomic(args.out / "bench.csv", bench_table.to_csv(runs))
-        write_atomic(args.out / "bench.html", bench_table.to_html(runs, best_known, reference[0]))
+        write_atomic(args.out / "bench.html", bench_table.to_html(runs, best_known, known))
     return cli.DONE
 
 
@@ -129,7 +128,11 @@ def _rank(args: argparse.Namespace) -> int:
 
 
 def _run_all(
-    benchmark: Benchmark, names: Sequence[str], seeds: int, reference: tuple[float, int], jobs: int | None
+    benchmark: Benchmark,
+    names: Sequence[str],
+    seeds: int,
+    reference: tuple[float, int] | None,
+    jobs: int | None,
 ) -> Iterator[Run]:
     """Every controller with every seed, in that order whatever the number of processes."""
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
@@ -147,7 +150,7 @@ def _start_worker(benchmark: Benchmark) -> None:
     _bench = Bench(benchmark)
 
 
-def _run_one(name: str, seed: int, reference: tuple[float, int]) -> Run:
+def _run_one(name: str, seed: int, reference: tuple[float, int] | None) -> Run:
     assert _bench is not None, "_start_worker runs first"
     return _bench.run(name, seed, reference)
 

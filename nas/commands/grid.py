@@ -126,7 +126,8 @@ def _run(run: GridRun, engine: Engine, *, quiet: bool) -> int:
         baseline = run.time_baseline(engine)
         with grid_progress.GridProgress(run.study, run.grid, run.settings, run.trainings, quiet=quiet) as progress:
             if not quiet:
-                cli.say(text.describe_time(baseline, progress.all_work() - progress.done_work()))
+                left = progress.all_work() - progress.done_work()
+                cli.say(text.describe_time(baseline, left, engine.workers))
             for trial in run.run(engine):
                 progress.update(trial)
     except KeyboardInterrupt:

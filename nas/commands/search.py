@@ -141,8 +141,8 @@ def _search(args: argparse.Namespace) -> int:
             code = _run(run, engine, told, quiet=args.quiet)
             if code == cli.DONE:
                 _measure_worth(run, engine, engine_options, share)
-                cls, evaluator_config = run.evaluator
-                if caveat := cls.caveat(evaluator_config):
+                report.write_ended(run.path)
+                if caveat := summary.caveat(settings, space):
                     cli.say(caveat)
     if args.retrain and code == cli.DONE:
         metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet)
@@ -200,8 +200,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "evaluator": options.evaluator_settings(args),
         "objective": {
             "kind": args.objective,
-            "alpha": args.exponent,
-            "beta": args.exponent,
+            "exponent": args.exponent,
             "target_latency_ms": None if latency is None else parse_milliseconds(latency, "--target-latency"),
             "latency_device": args.latency_device,
         },

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
+from controller.proposals import select
 from evaluator.base import Evaluation, Evaluator
 from nas import config
 from nas.config import SearchConfig
 from nas.engines.base import Job
 from nas.engines.local import estimate_seconds
+from nas.problem import make_problem
 from nas.runs.deployment import describe, reference_name, reference_network
 from nas.runs.search import StudyRun
 from nas.study import Study
+from nas.trust.invisible import invisible
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Space, sample_tokens
@@ -22,6 +26,11 @@ from search_space.errors import NasError
 from search_space.io.amounts import format_amount
 from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
+
+AT_FLOOR = 0.1
+"""How near the floor of the band a network sits on it, as a share of the way up to the target."""
+HELD = 0.9
+"""A band that begins here, as a share of the target, holds the budget by itself."""
 
 
 def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> list[str]:
@@ -37,9 +46,9 @@ def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> lis
     low, high = settings.band or (0.0, float("inf"))
     near = [s for s, m in zip(samples, macs / settings.target_flops, strict=True) if low <= m <= high]
     lines.append(f"Inside the band that is searched: {len(near) / len(samples):.1%} of them")
-    if not near:
-        raise NasError("no random network fell into the band, so none was timed; widen it with --set band=[0.2,2]")
-    job = Job(trial=-1, architecture=near[0], seed=derive_seed(settings.seed, "dry run"))
+    problem = make_problem(space, settings.objective, settings.band)
+    timed = near[0] if near else space.decode(select(problem, 1, lambda _: (), generator, set())[0])
+    job = Job(trial=-1, architecture=timed, seed=derive_seed(settings.seed, "dry run"))
     seconds = estimate_seconds(evaluator, job)
     if seconds is None:
         lines.append(f"How long {settings.trials} trials take is unknown: {settings.evaluator.name} has no estimate")
@@ -47,6 +56,19 @@ def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> lis
         each, minutes = f"One trial takes about {seconds:.1f} s", seconds * settings.trials / 60
         lines.append(f"{each}: {settings.trials} trials take about {minutes:.1f} minutes, one after the other")
     return lines
+
+
+def caveat(settings: SearchConfig, space: Space) -> str:
+    """What stands in the way of an answer, and a search for a better one; empty where there is nothing to say."""
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    said = [cls.caveat(evaluator_config)] if cls.caveat(evaluator_config) else []
+    if unseen := invisible(space, functools.partial(cls.measured, evaluator_config)):
+        said.append(f"The evaluator cannot tell apart {', '.join(unseen)}")
+    if said and (advice := cls.advice(evaluator_config)):
+        where = "" if settings.space == SearchConfig.space else f" --space {settings.space}"
+        target = f"--target-flops {format_amount(settings.target_flops)}"
+        said.append(f"For a real answer, on a GPU: nas-search {target}{where} {advice}")
+    return ". ".join(said)
 
 
 def _extent(space: Space) -> str:
@@ -80,8 +102,31 @@ def result(run: StudyRun, reference: str) -> list[str | Table]:
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)
     done = "trained" if run.evaluator[0].trains else "evaluated"
     counts = f"{len(run.trials)} trials, {len(trained)} {done}, {failed} failed, {seconds:.0f} s of evaluation"
+    notes = [*_repeats(run), *_off_target(run.settings, best.macs)]
     files = [f"Best network: {run.path / 'best.yaml'}", f"Report: {run.path / 'report.html'}"]
-    return ["", table, f"\n{counts}", *files]
+    return ["", table, f"\n{counts}", *notes, *files]
+
+
+def _repeats(run: StudyRun) -> list[str]:
+    """That fewer networks were compared than was asked for."""
+    repeats = sum(trial.repeat_of is not None for trial in run.finished)
+    if not repeats:
+        return []
+    why = "of the searched band that were found" if run.settings.band else "that were found"
+    return [f"{repeats} of {len(run.finished)} trials repeat a network that was tried before: no others {why}"]
+
+
+def _off_target(settings: SearchConfig, macs: int) -> list[str]:
+    """That the answer sits on the floor of the searched band, and what holds the budget."""
+    floor, ratio = settings.band[0] if settings.band else 1.0, macs / settings.target_flops
+    if floor >= HELD or ratio > floor + AT_FLOOR * (1 - floor):
+        return []
+    kind = settings.objective.kind
+    other = "" if kind == "absolute" else "--objective absolute, or "
+    return [
+        f"It costs {ratio:.0%} of the target, on the floor of the searched band ({floor:.0%}): the {kind} objective "
+        f"made cheaper networks win. What holds the budget: {other}--set band=[{HELD},{2 - HELD:g}]"
+    ]
 
 
 def _add_row(table: Table, study: Study, name: str, architecture: Architecture, evaluation: Evaluation) -> None:

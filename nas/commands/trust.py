@@ -10,8 +10,9 @@ from pathlib import Path
 from nas import config
 from nas.commands import cli, options
 from nas.engines.make import make_engine
+from nas.report import page
 from nas.runs import record as run_record
-from nas.trust.measure import DEFAULT_BUDGET, report
+from nas.trust import measure
 from search_space.errors import InputError
 from search_space.io.amounts import parse_share
 
@@ -33,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-trust", DESCRIPTION)
     parser.add_argument("run", type=Path, metavar="RUN", help="the search's directory")
-    parser.add_argument("--budget", default=DEFAULT_BUDGET, metavar="SHARE", help="of the search's training time")
+    parser.add_argument(
+        "--budget", default=measure.DEFAULT_BUDGET, metavar="SHARE", help="of the search's training time"
+    )
     options.add_engine(parser)
     parser.add_argument("--trust-code", action="store_true", help="import Python code that the run's journal names")
     return parser
@@ -53,7 +56,9 @@ def _trust(args: argparse.Namespace) -> int:
     config.use_one_thread()
     evaluator = config.make("evaluator", settings.evaluator)
     with closing(make_engine(options.engine_options(args), *evaluator)) as engine:
-        report(record, settings, engine, budget, cli.say)
+        measure.report(record, settings, engine, budget, cli.say)
+    if record.state == "finished" and not record.running:
+        page.write_ended(args.run)
     return cli.DONE
 
 

@@ -42,11 +42,20 @@ def describe_grid(grid: Grid, settings: GridConfig, trainings: Sequence[int], pa
     return [*parts, table, text]
 
 
-def describe_time(baseline: Evaluation, left: float) -> str:
-    """How long the trainings that are left take."""
+def describe_time(baseline: Evaluation, left: float, workers: int) -> str:
+    """How long the trainings that are left take.
+
+    Args:
+        baseline: The timed training.
+        left: All that is left, as a multiple of it.
+        workers: How many trainings run at a time.
+    """
     if baseline.status == "ok":
-        minutes = baseline.seconds * left / 60
-        return f"The baseline took {baseline.seconds:.1f} s; what is left takes about {minutes:.1f} minutes\n"
+        minutes = baseline.seconds * left / workers / 60
+        at_a_time = f", {workers} trainings at a time" if workers > 1 else ""
+        return (
+            f"The baseline took {baseline.seconds:.1f} s; what is left takes about {minutes:.1f} minutes{at_a_time}\n"
+        )
     return f"How long that takes is unknown: the baseline ended as {baseline.status}: {baseline.reason}\n"
 
 

@@ -13,7 +13,7 @@ from nas.report import charts
 from nas.report import grid as report_grid
 from nas.report.networks import NetworkTable
 from nas.runs.deployment import reference_network
-from nas.runs.directory import BASELINE, JOURNAL, REFERENCE_NETWORK
+from nas.runs.directory import BASELINE, JOURNAL, REFERENCE_NETWORK, read_verdict
 from nas.runs.record import RunRecord
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -141,6 +141,7 @@ def run_texts(run: RunRecord) -> dict[str, Any]:
         "state_text": _state_text(run),
         "notices": [*run.notices, *_failure_notice(run)],
         "tiles": _tiles(run),
+        "verdict": read_verdict(run.path, len(run.trials)),
         "facts": _facts(run),
         "family": report_grid.family_table(run) if run.grid else None,
     }

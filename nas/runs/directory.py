@@ -16,14 +16,33 @@ from nas.journal import Journal, refuse_link
 from nas.runs import table
 from nas.runs.base import Run
 from nas.study import Study
-from search_space.errors import InputError
+from search_space.errors import InputError, one_line
 from search_space.io.files import make_folder, write_atomic
 
 JOURNAL = "journal.jsonl"
+TRUST = "trust.txt"
+"""What the run's answer is worth: the trials that this is said of, the figures, and last one sentence."""
 REFERENCE_NETWORK = "efficientnet-b0"
 """The known network that a search is set beside, and its name in the journal."""
 BASELINE = "baseline"
 """What a grid's journal calls the network that is scaled."""
+_LONGEST_REPORT = 10_000  # characters of a trust report that are read
+
+
+def trust_title(trials: int) -> str:
+    """First line of a trust report: a search that went on since is another."""
+    return f"Trust report after {trials} trials"
+
+
+def read_verdict(path: Path, trials: int) -> str:
+    """The sentence of the trust report on a run of so many trials; empty if there is none."""
+    try:
+        refuse_link(path / TRUST)
+        with open(path / TRUST, encoding="utf-8", errors="replace") as file:
+            title, *rest = file.read(_LONGEST_REPORT).splitlines()
+    except (OSError, ValueError, InputError):
+        return ""
+    return one_line(rest[-1]) if rest and title == trust_title(trials) else ""
 
 
 def default_path() -> Path:

@@ -115,13 +115,13 @@ def _differences(plan: Plan, results: Mapping[Tokens, float]) -> dict[str, Diffe
     return {name: paired_difference(winner, other, len(others)) for name, other in zip(names, others, strict=True)}
 
 
-def lines(finding: TrustFigures, reference: str, command: str) -> list[str]:
+def lines(finding: TrustFigures, reference: str, more: str) -> list[str]:
     """The report, line by line; the last one is the sentence.
 
     Args:
         finding: What was measured.
         reference: What the reference is called.
-        command: How to measure what is missing.
+        more: How to measure what is missing.
     """
     text = []
     if finding.noise is not None and finding.spread is not None:
@@ -141,14 +141,14 @@ def lines(finding: TrustFigures, reference: str, command: str) -> list[str]:
             f"Winner minus {name}, trained longer: {100 * d.mean:+.2f} points of accuracy "
             f"[{100 * d.low:+.2f}, {100 * d.high:+.2f}], {verdict}"
         )
-    return [*text, sentence(finding, reference, command)]
+    return [*text, sentence(finding, reference, more)]
 
 
-def sentence(finding: TrustFigures, reference: str, command: str) -> str:
+def sentence(finding: TrustFigures, reference: str, more: str) -> str:
     """What the answer is worth, in one sentence."""
     if finding.at_chance:
         return f"This answer is worth nothing: {finding.at_chance}."
-    return f"This answer is worth {_worth(finding)}{_winner(finding, reference)}{_missing(finding, command)}."
+    return f"This answer is worth {_worth(finding)}{_winner(finding, reference)}{_missing(finding, more)}."
 
 
 def _worth(finding: TrustFigures) -> str:
@@ -162,7 +162,7 @@ def _worth(finding: TrustFigures) -> str:
     if finding.noise is None or finding.spread is None:
         return "what its evaluator is worth, which was not measured"
     if exceeds(finding.spread, finding.noise):
-        return "something only if longer training agrees: its better networks differ by more than a seed moves them"
+        return "what longer training would say of it: its better networks differ by more than a seed moves them"
     return "nothing that could be shown: its better networks do not differ by more than a seed moves them"
 
 
@@ -187,5 +187,5 @@ def _winner(finding: TrustFigures, reference: str) -> str:
     return f"; its winner is {'better' if difference.mean > 0 else 'worse'} than {reference}"
 
 
-def _missing(finding: TrustFigures, command: str) -> str:
-    return f" (to measure more: {command})" if finding.ranking is None or not finding.differences else ""
+def _missing(finding: TrustFigures, more: str) -> str:
+    return f" ({more})" if finding.ranking is None or not finding.differences else ""

@@ -21,7 +21,7 @@ from nas.journal import Journal
 from nas.problem import make_problem
 from nas.runs.base import Run
 from nas.runs.deployment import reference_name, reference_network
-from nas.runs.directory import JOURNAL, inside
+from nas.runs.directory import JOURNAL, TRUST, inside, trust_title
 from nas.runs.header import trust_flag
 from nas.statistics import at_chance
 from nas.study import Study
@@ -35,7 +35,6 @@ from search_space.io.files import write_atomic
 from search_space.scaling import scale
 from search_space.seeding import derive_seed
 
-REPORT = "trust.txt"
 Say = Callable[[str], None]
 DEFAULT_BUDGET = "20%"
 LEAST = 3
@@ -47,8 +46,8 @@ OVERRUN = 1.25
 
 
 def after_search(run: Run, settings: SearchConfig, engine: Engine, budget: float, say: Say) -> None:
-    """Report on a search that has just ended, where it has networks enough; what fails is said and harms nothing."""
-    if len(measured(run.trials)) < LEAST or not config.load_class("evaluator", settings.evaluator.name)[0].trains:
+    """Report on a search that has just ended, where there is something to say; what fails is said and harms nothing."""
+    if len(measured(run.trials)) < LEAST or not trains(settings):
         return
     try:
         report(run, settings, engine, budget, say)
@@ -67,12 +66,11 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
         say: Takes each line for the user.
 
     Raises:
-        NasError: Fewer than `LEAST` networks have an accuracy, or the evaluator trains none.
+        NasError: Fewer than `LEAST` networks have an accuracy, or the evaluator trains nothing.
     """
-    cls, evaluator_config = config.make("evaluator", settings.evaluator)
-    if not cls.trains:
-        why = f"{run.path}: {settings.evaluator.name} trains nothing that could be trained again"
-        raise NasError(". ".join(filter(None, (why, cls.caveat(evaluator_config)))))
+    if not trains(settings):
+        name = settings.evaluator.name
+        raise NasError(f"{run.path}: evaluator {name} trains nothing, so longer training cannot say what it is worth")
     trials = measured(run.trials)
     if len(trials) < LEAST:
         raise NasError(f"{run.path}: {len(trials)} networks with an accuracy; a trust report needs {LEAST}")
@@ -87,9 +85,12 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
     best = run.architecture(trials[winner])
     reference = scaled_reference(reference_network(settings), count(best).macs)
     plan = make_plan(searched.accuracies, searched.rewards, budget * len(trials), winner)
-    share = enough(searched.accuracies, searched.rewards, winner) / len(trials)
     command = f"nas-trust {run.path}{trust_flag(run.history.config)}"
-    more = f"{command} --budget {max(share, 2 * budget if budget >= share else 0):.0%}"
+    units = enough(searched.accuracies, searched.rewards, winner)
+    more = f"{len(trials)} networks are too few to measure more"
+    if units is not None:
+        share = units / len(trials)
+        more = f"to measure more: {command} --budget {max(share, 2 * budget if budget >= share else 0):.0%}"
     results = {}
     if not searched.at_chance:
         if not plan.proposals():
@@ -99,7 +100,7 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
         results = _train(run, settings, plan, networks, engine, budget, command, say)
     finding = figures(plan, results, searched, settings.seed)
     text = lines(finding, reference_name(reference), more)
-    write_atomic(run.path / REPORT, "\n".join(text) + "\n")
+    write_atomic(run.path / TRUST, "\n".join([trust_title(len(run.trials)), *text]) + "\n")
     say("\n".join(text))
 
 
@@ -128,6 +129,12 @@ def _train(
         )
         _measure(study, engine, OVERRUN * budget * each * len(trials), command, say)
         return {t.tokens: accuracy(t) for t in study.trials if t.ok}
+
+
+def trains(settings: SearchConfig) -> bool:
+    """Whether a search's evaluator trains networks: what a table or a formula says, no training of ours can check."""
+    cls, _ = config.load_class("evaluator", settings.evaluator.name)
+    return bool(cls.trains)
 
 
 def accuracy(trial: Trial) -> float:

@@ -5,7 +5,6 @@ The unit of cost is one of the search's own trainings; a longer one costs `LONGE
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,16 +81,18 @@ def make_plan(accuracies: Sequence[float], rewards: Sequence[float], units: floa
     )
 
 
-def enough(accuracies: Sequence[float], rewards: Sequence[float], winner: int) -> float:
-    """The least budget, in trainings of the search, that reaches every part and longer trainings enough."""
+def enough(accuracies: Sequence[float], rewards: Sequence[float], winner: int) -> float | None:
+    """The least budget, in trainings of the search, that reaches every part and longer trainings enough.
+
+    Returns:
+        None where there are too few networks for some part.
+    """
     wanted = min(ENOUGH_LONGER, len(rewards))
-    for units in itertools.count(10, 10):
+    for units in range(10, 1000, 10):
         plan = make_plan(accuracies, rewards, units, winner)
         if plan.noise and len(plan.longer) >= wanted and plan.finalists:
             return float(units)
-        if units >= 1000:
-            break
-    return 1000.0  # too few networks for some part
+    return None
 
 
 def order_by(values: Sequence[float]) -> list[int]:

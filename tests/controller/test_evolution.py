@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from controller.base import Outcome, Problem
@@ -48,3 +50,18 @@ def test_sizes_out_of_range_are_named() -> None:
 def test_the_paper_preset_is_the_papers() -> None:
     paper = Evolution.presets["paper"]
     assert (paper.population, paper.sample) == (100, 25)
+
+
+def test_only_the_paper_proposes_what_was_tried() -> None:
+    small = dataclasses.replace(PROBLEM, decisions=DECISIONS[:1])
+    everything = [told((i,), 0.1 * i) for i in range(3)]
+    for seed in range(5):
+        for settings, expected in ((EvolutionConfig(population=3, sample=3), 1), (PAPER, 3)):
+            controller = Evolution(small, settings, seed)
+            controller.tell(everything)
+            asked = [controller.ask(batch, 1)[0] for batch in range(40)]
+            assert len(set(asked)) == expected
+            assert (3,) in asked
+
+
+PAPER = EvolutionConfig(population=3, sample=3, avoid_told=False)

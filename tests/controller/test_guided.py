@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from controller.base import Outcome, Problem
 from controller.guided import Guided, GuidedConfig
@@ -139,3 +140,60 @@ def test_a_guess_points_the_way_before_anything_is_known() -> None:
 def test_bad_settings_are_named_together() -> None:
     with pytest.raises(InputError, match=r"hidden must be at least 1, got 0; .*learning_rate must be above 0, got 0"):
         GuidedConfig(hidden=0, learning_rate=0)
+
+
+def test_a_network_that_was_tried_is_not_proposed_again_as_long_as_there_are_others() -> None:
+    """Where the model is sure of the best, it would be proposed for ever."""
+    small = problem(decisions=DECISIONS[:3])
+    controller, seen = Guided(small, GuidedConfig(optimism=0.0, policy_steps=2), 0), set()
+    for batch in range(6):
+        asked = controller.ask(batch, 4)
+        assert not seen & set(asked)
+        assert len(set(asked)) == 4
+        seen |= set(asked)
+        near, pool = controller._pool(torch.Generator().manual_seed(0), np.random.default_rng(0))
+        controller.tell([Outcome(tokens=t, reward=sum(t) / 9, accuracy=sum(t) / 9) for t in asked])
+        near, pool = controller._pool(torch.Generator().manual_seed(0), np.random.default_rng(0))
+        assert not seen & set(pool)
+        assert near <= len(pool)
+    final = controller.ask(6, 4)  # 24 of 27 are known: three that are new, then one that is not
+    assert len(set(final) - seen) == 3
+
+
+def test_optimism_grows_while_nothing_better_is_found() -> None:
+    controller = Guided(problem(), GuidedConfig(optimism=2.0, patience=10), 0)
+
+    def hope() -> float:
+        return float(controller._optimism(np.random.default_rng(0), 1000).mean())
+
+    def tell(reward: float) -> None:
+        controller.tell([Outcome(tokens=(0,) * 8, reward=reward, accuracy=reward)] * 5)
+
+    tell(0.5)
+    assert hope() == pytest.approx(2.0, rel=0.1)
+    start = hope()
+    for trials in (5, 10, 15):
+        tell(0.4)
+        assert hope() == pytest.approx(start * (1 + trials / 10))
+    tell(0.6)
+    assert hope() == pytest.approx(start)
+
+
+def test_a_trial_is_local_whatever_the_model_says() -> None:
+    controller = Guided(problem(), GuidedConfig(local=3), 0)
+    pool, mean = [(0,) * 8, (1,) * 8, (2,) * 8, (0, 1) * 4], np.array([0.1, 0.2, 0.8, 0.9])
+    controller._outcomes = [Outcome(tokens=(0,) * 8, reward=0.1, accuracy=0.1)] * 3
+    order = controller._diverse(pool, 2, mean, 1e-9 * np.eye(4), np.zeros(4))
+    assert order == [1, 3, 2, 0]  # trials 3 to 6: the best of the two near ones, the best of all, ..., a near one
+    controller._outcomes *= 2
+    assert controller._diverse(pool, 2, mean, 1e-9 * np.eye(4), np.zeros(4)) == [1, 3, 2, 0]
+    controller._outcomes = controller._outcomes[:4]
+    assert controller._diverse(pool, 2, mean, 1e-9 * np.eye(4), np.zeros(4)) == [3, 2, 1, 0]
+    assert controller._diverse(pool, 0, mean, 1e-9 * np.eye(4), np.zeros(4)) == [3, 2, 1, 0]  # none near
+
+
+def test_a_decision_without_a_choice_is_no_hindrance() -> None:
+    fixed = (*DECISIONS[:3], Decision(name="fixed", choices=("a",)))
+    controller = Guided(problem(decisions=fixed), GuidedConfig(policy_steps=1, candidates=1, refinements=3), 0)
+    _, pool = controller._pool(torch.Generator().manual_seed(0), np.random.default_rng(0))
+    assert len(pool) > 1  # mutants of the only sample

@@ -63,7 +63,9 @@ def test_ties_go_to_the_earlier_candidate() -> None:
     assert halving.tell(outcomes(halving.ask(0, 99), dict.fromkeys(range(4), 0.5)))["promoted"] == [0, 1]
 
 
-@pytest.mark.parametrize(("number", "sizes"), [(16, [16, 8, 3]), (5, [5, 3, 3]), (2, [2, 2, 2]), (1, [1, 1, 1])])
+@pytest.mark.parametrize(
+    ("number", "sizes"), [(16, [16, 8, 3]), (5, [5, 3, 3]), (9, [9, 5, 3]), (2, [2, 2, 2]), (1, [1, 1, 1])]
+)
 def test_rung_sizes(number: int, sizes: list[int]) -> None:
     config = HalvingConfig(rungs=3, finalists=3, repeats=2)
     assert [rung_size(number, rung, config) for rung in range(3)] == sizes

@@ -54,3 +54,17 @@ def test_what_a_batch_may_change_is_reported() -> None:
 def test_settings_out_of_range_are_named(field: str, value: float, allowed: str) -> None:
     with pytest.raises(InputError, match=re.escape(f"{field} must be {allowed}, got {value}")):
         PPOConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_entropy_alone_makes_a_policy_undecided() -> None:
+    """Without advantages nothing but the entropy's weight moves the policy."""
+    entropies = []
+    for weight in (0.0, 1.0):
+        controller = PPO(PROBLEM, PPOConfig(entropy_weight=weight, learning_rate=0.02, init_range=1.0), 0)
+        tokens, none = torch.tensor([[0, 1, 2], [2, 2, 0]]), torch.zeros(2, dtype=torch.float64)
+        before = float(controller.policy(tokens).entropy.mean().detach())
+        for _ in range(5):
+            controller._update(tokens, none)
+        entropies.append(float(controller.policy(tokens).entropy.mean().detach()) - before)
+    assert entropies[0] == pytest.approx(0, abs=1e-9)
+    assert entropies[1] > 0.01

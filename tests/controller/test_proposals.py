@@ -33,8 +33,8 @@ def test_the_strategys_proposals_come_first_and_in_order() -> None:
 
 
 def test_what_is_missing_is_filled_up_uniformly_with_new_networks() -> None:
-    avoid = {str((a, b)) for a in range(3) for b in range(2)} - {"(1, 0)", "(2, 1)"}
-    assert sorted(select(make(), 2, lambda missing: [], generator(), avoid)) == [(1, 0), (2, 1)]
+    avoid = {str((a, b)) for a in range(3) for b in range(2)} - {"(0, 0)", "(1, 1)"}
+    assert sorted(select(make(), 2, lambda missing: [], generator(), avoid)) == [(0, 0), (1, 1)]
 
 
 def test_known_networks_are_repeated_only_when_nothing_new_is_left() -> None:
@@ -80,3 +80,32 @@ def test_frequencies_leave_out_decisions_that_do_not_apply() -> None:
     decisions = (*DECISIONS[:1], Decision(name="b", choices=("0", "1"), requires=((0, frozenset({1})),)))
     assert frequencies(decisions, [(1, 1), (1, 0), (0, 0), (2, 0)]) == [[0.25, 0.5, 0.25], [0.5, 0.5]]
     assert frequencies(decisions, [(0, 0)]) == [[1, 0, 0], [0, 0]]
+
+
+def test_a_band_that_uniform_samples_hardly_ever_hit_is_walked_into() -> None:
+    """Of 10^12 proposals those with a sum of 5 or less are a few thousand."""
+    decisions = tuple(Decision(name=str(i), choices=tuple("0123456789")) for i in range(12))
+    decisions += (Decision(name="fixed", choices=("0",)),)
+    problem = Problem(
+        decisions=decisions,
+        reward=lambda tokens, accuracy: accuracy,
+        network=str,
+        admissible=lambda tokens: sum(tokens) <= 5,
+        distance=lambda tokens: max(0.0, sum(tokens) - 5),
+    )
+    first = select(problem, 20, lambda missing: [], generator(), set())
+    assert len(set(first)) == 20
+    assert all(sum(tokens) <= 5 for tokens in first)
+    assert select(problem, 20, lambda missing: [], generator(), set()) == first
+    second = select(problem, 20, lambda missing: [], generator(), set(map(str, first)))
+    assert not set(second) & set(first)
+    with pytest.raises(NasError, match="none of 20,000"):
+        select(dataclasses.replace(problem, distance=None), 20, lambda missing: [], generator(), set())
+
+
+def test_there_is_no_way_where_nothing_can_change() -> None:
+    problem = dataclasses.replace(
+        make(lambda t: False), decisions=(Decision(name="a", choices=("0",)),), distance=lambda t: 1.0
+    )
+    with pytest.raises(NasError, match="none of 20,000"):
+        select(problem, 1, lambda missing: [], generator(), set())

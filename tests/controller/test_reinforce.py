@@ -97,6 +97,7 @@ def test_the_paper_preset_is_the_papers() -> None:
         ("hidden", 0, "at least 1"),
         ("init_range", 0.0, "above 0"),
         ("learning_rate", -1.0, "above 0"),
+        ("learning_rate", 0.0, "above 0"),
         ("entropy_weight", -1.0, "0 or more"),
         ("baseline_decay", 1.0, "from 0 to below 1"),
         ("batch", 0, "at least 1"),
@@ -105,3 +106,21 @@ def test_the_paper_preset_is_the_papers() -> None:
 def test_settings_out_of_range_are_named(field: str, value: float, allowed: str) -> None:
     with pytest.raises(InputError, match=re.escape(f"{field} must be {allowed}, got {value}")):
         ReinforceConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("avoid_told", "expected"), [(True, {(1, 1, 1)}), (False, {(0, 0, 0)})])
+def test_what_was_tried_is_proposed_again_only_where_the_settings_say_so(
+    avoid_told: bool, expected: set[tuple[int, ...]]
+) -> None:
+    """The policy would propose one of two networks nearly always."""
+    problem = Problem(
+        decisions=DECISIONS, reward=lambda t, a: a, network=str, admissible=lambda t: t in {(0, 0, 0), (1, 1, 1)}
+    )
+    controller = Reinforce(problem, ReinforceConfig(avoid_told=avoid_told, learning_rate=0.1), 0)
+    for _ in range(60):
+        controller.tell(
+            [Outcome(tokens=(0, 0, 0), reward=0.9, accuracy=0.9)] * 2
+            + [Outcome(tokens=(2, 2, 2), reward=0, accuracy=0.0)]
+        )
+    asked = {controller.ask(batch, 1)[0] for batch in range(5)}
+    assert asked == expected

@@ -143,3 +143,26 @@ def test_the_recipe_says_how_images_are_cropped(crop: Literal["shift", "resized"
     assert torch.equal(labels, DATA.labels)
     steps = images.float().diff(dim=3)[:, 0, 4:12, 4:12]
     assert bool((steps < 15).any()) == parts
+
+
+def test_the_averaged_weights_are_scored_and_the_others_trained_on() -> None:
+    trainer = make(dataclasses.replace(RECIPE, ema=0.5))
+    with torch.no_grad():
+        trainer.averaged.classifier.weight.zero_()  # type: ignore[union-attr, operator]
+        trainer.averaged.classifier.bias.copy_(torch.tensor([0.0, 0, 9, 0, 0]))  # type: ignore[union-attr, operator]
+    model = trainer.model
+    accuracy, _ = trainer.score_averaged(DATA, ALL)
+    assert accuracy == float((DATA.labels == 2).float().mean())
+    assert trainer.model is model
+
+
+def test_every_epoch_has_an_order_of_its_own() -> None:
+    orders = []
+    for epoch in (0, 1, 0):
+        seen: list[torch.Tensor] = []
+        trainer = make()
+        trainer.step = lambda batch, _, seen=seen: seen.append(batch.images) or torch.zeros(())  # type: ignore[method-assign, misc]
+        run(trainer, epoch)
+        orders.append(torch.cat(seen))
+    assert torch.equal(orders[0], orders[2])
+    assert not torch.equal(orders[0], orders[1])

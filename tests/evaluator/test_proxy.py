@@ -6,6 +6,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from evaluator import proxy as module
+from evaluator.base import Evaluation
 from evaluator.data import folder as image_folder
 from evaluator.data.dataset import load_dataset, split
 from evaluator.data.placement import HostImages
@@ -270,8 +271,9 @@ def test_on_a_gpu_an_evaluation_is_repeatable():
 
 def test_presets_say_what_their_ranking_is_worth():
     assert Proxy.presets["default"] == Proxy.presets["demo"]
-    assert "--evaluator-preset small" in Proxy.caveat(ProxyConfig())
-    assert Proxy.caveat(ProxyConfig()).endswith("nas-search --target-flops 400M --evaluator imagenet")
+    assert Proxy.advice(ProxyConfig()).startswith("--evaluator-preset small --data folder:DIR; for ImageNet")
+    assert Proxy.advice(ProxyConfig(data="folder:photos")) == "--evaluator-preset small --data folder:photos"
+    assert Proxy.caveat(ProxyConfig())
     assert Proxy.caveat(ProxyConfig(data="folder:photos", resolution=32))
     assert [name for name, config in Proxy.presets.items() if not Proxy.caveat(config)] == [
         "small",
@@ -308,3 +310,45 @@ def test_presets_for_a_gpu_train_efficientnet_b0(tmp_path, preset):
     )
     evaluation = Proxy(config).evaluate(Architecture.load("efficientnet-b0"), seed=0)
     assert evaluation.status == "ok", evaluation.reason
+
+
+def test_at_width_1_a_miniature_keeps_channels_that_are_no_multiple_of_8():
+    odd = dataclasses.replace(SMALL, stem=20, stages=(dataclasses.replace(SMALL.stages[0], channels=12),))
+    same = Proxy.measured(ProxyConfig(width=1.0, unstrided=0), odd)
+    assert same == dataclasses.replace(odd, dropout=0.0)
+
+
+def test_held_out_images_are_scored_and_never_trained_on(quick, monkeypatch):
+    given = {}
+
+    def watched(model, data, train, validation, recipe, **rest):
+        given.update(data=data, train=train, validation=validation)
+        return Evaluation(status="ok", accuracy=0.5)
+
+    monkeypatch.setattr(module, "fit", watched)
+    quick.evaluate(SMALL, seed=0)
+    assert given["data"] is quick._data
+    train, validation = split(quick._data.labels, QUICK.validation_share, QUICK.split_seed)
+    assert torch.equal(given["train"], train)
+    assert torch.equal(given["validation"], validation)
+
+
+def test_time_allowed_grows_with_fidelity(quick, monkeypatch):
+    deadlines = []
+
+    def watched(*args, deadline, **rest):
+        deadlines.append(deadline)
+        return Evaluation(status="ok", accuracy=0.5)
+
+    monkeypatch.setattr(module, "fit", watched)
+    monkeypatch.setattr(module.time, "monotonic", lambda: 1000.0)
+    for fidelity in (1, 3):
+        quick.evaluate(SMALL, seed=0, fidelity=fidelity)
+    assert deadlines == [1000 + QUICK.timeout, 1000 + 3 * QUICK.timeout]
+    assert Proxy.time_limit(QUICK) == QUICK.timeout
+
+
+def test_fields_at_their_bounds_are_allowed():
+    edges = {"resolution": 8, "base_resolution": 1, "width": 4.0, "unstrided": 0, "max_images": 20, "threads": 1}
+    assert dataclasses.replace(ProxyConfig(), **edges).threads == 1
+    assert dataclasses.replace(ProxyConfig(), resolution=1024, threads=1024, timeout=0.001).resolution == 1024

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluator import training
+from evaluator.continuation import Continuation
 from evaluator.data.dataset import Images
 from evaluator.training import Recipe, Trainer, augment, channel_statistics, fit, one_cycle, start_small
 from search_space.architecture import Architecture, Stage
@@ -206,3 +207,93 @@ def test_the_learning_rate_rises_once_to_the_peak_and_falls_once(steps, peak):
 def test_wrong_fields_are_named_together(fields, message):
     with pytest.raises(InputError, match=message):
         Recipe(**fields)
+
+
+def test_labels_are_smoothed_as_the_recipe_says():
+    data = make_images()
+    labels = torch.zeros(len(data), dtype=torch.int64)
+    for smoothing in (0.0, 0.3):
+        model = build_model(TINY, generator=torch.Generator().manual_seed(0))
+        trainer = Trainer(model, channel_statistics(data.images), Recipe(label_smoothing=smoothing), mirror=False)
+        logits = torch.tensor([[2.0, -1.0]]).repeat(len(data), 1).requires_grad_()
+        loss = trainer.backward(lambda images, logits=logits: logits, data.images, labels)
+        likelihood = torch.log_softmax(logits.detach(), 1)
+        wanted = torch.nn.functional.one_hot(labels, 2) * (1 - smoothing) + smoothing / 2
+        assert float(loss) == pytest.approx(float(-(wanted * likelihood).sum(1).mean()), rel=1e-5)
+
+
+def test_the_learning_rate_falls_to_a_step_above_zero():
+    rates = [one_cycle(step, 100, 0.5) for step in range(100)]
+    assert rates[0] == pytest.approx(0.5 / 30)
+    assert max(rates) == rates[29] == 0.5  # the last of the first 30 steps
+    assert rates[65] == pytest.approx(0.5 * 35 / 71)
+    assert rates[99] == pytest.approx(0.5 / 71)
+
+
+def test_each_epoch_takes_every_image_once_in_an_order_of_its_own(monkeypatch):
+    data, seen, rates = make_images(), [], []
+    data.images[:, 0, 0, 0] = torch.arange(len(data), dtype=torch.uint8)  # a mark in each image
+    monkeypatch.setattr(
+        Trainer, "step", lambda self, batch, _: seen.append(batch.images[:, 0, 0, 0]) or torch.tensor(0.7)
+    )
+    monkeypatch.setattr(Trainer, "set_learning_rate", lambda self, value: rates.append(value))
+    train(Recipe(epochs=3, batch_size=8, learning_rate=0.01), data=data)
+    epochs = [torch.cat(seen[8 * i : 8 * i + 8]).tolist() for i in range(3)]
+    assert all(sorted(epoch) == list(range(32, 96)) for epoch in epochs)
+    assert epochs[0] != sorted(epochs[0])
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert rates == [one_cycle(step, 24, 0.01) for step in range(24)]
+
+
+def test_what_is_scored_is_what_was_held_out(monkeypatch):
+    scored = []
+    monkeypatch.setattr(
+        Trainer, "score", lambda self, data, index, deadline: scored.append(index.tolist()) or (0.5, 0.7)
+    )
+    train(Recipe(epochs=2, batch_size=8))
+    assert scored == [list(range(32))] * 2
+
+
+def test_a_score_counts_what_is_right():
+    data = make_images()
+    model = build_model(TINY)
+    trainer = Trainer(model, channel_statistics(data.images), Recipe(), mirror=False)
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.tensor([0.0, 1.0]))
+    index = torch.tensor([0, 1, 2, 3, 5])  # labels 0 1 0 1 1: three right
+    accuracy, loss = trainer.score(data, index)
+    wrong, right = math.log(1 + math.e), math.log(1 + math.exp(-1))
+    assert (accuracy, loss) == (0.6, pytest.approx((2 * wrong + 3 * right) / 5))
+
+
+def test_a_steps_gradient_is_that_of_its_batch_alone_in_full_precision_on_a_cpu():
+    data, gradients = make_images(), []
+    for before in (0, 1):
+        model = build_model(TINY, generator=torch.Generator().manual_seed(0))
+        trainer = Trainer(model, channel_statistics(data.images), Recipe(), mirror=False)
+        trainer.set_learning_rate(0.0)
+        for _ in range(before + 1):
+            trainer.step(data, torch.Generator().manual_seed(0))
+        assert not trainer._precision()._enabled
+        gradients.append(model.classifier.weight.grad.clone())
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_training_that_goes_on_has_a_second_cycle(tmp_path, monkeypatch):
+    rates = []
+    monkeypatch.setattr(Trainer, "set_learning_rate", lambda self, value: rates.append(value))
+    monkeypatch.setattr(Trainer, "step", lambda *args: torch.tensor(0.7))
+    data, order = make_images(), torch.arange(96)
+    kept = Continuation(tmp_path / "state.pt", 1)
+    recipe = Recipe(epochs=3, batch_size=8, learning_rate=0.01)
+    fit(build_model(TINY), data, order[32:], order[:32], recipe, mirror=False, seed=0, kept=kept)
+    assert rates == [one_cycle(s, 8, 0.01) for s in range(8)] + [one_cycle(s, 16, 0.01) for s in range(16)]
+    assert (tmp_path / "state.pt").exists()
+
+
+def test_fields_at_their_bounds_are_allowed():
+    edge = Recipe(epochs=1, batch_size=2, learning_rate=1e-9, weight_decay=0.0, label_smoothing=0.0)
+    assert edge.weight_decay == 0
+    with pytest.raises(InputError, match="learning_rate must be above 0"):
+        Recipe(learning_rate=-1.0)

@@ -121,3 +121,19 @@ def test_controllers_have_one_thread() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout == "1 {1}\n"
+
+
+@pytest.mark.parametrize(
+    ("objective", "slopes"),
+    [
+        ({"exponent": -0.2}, (-0.2, -0.2)),
+        ({"kind": "absolute", "exponent": -0.2}, (-0.2, -0.2)),
+        ({"kind": "hard", "exponent": -0.2}, (0.0, -0.2)),
+        ({"kind": "hard"}, (0.0, -1.0)),
+    ],
+)
+def test_an_exponent_is_the_slope_and_hard_stays_hard(objective: dict[str, Any], slopes: tuple[float, float]) -> None:
+    found = config.resolve([TARGET, {"objective": objective}]).objective
+    assert (found.alpha, found.beta) == slopes
+    over = config.resolve([TARGET, {"objective": objective.get("kind", "soft")}, {"objective": objective}]).objective
+    assert over == found

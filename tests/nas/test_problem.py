@@ -44,3 +44,18 @@ def test_cost_is_known_before_training_and_guesses_at_accuracy(space: SearchSpac
     assert problem.guesses is not None
     assert problem.features(b0) == (math.log(385_814_752), math.log(5_288_548))
     assert problem.guesses(b0) == (math.log(5_288_548),)
+
+
+def test_how_far_a_network_is_from_the_band(space: SearchSpace) -> None:
+    b0 = space.encode(Architecture.load("efficientnet-b0"))
+    ratio = 385_814_752 / 400_000_000
+
+    def distance(low: float, high: float) -> float:
+        measure = make_problem(space, OBJECTIVE, (low, high)).distance
+        assert measure is not None
+        return measure(b0)
+
+    assert distance(0.9, 1.1) == distance(ratio, 1) == 0
+    assert distance(1.2, 1.5) == pytest.approx(math.log(1.2 / ratio))
+    assert distance(0.0, 0.5) == pytest.approx(math.log(ratio / 0.5))
+    assert make_problem(space, OBJECTIVE, None).distance is None

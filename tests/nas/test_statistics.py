@@ -3,7 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.statistics import deviation, exceeds, mean_of, paired_difference, rank_advantage, rank_correlation
+from nas.statistics import (
+    CONFIDENCE,
+    _middle,
+    at_chance,
+    deviation,
+    exceeds,
+    mean_of,
+    paired_difference,
+    rank_advantage,
+    rank_correlation,
+)
 
 
 def test_mean_and_standard_error_by_hand() -> None:
@@ -94,3 +104,23 @@ def test_one_deviation_exceeds_another_by_the_f_test(ratio: float, expected: boo
     larger, smaller = deviation(10 * ratio**2, 10), deviation(10.0, 10)
     assert exceeds(larger, smaller) is expected
     assert exceeds(smaller, deviation(0.0, 3))
+
+
+def test_intervals_are_those_of_95_percent() -> None:
+    low, high = _middle(np.arange(1001.0))
+    assert (low, high) == pytest.approx((25.0, 975.0))
+    assert CONFIDENCE == 0.95
+
+
+def test_guessing_is_told_from_learning_by_the_binomial() -> None:
+    """Of 100 images at one in ten the 95 % point is 15 right; shared by ten trainings, the 99.5 % point is 18."""
+    described = {"majority_share": 0.1, "validation_images": 100}
+    assert at_chance([0.15], described) == (
+        "accuracies, 15.0% at best, are those of always answering the largest class (10.0%)"
+    )
+    assert at_chance([0.16], described) == ""
+    assert at_chance([0.05] * 9 + [0.18], described)
+    assert at_chance([0.05] * 9 + [0.19], described) == ""
+    for unknown in ({}, {"majority_share": 0.1}, {"validation_images": 9}, {**described, "majority_share": "a tenth"}):
+        assert at_chance([0.1], unknown) == ""
+    assert at_chance([], described) == ""

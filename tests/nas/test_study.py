@@ -259,3 +259,40 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, space: SearchSpace, numb
     study.tell(0, Evaluation(status="ok", accuracy=0.5))
     with pytest.raises(InputError, match=message):
         study.tell(number, Evaluation(status="ok", accuracy=0.5))
+
+
+def test_every_seed_comes_from_the_studys(tmp_path: Path, space: SearchSpace) -> None:
+    class Watched(LocalEngine):
+        def run(self, todo: Iterable[Job]) -> Iterator[tuple[int, Evaluation]]:
+            for job in todo:
+                seeds.append((job.trial, job.seed))
+                yield from super().run([job])
+
+    for seed in (3, 4):
+        seeds: list[tuple[int, int]] = []
+        study = make_study(tmp_path / str(seed), space, trials=2)
+        study.seed = seed
+        list(study.run(Watched(ToyEvaluator(ToyConfig()))))
+        study.evaluate_reference("b0", Architecture.load("efficientnet-b0"), Watched(ToyEvaluator(ToyConfig())))
+        expected = [derive_seed(seed, "evaluation", 0), derive_seed(seed, "evaluation", 1)]
+        assert seeds == [(0, expected[0]), (1, expected[1]), (-1, derive_seed(seed, "reference", "b0"))]
+    assert evaluation_seed(3, 7, Measurement(repeat=2)) == derive_seed(3, "repeat", 2)
+
+
+def test_a_measured_latency_counts_and_is_kept(
+    tmp_path: Path, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = Objective(target_macs=400_000_000, target_latency_ms=10.0)
+    monkeypatch.setattr("evaluator.latency.LatencyMeter.measure", lambda self, network: 20.0)
+    OPEN.append(Journal(tmp_path / "j"))
+    controller = RandomSearch(make_problem(space, timed, None), RandomSearch.Config(), 0)
+    study = Study(
+        space=space, objective=timed, controller=controller, journal=OPEN[-1], num_trials=2, batch_size=2, seed=0
+    )
+    for trial in study.run(LocalEngine(ToyEvaluator(ToyConfig()))):
+        assert trial.evaluation is not None
+        assert trial.evaluation.latency_ms == 20.0
+        accuracy = trial.evaluation.accuracy or 0.0
+        assert trial.reward == pytest.approx(timed.reward(accuracy, trial.macs) * 2**-0.07)
+    found = study.evaluate_reference("b0", Architecture.load("efficientnet-b0"), LocalEngine(ToyEvaluator(ToyConfig())))
+    assert found.latency_ms == 20.0

@@ -138,6 +138,10 @@ def test_layers_as_built() -> None:
     assert [x.skip for x in Architecture(stem=16, stages=(stage,)).stage_layers()[0]] == ["none", "pool"]
     tiny = Stage(op="mbconv", kernel=3, channels=2, se=0.25)
     assert Architecture(stem=2, stages=(tiny,)).stage_layers()[0][0].squeeze_channels == 1
+    uneven = Stage(op="mbconv", kernel=3, channels=2, se=0.15)
+    assert (
+        Architecture(stem=24, stages=(uneven,)).stage_layers()[0][0].squeeze_channels == 3
+    )  # of 3.6: cut, not rounded
 
 
 @pytest.mark.parametrize(

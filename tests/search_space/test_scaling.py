@@ -49,7 +49,16 @@ def test_unknown_member() -> None:
 
 @pytest.mark.parametrize(
     ("channels", "width", "rounded"),
-    [(96, 1.2, 112), (160, 1.2, 192), (96, 1.25, 120), (24, 0.75, 24), (16, 0.75, 16), (32, 1.0, 32), (1, 1, 8)],
+    [
+        (96, 1.2, 112),
+        (160, 1.2, 192),
+        (96, 1.25, 120),
+        (24, 0.75, 24),
+        (16, 0.75, 16),
+        (32, 1.0, 32),
+        (1, 2, 8),
+        (12, 1, 12),
+    ],
 )
 def test_round_filters(channels: int, width: float, rounded: int) -> None:
     assert round_filters(channels, width) == rounded
@@ -115,3 +124,12 @@ def test_bad_bases(arguments: tuple[float, float, float, float], message: str) -
 
 def test_the_table_has_all_members() -> None:
     assert list(EFFICIENTNETS) == [f"b{i}" for i in range(9)]
+
+
+def test_width_1_and_phi_0_change_nothing_where_channels_are_no_multiple_of_8() -> None:
+    odd = dataclasses.replace(
+        B0, stem=20, head=1001, stages=tuple(dataclasses.replace(s, channels=s.channels + 3) for s in B0.stages)
+    )
+    assert scale(odd, 1.0, 1.0, odd.resolution) == odd
+    assert compound(odd, 1.2, 1.1, 1.15, 0) == odd
+    assert compound(odd, 1.2, 1.0, 1.15, 1).stages[2].channels == odd.stages[2].channels

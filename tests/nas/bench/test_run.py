@@ -61,6 +61,10 @@ def test_a_run_is_reproducible_and_its_best_rises(benchmark_: Benchmark) -> None
     assert run.beats_reference_at is not None
     assert run.best[run.beats_reference_at - 1] > 0
     assert bench.run("random", 1, (0.0, 1)).beats_reference_at is None
+    assert bench.run("random", 1, None).beats_reference_at is None
+    assert bench.reference(Architecture.load("mnasnet-a1")) is None
+    known = bench.space.decode(run.tokens)
+    assert bench.reference(known) == (run.best[-1], count(known).macs)
 
 
 def test_with_noise_the_true_reward_of_the_incumbent_is_reported(benchmark_: Benchmark) -> None:

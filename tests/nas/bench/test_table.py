@@ -28,6 +28,13 @@ def test_the_table_by_hand() -> None:
     assert b == ["b", "0.5000 +-0.2828", "2 (1/2)", "- (0/2)", "- (0/2)", "- (1/2)", "0.5000"]
 
 
+def test_without_a_reference_there_are_no_columns_of_it() -> None:
+    header, a, _ = bench_table.table(RUNS, best_known=1.0, reference=None)
+    assert header == ["controller", "3", "to 99 %", "to 99.9 %", "s/trial"]
+    assert a == ["a", "0.9500 +-0.0707", "3 (1/2)", "3 (1/2)", "0.5000"]
+    assert "EfficientNet-B0" not in bench_table.to_html(RUNS, 1.0, None)
+
+
 def test_the_median_counts_seeds_that_never_get_there() -> None:
     assert bench_table._to_reach([5, None, None]) == "- (1/3)"
     assert bench_table._to_reach([5, 3, None]) == "5 (2/3)"

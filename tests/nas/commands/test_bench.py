@@ -21,9 +21,21 @@ def test_it_prints_a_table_and_writes_files(table: Path, tmp_path: Path, capsys:
     assert main(["--benchmark", f"table:{table}", *options, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "networks 1" in printed
+    assert "beats B0 by" in printed
     assert "| evolution/paper" in printed
     assert len((out / "bench.csv").read_text().splitlines()) == 1 + 2 * 2 * 4
     assert (out / "bench.html").exists()
+
+
+def test_a_table_without_b0_is_not_set_against_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("key,accuracy\n0123456789abcdef,0.5\n")
+    options = ["--controllers", "random", "--seeds", "1", "--trials", "2", "--jobs", "1", "--out", str(tmp_path / "o")]
+    assert main(["--benchmark", f"table:{path}", *options]) == 0
+    printed = capsys.readouterr().out
+    assert "efficientnet-b0 unknown to this benchmark" in printed
+    assert "B0 by" not in printed
+    assert "to B0" not in printed
 
 
 @pytest.mark.parametrize(

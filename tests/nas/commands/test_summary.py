@@ -13,6 +13,7 @@ from nas.commands import summary
 from nas.runs.search import StudyRun
 from search_space.architecture import Architecture
 from search_space.errors import NasError
+from search_space.space import SearchSpace
 from tests.runs import make_run
 from tests.toys import ToyConfig, ToyEvaluator
 
@@ -106,8 +107,59 @@ def test_a_plan_trains_no_whole_trial_and_shows_the_data() -> None:
 
 def test_a_plan_that_cannot_be_timed_says_why() -> None:
     settings = config.resolve([{"target_flops": "400M", "band": [2.0, 3.0]}])
-    with pytest.raises(NasError, match="no random network fell into the band"):
+    with pytest.raises(NasError, match=r"none of 20,000 uniform samples is admissible"):
         summary.plan(settings, OwnSpace(), ToyEvaluator(ToyConfig()))
     settings = config.resolve([{"target_flops": "400M"}])
     with pytest.raises(NasError, match="the timed trial ended as failed: RuntimeError"):
         summary.plan(settings, OwnSpace(), ToyEvaluator(ToyConfig(fail_every=1)))
+
+
+def test_a_plan_for_a_band_that_samples_do_not_hit_times_a_network_of_it() -> None:
+    settings = config.resolve([{"target_flops": "50M", "band": [0.95, 1.1]}])
+    out = "\n".join(summary.plan(settings, SearchSpace.load("efficientnet"), ToyEvaluator(ToyConfig())))
+    assert "Inside the band that is searched: 0.0% of them" in out
+    assert "One trial took" in out
+
+
+def test_repeats_are_said(tmp_path: Path) -> None:
+    assert "repeat a network" not in text(make(tmp_path / "all-new"))
+    few = {"target_flops": "400M", "space": "tests.nas.commands.test_summary:OwnSpace"}
+    make_run(tmp_path / "run", trials=4, **few)
+    with StudyRun(tmp_path / "run", config.resolve([few, {"trials": 4, "controller": "random"}])) as run:
+        assert "3 of 4 trials repeat a network that was tried before" in text(run)
+
+
+@pytest.mark.parametrize(
+    ("macs", "objective", "band", "words"),
+    [
+        (205e6, "soft", [0.5, 1.5], "It costs 51% of the target, on the floor of the searched band (50%): the soft"),
+        (205e6, "soft", [0.5, 1.5], "What holds the budget: --objective absolute, or --set band=[0.9,1.1]"),
+        (205e6, "absolute", [0.5, 1.5], "What holds the budget: --set band=[0.9,1.1]"),
+        (300e6, "soft", [0.5, 1.5], ""),
+        (361e6, "soft", [0.9, 1.1], ""),
+        (205e6, "soft", None, ""),
+    ],
+)
+def test_an_answer_on_the_floor_of_the_band_is_said(
+    macs: float, objective: str, band: list[float] | None, words: str
+) -> None:
+    settings = config.resolve([{"target_flops": "400M", "band": band, "objective": objective}])
+    said = "".join(summary._off_target(settings, int(macs)))
+    assert words in said
+    assert bool(said) == bool(words)
+
+
+def test_the_caveat_names_the_users_own_data_and_target_and_what_cannot_be_seen() -> None:
+    space = SearchSpace.load("efficientnet")
+    own = {"target_flops": "55M", "evaluator": {"name": "proxy", "data": "folder:photos"}}
+    said = summary.caveat(config.resolve([own]), space)
+    assert said.startswith("A demonstration: ")
+    assert "cannot tell apart block2.channels 24 and 32, block3.channels 24 and 32. For a real answer" in said
+    assert said.endswith("nas-search --target-flops 55M --evaluator-preset small --data folder:photos")
+    other = summary.caveat(config.resolve([own, {"space": "mnasnet"}]), SearchSpace.load("mnasnet"))
+    assert "nas-search --target-flops 55M --space mnasnet --evaluator-preset small" in other
+    half = {"evaluator": {"name": "proxy", "preset": "small", "width": 0.5}}
+    assert summary.caveat(config.resolve([own, half]), space).startswith("The evaluator cannot tell apart block2")
+    assert summary.caveat(config.resolve([own, {"evaluator": {"name": "proxy", "preset": "small"}}]), space) == ""
+    toy = {"evaluator": "tests.toys:ToyEvaluator"}
+    assert summary.caveat(config.resolve([own, toy]), space) == ""

@@ -28,7 +28,8 @@ def test_a_ranking_that_holds_is_said_to_hold(tmp_path: Path, capsys: pytest.Cap
     assert "(400% of the search's 24 s)" in out[0]
     assert "Rank correlation of accuracies with 4 times longer training" in "\n".join(out)
     assert "This answer is worth something: longer training ranks as it does" in out[-1]
-    assert (tmp_path / "run" / "trust.txt").read_text().splitlines() == out[1:]
+    assert (tmp_path / "run" / "trust.txt").read_text().splitlines() == ["Trust report after 24 trials", *out[1:]]
+    assert out[-1].rpartition(" (")[0] in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_shuffled_rewards_are_said_to_be_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +112,7 @@ def test_scores_without_training_cannot_be_trained_again(tmp_path: Path, capsys:
 def test_every_search_ends_with_what_it_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--target-flops", "400M", "--controller", "random", "--evaluator", STEADY, "--trials", "24", "--quiet"]
     assert search([*flags, "--run-dir", str(tmp_path / "a")]) == 0
-    assert told(capsys)[-1].startswith("This answer is worth something only if longer training agrees")
+    assert told(capsys)[-1].startswith("This answer is worth what longer training would say of it")
     assert search([*flags, "--trust", "0%", "--run-dir", str(tmp_path / "b")]) == 0
     assert told(capsys)[-1].startswith("Trust: not measured, 0% of 24 trainings is too little")
     assert search([*flags, "--trust", "much", "--run-dir", str(tmp_path / "c")]) == 2
@@ -128,3 +129,32 @@ def test_a_search_that_trained_some_on_can_be_reported(tmp_path: Path, capsys: p
     assert "are those of always answering the largest class (10.0%)" in trust
     assert caveat.endswith("nas-search --target-flops 400M --evaluator imagenet")
     assert not (tmp_path / "run" / "trust").exists()
+
+
+def test_the_page_of_a_search_says_what_it_is_worth_beside_its_accuracy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--target-flops", "400M", "--controller", "random", "--evaluator", STEADY, "--trials", "24", "--quiet"]
+    assert search([*flags, "--run-dir", str(tmp_path / "a")]) == 0
+    sentence = told(capsys)[-1].partition(" (")[0]
+    assert f'id="verdict">{sentence}' in (tmp_path / "a" / "report.html").read_text()
+
+
+def test_where_nothing_is_trained_no_training_is_asked_what_it_is_worth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--target-flops", "400M", "--controller", "random", "--evaluator", "tests.toys:LookedUp"]
+    assert search([*flags, "--trials", "24", "--quiet", "--run-dir", str(tmp_path / "run")]) == 0
+    out = told(capsys)
+    assert out[-1].startswith("Report: ")
+    assert "This answer" not in "".join(out)
+    assert main([str(tmp_path / "run"), "--trust-code"]) == 1
+    assert "evaluator tests.toys:LookedUp trains nothing" in capsys.readouterr().err
+
+
+def test_a_report_on_too_few_networks_does_not_name_a_budget(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path / "run", trials=5, evaluator=STEADY)
+    assert main([str(tmp_path / "run"), "--budget", "400%", "--trust-code"]) == 0
+    assert "(5 networks are too few to measure more)" in told(capsys)[-1]

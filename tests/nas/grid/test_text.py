@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from evaluator.base import Evaluation
 from nas.grid import config as grid_config
 from nas.grid import text
 from nas.grid.coefficients import Coefficients
@@ -56,3 +57,11 @@ def test_a_family_that_ends_early_is_said_aloud(tmp_path: Path) -> None:
 def test_an_estimate_is_for_all_trainings() -> None:
     assert "baseline takes about 3.0 s; all takes about 2.0 minutes" in text.describe_estimate(3.0, 40)
     assert "unknown" in text.describe_estimate(None, 40)
+
+
+def test_the_time_is_that_of_all_workers_together() -> None:
+    baseline = Evaluation(status="ok", accuracy=0.5, seconds=30.0)
+    assert "about 40.0 minutes\n" in text.describe_time(baseline, 80.0, 1)
+    assert "about 5.0 minutes, 8 trainings at a time" in text.describe_time(baseline, 80.0, 8)
+    failed = Evaluation(status="failed", reason="no disk")
+    assert "unknown: the baseline ended as failed: no disk" in text.describe_time(failed, 80.0, 8)

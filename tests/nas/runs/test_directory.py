@@ -25,3 +25,19 @@ def test_opening_again_adds_no_second_header(tmp_path: Path) -> None:
     for _ in range(2):
         run_dir.open_journal(tmp_path / "run", SETTINGS).close()
     assert len(list(read(tmp_path / "run" / "journal.jsonl"))) == 1
+
+
+def test_a_verdict_is_read_where_it_is_of_these_trials(tmp_path: Path) -> None:
+    assert run_dir.read_verdict(tmp_path, 8) == ""
+    report = tmp_path / run_dir.TRUST
+    report.write_text(f"{run_dir.trust_title(8)}\nfigures\nThis is \x1b worth it.\n")
+    assert run_dir.read_verdict(tmp_path, 8) == "This is \\x1b worth it."
+    assert run_dir.read_verdict(tmp_path, 9) == ""  # the search went on
+    for damaged in (b"", b"\xff\xfe", run_dir.trust_title(8).encode()):
+        report.write_bytes(damaged)
+        assert run_dir.read_verdict(tmp_path, 8) == ""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text(f"{run_dir.trust_title(8)}\nnone of your business\n")
+    report.unlink()
+    report.symlink_to(elsewhere)
+    assert run_dir.read_verdict(tmp_path, 8) == ""

@@ -20,6 +20,24 @@ def test_a_budget_is_never_exceeded_and_parts_come_in_order_of_importance() -> N
     assert reached[-1] == [True] * 3
 
 
+@pytest.mark.parametrize(
+    ("units", "sizes"),
+    # Noise, longer, finalists, seeds: shares of 15 %, half and 35 %, at most 12, 30 and 20 trainings; what is left
+    # goes into noise.
+    [(10, (10, 0, 0, 0)), (27, (12, 0, 0, 0)), (60, (12, 7, 0, 0)), (200, (12, 25, 4, 4)), (400, (12, 30, 4, 5))],
+)
+def test_parts_by_hand(units: int, sizes: tuple[int, ...]) -> None:
+    plan = make_plan(ACCURACIES, REWARDS, units, BEST)
+    assert (len(plan.noise), len(plan.longer), len(plan.finalists), plan.seeds) == sizes
+
+
+def test_the_better_half_competes_and_four_at_least() -> None:
+    assert [len(competitors(REWARDS[:n])) for n in (3, 5, 8, 9, 32)] == [3, 4, 4, 5, 16]
+    assert competitors([0.1, 0.5, 0.3, 0.2, 0.4]) == [2, 5, 3, 4]
+    few = make_plan(ACCURACIES[:8], REWARDS[:8], 1000, 0)
+    assert (len(few.noise), len(few.longer)) == (4, 8)
+
+
 def test_what_is_trained() -> None:
     plan = make_plan(ACCURACIES, REWARDS, 200, BEST)
     best = 1 + BEST
@@ -50,11 +68,12 @@ def test_the_winner_of_a_search_that_trained_some_on_need_not_have_the_highest_r
 def test_few_networks_are_not_asked_for_more_than_there_are() -> None:
     plan = make_plan([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 1000, 2)
     assert (plan.noise, plan.longer) == ((), ())  # fewer than the least that says anything
-    assert enough([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 2) == 1000
+    assert enough([0.1, 0.2, 0.3], [0.1, 0.2, 0.3], 2) is None
 
 
 def test_enough_reaches_every_part_with_networks_enough() -> None:
     units = enough(ACCURACIES, REWARDS, BEST)
+    assert units is not None
     plan = make_plan(ACCURACIES, REWARDS, units, BEST)
     assert len(plan.longer) >= 16
     assert plan.noise
