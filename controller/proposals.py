@@ -33,10 +33,9 @@ def select(
 ) -> list[Tokens]:
     """The first `count` suitable proposals of a strategy, filled up with uniform ones.
 
-    Suitable is admissible, and a network that is neither in `avoid` nor already in the batch. If the strategy does
-    not come up with enough within `MAX_ROUNDS` rounds, admissible tokens are sampled uniformly. If these are too few
-    or all known too, uniform samples are mutated until they are admissible and new; last of all networks in `avoid`
-    are repeated, then networks within the batch.
+    Suitable is admissible, and a network that is neither in `avoid` nor already in the batch. What the strategy leaves
+    missing after `MAX_ROUNDS` rounds is sampled uniformly; where that finds too few, samples are mutated until they are
+    suitable; last of all networks in `avoid` are repeated, then networks within the batch.
 
     Args:
         problem: What is searched.

@@ -8,8 +8,9 @@ A target of measured latency, where there is one, is a second factor or summand 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from search_space.errors import InputError
 
@@ -21,6 +22,14 @@ SLOPES: dict[str, tuple[float, float]] = {
     "absolute": (-0.10, -0.10),  # the default of TuNAS' released search
 }
 """Default (alpha, beta) of each kind."""
+
+
+def with_exponent(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """An objective's settings without ``exponent``, which is short for its slopes; below the target, hard has none."""
+    found = dict(settings)
+    if (exponent := found.pop("exponent", None)) is not None:
+        found |= {"beta": exponent} if found["kind"] == "hard" else {"alpha": exponent, "beta": exponent}
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from controller.base import Controller
 from controller.registry import CONTROLLERS
 from evaluator.function import as_evaluator_class
-from evaluator.objective import Objective
+from evaluator.objective import Objective, with_exponent
 from evaluator.registry import EVALUATORS, EXTERNAL
 from search_space.errors import InputError
 from search_space.fitting import check_resolution
@@ -110,16 +110,8 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     evaluator, _ = load_class("evaluator", merged["evaluator"].name)
     merged = {**evaluator.search_defaults, **merged}
     merged["target_flops"] = target = parse_amount(str(merged["target_flops"]), "target_flops")
-    merged["objective"] = _with_exponent(merged["objective"]) | {"target_macs": target}
+    merged["objective"] = with_exponent(merged["objective"]) | {"target_macs": target}
     return schema.from_mapping(SearchConfig, merged, "config")
-
-
-def _with_exponent(objective: Mapping[str, Any]) -> dict[str, Any]:
-    """An objective's settings with ``exponent``, which is short for its slopes; below the target, hard has none."""
-    found = dict(objective)
-    if (exponent := found.pop("exponent", None)) is not None:
-        found |= {"beta": exponent} if found["kind"] == "hard" else {"alpha": exponent, "beta": exponent}
-    return found
 
 
 def merge(defaults: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.objective import SLOPES, Objective
+from evaluator.objective import SLOPES, Objective, with_exponent
 from search_space.errors import InputError
 
 T = 400_000_000
@@ -125,3 +125,9 @@ def test_a_latency_target_that_is_none(value):
 def test_an_unknown_latency_device():
     with pytest.raises(InputError, match="latency_device must be cpu or cuda, got 'tpu'"):
         Objective(target_macs=T, latency_device="tpu")  # type: ignore[arg-type]
+
+
+def test_an_exponent_is_short_for_the_slopes() -> None:
+    assert with_exponent({"kind": "soft"}) == {"kind": "soft"}
+    assert with_exponent({"kind": "hard", "exponent": -0.5}) == {"kind": "hard", "beta": -0.5}
+    assert with_exponent({"kind": "soft", "exponent": 0.0}) == {"kind": "soft", "alpha": 0.0, "beta": 0.0}

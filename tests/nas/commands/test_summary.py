@@ -118,7 +118,7 @@ def test_a_plan_for_a_band_that_samples_do_not_hit_times_a_network_of_it() -> No
     settings = config.resolve([{"target_flops": "50M", "band": [0.95, 1.1]}])
     out = "\n".join(summary.plan(settings, SearchSpace.load("efficientnet"), ToyEvaluator(ToyConfig())))
     assert "Inside the band that is searched: 0.0% of them" in out
-    assert "One trial took" in out
+    assert "One trial takes" in out
 
 
 def test_repeats_are_said(tmp_path: Path) -> None:
