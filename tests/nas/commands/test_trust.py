@@ -105,7 +105,7 @@ def test_scores_without_training_cannot_be_trained_again(tmp_path: Path, capsys:
     assert search([*flags, "--run-dir", str(tmp_path / "run")]) == 0
     assert "rust" not in told(capsys)[-1]
     assert main([str(tmp_path / "run")]) == 1
-    assert "params trains nothing that could be trained again. " in capsys.readouterr().err
+    assert "evaluator params trains nothing, so longer training cannot say what it is worth" in capsys.readouterr().err
     assert not (tmp_path / "run" / "trust").exists()
 
 
@@ -127,7 +127,7 @@ def test_a_search_that_trained_some_on_can_be_reported(tmp_path: Path, capsys: p
     assert search([*flags, "--batch", "4", "--trials", "5", "--run-dir", str(tmp_path / "run")]) == 0
     *_, trust, caveat = told(capsys)
     assert "are those of always answering the largest class (10.0%)" in trust
-    assert caveat.endswith("nas-search --target-flops 400M --evaluator imagenet")
+    assert "nas-search --target-flops 400M --evaluator-preset small --data folder:DIR" in caveat
     assert not (tmp_path / "run" / "trust").exists()
 
 
