@@ -78,7 +78,7 @@ def test_a_report_goes_on_and_a_larger_one_adds_to_it(tmp_path: Path, capsys: py
 def test_too_small_a_budget_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(tmp_path / "run", trials=8)
     assert main([str(tmp_path / "run"), "--trust-code"]) == 0
-    assert "Trust: not measured, 20% of 8 trainings is too little; nas-trust" in told(capsys)[0]
+    assert "Trust: not measured, 20% of 8 trainings is too little; to measure more: nas-trust" in told(capsys)[0]
     assert not (tmp_path / "run" / "trust").exists()
 
 
