@@ -193,4 +193,4 @@ def test_the_reference_is_scaled_to_the_target() -> None:
     for target in (30_000_000, 100_000_000, 200_000_000, 1_000_000_000, 4_000_000_000):
         reference = measure.scaled_reference(B0, target)
         assert count(reference).macs == pytest.approx(target, rel=0.08)
-    assert reference_name(measure.scaled_reference(B0, 1_600_000_000)) == "efficientnet-b0 at width 2"
+    assert reference_name(measure.scaled_reference(B0, 1_600_000_000)) == "efficientnet-b0 at width 2.1"
