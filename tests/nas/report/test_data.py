@@ -115,7 +115,7 @@ def test_states_in_words(tmp_path: Path) -> None:
 def test_beliefs_in_words(tmp_path: Path) -> None:
     make_run(tmp_path, trials=16)
     text = report_data.run_data(load(tmp_path), NetworkTable())["beliefs_text"]
-    assert text.startswith("After 2 batches ")
+    assert text.startswith("After 4 batches ")
     assert text.endswith("In the last batch 0% of the networks were repeats.")
 
 
