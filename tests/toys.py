@@ -47,6 +47,7 @@ class SteadyEvaluator(ToyEvaluator):
     """Accuracy from a digest of the network, in which a seed changes little."""
 
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        time.sleep(self.config.sleep)
         if self.config.fail_every and int(architecture.key, 16) % self.config.fail_every == 0:
             raise RuntimeError(self.config.fail_with)
         digest, noise = (int(hashlib.sha256(t.encode()).hexdigest()[:8], 16) for t in (architecture.key, str(seed)))

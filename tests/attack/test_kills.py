@@ -26,7 +26,9 @@ FULL = 300
 MODULES = ("search", "grid", "trust", "train", "export", "scale", "report")
 FORKS = multiprocessing.get_context("forkserver")
 EVOLUTION = ["search", "--target-flops", "400M", "--evaluator", "params", "--controller", "evolution"]
+TRAIN = ["train", "mobilenet-v2"]
 GRID = ["grid", "--phi", "1", "--arch", "efficientnet-b0", "--step", "0.2"]
+STEADY = ["--evaluator", "tests.toys:SteadyEvaluator", "--set", "evaluator.sleep=0.02"]
 PROXY = ["--epochs", "1", "--set", "evaluator.max_images=120", "--set", "evaluator.batch_size=32"]
 SEARCH = ["search", "--target-flops", "400M", "--trials", "8", "--quiet", "--workers", "1", "--trust", "0%", *PROXY]
 ONE = ["--workers", "1"]
@@ -107,9 +109,9 @@ COMMANDS = {
         0.1,
     ),
     "grid": Attacked(
-        (*GRID, "--rungs", "1,2", "--finalists", "2", "--repeats", "2", "--quiet", *ONE, *PROXY),
+        (*GRID, "--rungs", "1,2", "--finalists", "2", "--repeats", "2", "--quiet", *STEADY),
         "--run-dir",
-        resumed("grid"),
+        (*resumed("grid"), "--trust-code"),
         gridded,
         0.15,
     ),
@@ -117,9 +119,9 @@ COMMANDS = {
         ("trust", "--budget", "100%", *ONE), "", ("trust", "--budget", "100%", *ONE), journals, 0.15, (*SEARCH,)
     ),
     "train": Attacked(
-        ("train", "mobilenet-v2", "--epochs", "6", "--quiet", "--threads", "1", "--validation-share", "0.7"),
+        (*TRAIN, "--epochs", "6", "--quiet", "--threads", "1", "--validation-share", "0.7"),
         "-o",
-        ("train", "--resume", "--quiet", "--threads", "1"),
+        (*TRAIN, "--epochs", "6", "--quiet", "--threads", "1", "--validation-share", "0.7", "--resume"),
         trained,
         0.1,
     ),
