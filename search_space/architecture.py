@@ -29,6 +29,10 @@ Skip = Literal["none", "identity", "pool"]
 Activation = Literal["relu", "relu6", "silu"]
 
 
+MOST_CHANNELS = 100_000
+"""Of a layer; more is a slip."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One block of the papers: an operator repeated `layers` times with the same choices.
@@ -59,7 +63,12 @@ class Stage:
         linear = self.op == "linear"
         kernel_ok = self.kernel == 1 if linear else self.kernel in (3, 5, 7)
         check_fields(
-            (_is_int(self.channels, 1, 100_000), "channels", self.channels, "a whole number from 1 to 100000"),
+            (
+                _is_int(self.channels, 1, MOST_CHANNELS),
+                "channels",
+                self.channels,
+                f"a whole number from 1 to {MOST_CHANNELS}",
+            ),
             (self.op in ("conv", "mbconv", "linear"), "op", self.op, "conv, mbconv or linear"),
             (_is_int(self.expand, 1, 64), "expand", self.expand, "a whole number from 1 to 64"),
             (self.op not in ("conv", "linear") or self.expand == 1, "expand", self.expand, f"1 where op is {self.op}"),
@@ -131,10 +140,10 @@ class Architecture:
         check_fields(
             (_is_int(self.resolution, 1, 10_000), "resolution", self.resolution, "a whole number from 1 to 10000"),
             (_is_int(self.classes, 1, 1_000_000), "classes", self.classes, "a whole number from 1 to 1000000"),
-            (_is_int(self.stem, 1, 100_000), "stem", self.stem, "a whole number from 1 to 100000"),
+            (_is_int(self.stem, 1, MOST_CHANNELS), "stem", self.stem, f"a whole number from 1 to {MOST_CHANNELS}"),
             (_is_int(self.stem_stride, 1, 2), "stem_stride", self.stem_stride, "1 or 2"),
             (stages_ok, "stages", self.stages, "1 to 100 stages"),
-            (_is_int(self.head, 1, 100_000), "head", self.head, "a whole number from 1 to 100000"),
+            (_is_int(self.head, 1, MOST_CHANNELS), "head", self.head, f"a whole number from 1 to {MOST_CHANNELS}"),
             (self.activation in ("relu", "relu6", "silu"), "activation", self.activation, "relu, relu6 or silu"),
             (isinstance(self.dropout, float) and 0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1"),
         )

@@ -87,6 +87,7 @@ class Block:
         self.asked = tuple(asked if self.values("layers") != (0,) else ())
         self._stages: dict[Tokens, Stage | None] = {}
         self._by_layers: dict[int, dict[Layers, Tokens]] = {}
+        self._decisions = self.decisions(0)
 
     def values(self, field: str) -> tuple[Any, ...]:
         """The choices of one of `FIELDS`, a single one where it is not asked."""
@@ -131,7 +132,7 @@ class Block:
         return self._stages[tokens]
 
     def _build(self, tokens: Tokens) -> Stage | None:
-        answers = dict(zip((q.field for q in self.asked), canonical(self.decisions(0), tokens), strict=True))
+        answers = dict(zip((q.field for q in self.asked), canonical(self._decisions, tokens), strict=True))
         chosen: dict[str, Any] = {}
         settings: dict[str, Any] = {}
         for question in self.questions:
@@ -145,9 +146,8 @@ class Block:
 
     def all_tokens(self) -> Iterator[Tokens]:
         """Every distinct token sequence of the block."""
-        decisions = self.decisions(0)
         for tokens in itertools.product(*(range(len(question.values)) for question in self.asked)):
-            if canonical(decisions, tokens) == tokens:
+            if canonical(self._decisions, tokens) == tokens:
                 yield tokens
 
     @property

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search_space.architecture import Architecture
+from search_space.architecture import MOST_CHANNELS, Architecture
 from search_space.cost import count
 from search_space.errors import InputError
 from search_space.io.amounts import format_amount
@@ -57,7 +57,7 @@ def fit(space: SearchSpace, deployment: Deployment) -> SearchSpace:
     reference = _sized(space, deployment)
     strides = _strides_to_ask(reference, space.document)
     document = _asking(space.document, strides)
-    least = _least_stride(SearchSpace.around(reference, document))
+    least = _least_stride(_around(space, reference, document))
     if reference.resolution < least:
         raise InputError(
             f"resolution {reference.resolution}: the strides of the space {space.name} divide the side of an image by "
@@ -67,8 +67,14 @@ def fit(space: SearchSpace, deployment: Deployment) -> SearchSpace:
         fitted = candidate if deployment.target_macs is None else _at_target(candidate, deployment.target_macs)
         if width_of(fitted, reference) >= LEAST_WIDTH:
             break
-    result = SearchSpace.around(fitted, document)
+    result = _around(space, fitted, document)
     return result if deployment.target_macs is None else _holding(result, reference, deployment.target_macs)
+
+
+def _around(space: SearchSpace, reference: Architecture, document: SpaceDocument) -> SearchSpace:
+    """A space around a reference; the one that there is where nothing is different."""
+    same = reference == space.reference and document == space.document
+    return space if same else SearchSpace.around(reference, document)
 
 
 def check_resolution(resolution: int) -> None:
@@ -84,12 +90,13 @@ def check_resolution(resolution: int) -> None:
 
 def fit_width(reference: Architecture, macs: int) -> Architecture:
     """The reference, wider or narrower, with MACs as near as they come."""
-    return min(_around(reference, macs), key=lambda network: abs(count(network).macs - macs))
+    return min(_neighbours(reference, macs), key=lambda network: abs(count(network).macs - macs))
 
 
-def _around(reference: Architecture, macs: int) -> tuple[Architecture, Architecture]:
+def _neighbours(reference: Architecture, macs: int) -> tuple[Architecture, Architecture]:
     """The reference at the widths just below and just above a cost."""
     low, high = WIDTHS
+    high = min(high, MOST_CHANNELS / reference.head - 1)  # rounding adds some
     for _ in range(40):  # MACs rise with the width, in steps of 8 channels
         middle = math.sqrt(low * high)
         low, high = (middle, high) if count(_widened(reference, middle)).macs < macs else (low, middle)
@@ -178,7 +185,7 @@ def _holding(space: SearchSpace, reference: Architecture, macs: int) -> SearchSp
     """
     if _holds(space, macs):
         return space
-    exact = SearchSpace.around(_around(space.reference, macs)[1], space.document)
+    exact = SearchSpace.around(_neighbours(space.reference, macs)[1], space.document)
     if _holds(exact, macs):
         return exact
     ends = [SearchSpace.around(_widened(reference, width), space.document).macs_range() for width in WIDTHS]

@@ -19,8 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # One worker fits unless a test says otherwise: networks of tests train in less time than Ray takes to start.
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 
-# A machine under load is slow, not wrong.
-settings.register_profile("no-deadline", deadline=None)
+# A machine under load is slow, not wrong; and CI judges every change by the same examples.
+settings.register_profile("no-deadline", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("no-deadline")
 
 # A shell in the background ignores Ctrl-C, and all that it starts inherits that; tests send Ctrl-C to commands.

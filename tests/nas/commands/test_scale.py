@@ -67,7 +67,7 @@ def test_coefficients_from_a_file_and_from_flags_agree(tmp_path: Path, capsys: p
         (["--published", "b9"], "unknown family member 'b9': known are b0"),
         (["--published", "b1", "--beta", "1.1"], "--published b1: leaves no room for --beta"),
         (["--phi", "1", "--beta", "1.1", "--coefficients", "c.yaml"], "--beta: c.yaml already says it"),
-        (["--phi", "1", "--coefficients", "none.yaml"], "none.yaml: cannot be read as text"),
+        (["--phi", "1", "--coefficients", "none.yaml"], "none.yaml: cannot be read"),
         (["--phi", "1", "--published", "b1"], "not allowed with argument"),
         ([], "one of the arguments --phi --published is required"),
     ],
