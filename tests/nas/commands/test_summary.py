@@ -18,14 +18,17 @@ from tests.runs import make_run
 from tests.toys import ToyConfig, ToyEvaluator
 
 
+B0 = Architecture.load("efficientnet-b0")
+
+
 class OwnSpace:
-    """A user's space: B0 or A1."""
+    """A user's space: B0 alone."""
 
     name = "own"
     decisions = ()
 
     def decode(self, tokens: Any) -> Architecture:
-        return Architecture.load("efficientnet-b0")
+        return B0
 
 
 def make(path: Path, reference: Evaluation | None = None, **evaluator: int) -> StudyRun:
