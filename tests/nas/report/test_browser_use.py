@@ -21,7 +21,7 @@ from tests.nas.report.conftest import Shown
 from tests.runs import make_run
 
 pytestmark = pytest.mark.slow
-CSS = Path(report.__file__).parent / "report_page" / "page.css"
+CSS = Path(report.__file__).parent / "assets" / "page.css"
 
 
 def cells(browser: Browser, column: str) -> list[str]:
