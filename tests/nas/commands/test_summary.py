@@ -17,7 +17,6 @@ from search_space.space import SearchSpace
 from tests.runs import make_run
 from tests.toys import ToyConfig, ToyEvaluator
 
-
 B0 = Architecture.load("efficientnet-b0")
 
 
