@@ -10,8 +10,8 @@ INSTALLED := $(VENV)/.installed
 search: $(INSTALLED)  ## search on the embedded digits; the run directory is printed
 	$(BIN)/nas-search --target-flops 400M
 
-test: $(INSTALLED)  ## the fast tests
-	$(BIN)/pytest -q
+test: $(INSTALLED)  ## the fast tests, on two cores
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 test-slow: $(INSTALLED)  ## real searches, real kills, large samples
 	$(BIN)/pytest -q -m "slow and not gpu" --durations=20
