@@ -142,17 +142,17 @@ def test_the_log_posterior_by_hand() -> None:
     tokens, accuracy = data(9)
     inputs = model._encode(tokens)
     parts, target = surrogate._parts(inputs, inputs), np.array(accuracy) - np.mean(accuracy)
-    log = surrogate._START + np.array([0.3, -0.2, 0.1, 0.2, -0.4, 0.5])
+    log = surrogate._PRIOR_MEAN + np.array([0.3, -0.2, 0.1, 0.2, -0.4, 0.5])
     kernel = surrogate._kernel(parts, log) + np.exp(log[5]) * np.eye(9)
     scaled = kernel * (target @ np.linalg.solve(kernel, target) / 9)
     _, log_determinant = np.linalg.slogdet(scaled)
     likelihood = -0.5 * target @ np.linalg.solve(scaled, target) - 0.5 * log_determinant
-    prior = -0.5 * (((log - surrogate._START) / surrogate._PRIOR_STD) ** 2).sum()
+    prior = -0.5 * (((log - surrogate._PRIOR_MEAN) / surrogate._PRIOR_STD) ** 2).sum()
     assert surrogate._log_posterior(parts, log, target) == pytest.approx(likelihood + 9 / 2 + prior)
 
 
 def test_the_first_guess_is_trusted_while_there_is_too_little_to_judge_it() -> None:
     model = guessing(bad, good)
     model.fit(*data(3))
-    assert model._trust[0] != 0
-    assert model._trust[1] == 0
+    assert model._coefficients[0] != 0
+    assert model._coefficients[1] == 0
