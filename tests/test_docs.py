@@ -17,6 +17,7 @@ from types import ModuleType
 import pytest
 
 import nas
+from search_space.io import named
 
 ROOT = Path(__file__).parents[1]
 OWN_PARTS = ROOT / "docs" / "own-parts.md"
@@ -39,6 +40,7 @@ def run_script(script: Path, *arguments: str) -> None:
     """In this process: libraries that take seconds to import are there already."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [script.name, *arguments])
+        patch.setattr(named, "_given", {})  # what a script names is not there for the tests after it
         runpy.run_path(str(script), run_name="__main__")
 
 
