@@ -99,7 +99,8 @@ def locate_run(args: argparse.Namespace) -> tuple[Path, dict[str, Any] | None]:
     """The run's directory, and the config recorded there if the run goes on.
 
     Raises:
-        InputError: A new run would touch what is there, or there is no run to go on with.
+        InputError: A new run would touch what is there, or there is no run to go on with: where nothing was recorded,
+            what was asked for is not known either.
     """
     if not args.resume:
         path: Path = args.run_dir or directory.default_path()
@@ -107,7 +108,12 @@ def locate_run(args: argparse.Namespace) -> tuple[Path, dict[str, Any] | None]:
         return path, None
     if args.run_dir is None:
         raise InputError("--resume: name the run with --run-dir")
-    return args.run_dir, recorded_config(args.run_dir)
+    recorded = recorded_config(args.run_dir)
+    if recorded is None:
+        raise InputError(
+            f"--run-dir {args.run_dir}: nothing was recorded there yet; start the run again, without --resume"
+        )
+    return args.run_dir, recorded
 
 
 def check_code(path: Path, recorded: Mapping[str, Any], said: Sequence[object], *, trusted: bool) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from nas import config as configs
 from nas.config import RunConfig, SearchConfig
 from nas.history import Trial
-from nas.journal import Journal, refuse_link
+from nas.journal import Journal, read, refuse_link
 from nas.runs import table
 from nas.runs.base import Run
 from nas.study import Study
@@ -54,7 +54,8 @@ def check_free(path: Path) -> None:
     """Refuse to touch what is there, and what could not be written at the end of a long search.
 
     Raises:
-        InputError: There is something at `path` already, or no folder can be made there.
+        InputError: There is something at `path` already, other than a run that ended before anything was recorded, or
+            no folder can be made there.
     """
     try:
         os.lstat(path)
@@ -63,10 +64,20 @@ def check_free(path: Path) -> None:
     except OSError as error:
         raise InputError(f"--run-dir {path}: {error.strerror}") from None
     else:
+        if is_blank(path):
+            return
         raise InputError(f"--run-dir {path}: exists already; add --resume to go on with it, or name another")
     above = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
     if not (above.is_dir() and os.access(above, os.W_OK)):
         raise InputError(f"--run-dir {path}: cannot be made, {above} is no folder that can be written to")
+
+
+def is_blank(path: Path) -> bool:
+    """Whether a run was stopped there before anything was recorded."""
+    journal = path / JOURNAL
+    if path.is_symlink() or not path.is_dir() or journal.is_symlink():
+        return False
+    return next(read(journal), None) is None if journal.exists() else not any(path.iterdir())
 
 
 def open_journal(path: Path, config: RunConfig) -> Journal:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from nas.journal import read
+from nas.runs.directory import is_blank
 
 pytestmark = pytest.mark.slow
 FULL = 300
@@ -143,7 +144,8 @@ def run(argv: Sequence[str], folder: Path, kill_after: float | None) -> int:
 
 
 def argv_of(attacked: Attacked, path: Path) -> list[str]:
-    there = path.exists() and attacked.again
+    blank = attacked.out == "--run-dir" and path.exists() and is_blank(path)  # killed before anything was recorded
+    there = path.exists() and attacked.again and not blank
     words = [*(attacked.again if there else attacked.start)]
     return [*words, *([attacked.out] if attacked.out else []), str(path)]
 

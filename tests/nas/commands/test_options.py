@@ -32,8 +32,17 @@ def test_a_new_run_takes_a_free_place(tmp_path: Path) -> None:
     assert path.parent == Path("runs")
     assert recorded is None
     assert options.locate_run(parse("--run-dir", str(tmp_path / "new"))) == (tmp_path / "new", None)
+    assert options.locate_run(parse("--run-dir", str(tmp_path))) == (tmp_path, None)
+    (tmp_path / "photo.jpg").touch()
     with pytest.raises(InputError, match="exists already; add --resume"):
         options.locate_run(parse("--run-dir", str(tmp_path)))
+
+
+def test_where_nothing_was_recorded_there_is_nothing_to_go_on_with(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_bytes(b'{"event":"ru')
+    with pytest.raises(InputError, match="nothing was recorded there yet; start the run again, without --resume"):
+        options.locate_run(parse("--run-dir", str(tmp_path), "--resume"))
+    assert options.locate_run(parse("--run-dir", str(tmp_path))) == (tmp_path, None)
 
 
 def test_a_run_that_goes_on_is_named_and_its_config_found(tmp_path: Path) -> None:

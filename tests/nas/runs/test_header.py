@@ -19,6 +19,8 @@ def test_a_run_killed_before_its_header_starts_anew(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_bytes(b'{"event":"ru')
     assert recorded_config(tmp_path / "empty") is None
     assert recorded_config(tmp_path) is None
+    for path in (tmp_path / "empty", tmp_path):
+        run_dir.check_free(path)
     run_dir.open_journal(tmp_path, SETTINGS).close()
     assert len(list(read(tmp_path / "journal.jsonl"))) == 1
 

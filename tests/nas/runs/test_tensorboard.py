@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ def test_curves_of_a_training_that_goes_on_from_its_checkpoint(tmp_path: Path) -
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for done, accuracies in ((0, {1: 0.25, 2: 0.5}), (1, {2: 0.75})):
+        time.sleep(1.1 * done)  # files of one process and one second are read in the order of "9" and "10"
         curves = Curves(tmp_path, done)
         for epoch, accuracy in accuracies.items():
             curves.add({**ROW, "epoch": epoch, "validation_accuracy": accuracy})
