@@ -65,10 +65,10 @@ def paired_difference(first: Sequence[float], second: Sequence[float], compariso
         comparisons: How many comparisons share the 5 % chance of a false alarm (Bonferroni): a winner that was picked
             as the best of several looks better than it is.
     """
-    from scipy.stats import t  # 0.3 s
+    from scipy import special  # slow to load, and help screens do without
 
     difference = mean_of([a - b for a, b in zip(first, second, strict=True)])
-    quantile = float(t.ppf(1 - (1 - CONFIDENCE) / (2 * comparisons), len(first) - 1))
+    quantile = float(special.stdtrit(len(first) - 1, 1 - (1 - CONFIDENCE) / (2 * comparisons)))
     reach = quantile * difference.standard_error
     return Difference(
         mean=difference.mean,
@@ -130,20 +130,20 @@ def rank_advantage(
 
 def deviation(residual_squares: float, freedom: int) -> Deviation:
     """A standard deviation from a sum of squares, with its interval (chi-squared)."""
-    from scipy.stats import chi2  # 0.3 s
+    from scipy import special  # slow to load, and help screens do without
 
     tail = (1 - CONFIDENCE) / 2
-    low, high = (math.sqrt(residual_squares / float(chi2.ppf(p, freedom))) for p in (1 - tail, tail))
+    low, high = (math.sqrt(residual_squares / float(special.chdtri(freedom, p))) for p in (tail, 1 - tail))
     return Deviation(value=math.sqrt(residual_squares / freedom), low=low, high=high, freedom=freedom)
 
 
 def exceeds(larger: Deviation, smaller: Deviation) -> bool:
     """Whether one deviation is larger than another beyond chance: one-sided F test at 5 %."""
-    from scipy.stats import f
+    from scipy import special  # slow to load, and help screens do without
 
     if smaller.value == 0:
         return larger.value > 0
-    return float(f.sf((larger.value / smaller.value) ** 2, larger.freedom, smaller.freedom)) < 1 - CONFIDENCE
+    return float(special.fdtrc(larger.freedom, smaller.freedom, (larger.value / smaller.value) ** 2)) < 1 - CONFIDENCE
 
 
 def at_chance(accuracies: Sequence[float], described: Mapping[str, Any]) -> str:
@@ -159,9 +159,10 @@ def at_chance(accuracies: Sequence[float], described: Mapping[str, Any]) -> str:
     share, images = described.get("majority_share"), described.get("validation_images")
     if not (isinstance(share, float) and isinstance(images, int) and images > 0 and 0 < share < 1 and accuracies):
         return ""
-    from scipy.stats import binom  # 0.3 s
+    from scipy import special  # slow to load, and help screens do without
 
-    if max(accuracies) > float(binom.ppf(1 - 0.05 / len(accuracies), images, share)) / images:
+    likely = special.bdtr(np.arange(images + 1), images, share) < 1 - 0.05 / len(accuracies)
+    if max(accuracies) > float(likely.sum()) / images:
         return ""
     return f"accuracies, {max(accuracies):.1%} at best, are those of always answering the largest class ({share:.1%})"
 

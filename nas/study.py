@@ -243,7 +243,7 @@ class Study:
                 here.add(identity)
                 jobs.append(self._job(trial))
         if engine.workers > 1:  # the costly ones first, so that no worker waits long for the last
-            jobs.sort(key=lambda job: -self.trials[job.trial].macs)
+            jobs.sort(key=lambda job: -self.trials[job.trial].macs * job.fidelity)
         for number, evaluation in engine.run(jobs):
             yield self._finish(number, evaluation, None)
         for number in repeats:

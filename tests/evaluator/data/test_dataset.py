@@ -42,6 +42,17 @@ def test_digits_are_three_channels_at_their_own_or_the_resolution_asked_for():
     assert torch.equal(small.train.images[:, 0], small.train.images[:, 2])
 
 
+def test_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+
+    theirs, ours = load_digits(), load_dataset("digits", 8)
+    test = ours.load_test()
+    images = torch.cat([ours.train.images, test.images])[:, 0]
+    assert torch.equal(images, torch.from_numpy(theirs.images * (255 / 16)).round().byte())
+    assert torch.equal(torch.cat([ours.train.labels, test.labels]), torch.from_numpy(theirs.target).long())
+    assert ours.classes == tuple(str(name) for name in theirs.target_names)
+
+
 def test_digits_take_no_argument():
     with pytest.raises(InputError, match="digits takes no argument"):
         load_dataset("digits:here")
