@@ -166,11 +166,11 @@ def scale(
 
     Args:
         network: An architecture, its YAML file, or an installed one's name.
-        phi: How far; 0 keeps the network.
+        phi: How far; 0 keeps the network, below 0 it shrinks.
         coefficients: (alpha, beta, gamma), or the coefficients.yaml of a grid; None for the paper's 1.2, 1.1, 1.15.
 
     Raises:
-        InputError: No such file, or a network beyond what an architecture may be.
+        InputError: No such file, or a network beyond what an architecture may be or its strides allow.
     """
     from nas.grid.coefficients import PAPER, Coefficients, read
 

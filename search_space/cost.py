@@ -7,9 +7,10 @@ papers call FLOPs (EfficientNet-B0: 385,814,752). Profilers differ by 8 %, so th
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
-from search_space.architecture import Architecture
+from search_space.architecture import Architecture, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,50 +40,39 @@ class Cost:
         return self.conv + self.depthwise + self.squeeze_excite + self.classifier
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a network: the stem, a stage, the head or the classifier."""
+
+    name: str
+    side: int
+    """Height and width of its output, pixels."""
+    channels: int
+    """Of its output; the classifier's classes."""
+    layers: int
+    macs: int
+    params: int
+
+
 def count(architecture: Architecture) -> Cost:
     """The exact cost of an architecture at its resolution and number of classes.
 
     Padding is kernel // 2 everywhere, so that a stride of 2 halves a side and rounds up.
     """
     depthwise = squeeze_excite = se_pool = 0
-    side = (architecture.resolution + 1) // 2 if architecture.stem_stride == 2 else architecture.resolution
-    width = architecture.stem
-    area = side * side
-    conv = 27 * width * area
-    norm = width * area
-    params = 29 * width
+    side, width = _stem_side(architecture), architecture.stem
+    conv, norm, params = 27 * width * side * side, width * side * side, 29 * width
     for stage in architecture.stages:
-        out, kernel_area, ratio = stage.channels, stage.kernel * stage.kernel, stage.se
-        for stride, layers in ((stage.stride, 1), (1, stage.layers - 1)):  # all but the first layer are alike
-            if not layers:
-                break
-            in_area = area
-            if stride == 2:
-                side = (side + 1) // 2
-                area = side * side
-            if stage.op != "mbconv":  # a linear layer is a convolution of kernel 1
-                gated = out
-                weights = kernel_area * width * out
-                conv += layers * weights * area
-                norm += layers * out * area
-                params += layers * (weights + 2 * out)
-            else:
-                gated = width * stage.expand
-                if stage.expand != 1:
-                    conv += layers * width * gated * in_area
-                    norm += layers * gated * in_area
-                    params += layers * gated * (width + 2)
-                depthwise += layers * kernel_area * gated * area
-                conv += layers * gated * out * area
-                norm += layers * (gated + out) * area
-                params += layers * (gated * (kernel_area + 2 + out) + 2 * out)
-            if ratio:
-                squeeze = max(1, int(width * ratio))
-                squeeze_excite += layers * 2 * gated * squeeze
-                se_pool += layers * gated * (area + 1)
-                params += layers * (2 * gated * squeeze + gated + squeeze)
-            width = out
-    head, classes = architecture.head, architecture.classes
+        own = _count_stage(stage, width, side)
+        side = own[0]
+        conv += own[1]
+        depthwise += own[2]
+        squeeze_excite += own[3]
+        params += own[4]
+        norm += own[5]
+        se_pool += own[6]
+        width = stage.channels
+    head, classes, area = architecture.head, architecture.classes, side * side
     return Cost(
         conv=conv + width * head * area,
         depthwise=depthwise,
@@ -93,3 +83,61 @@ def count(architecture: Architecture) -> Cost:
         squeeze_excite_pool_elements=se_pool,
         head_pool_elements=head * (area + 1),
     )
+
+
+def count_parts(architecture: Architecture) -> tuple[Part, ...]:
+    """What `count` adds up: stem, stages, head and classifier, in order."""
+    side, width = _stem_side(architecture), architecture.stem
+    parts = [Part("stem", side, width, 1, 27 * width * side * side, 29 * width)]
+    for number, stage in enumerate(architecture.stages, 1):
+        side, conv, depthwise, squeeze_excite, params, _, _ = _count_stage(stage, width, side)
+        macs, width = conv + depthwise + squeeze_excite, stage.channels
+        parts.append(Part(f"stage {number}", side, width, stage.layers, macs, params))
+    head, classes = architecture.head, architecture.classes
+    parts.append(Part("head", side, head, 1, width * head * side * side, head * (width + 2)))
+    return (*parts, Part("classifier", 1, classes, 1, head * classes, head * classes + classes))
+
+
+def _stem_side(architecture: Architecture) -> int:
+    resolution = architecture.resolution
+    return (resolution + 1) // 2 if architecture.stem_stride == 2 else resolution
+
+
+@functools.lru_cache(maxsize=10_000)  # the networks of a search share their stages
+def _count_stage(stage: Stage, width: int, side: int) -> tuple[int, int, int, int, int, int, int]:
+    """A stage on `width` channels of `side` x `side`: the side it leaves, then, as in `Cost`, what it adds to conv,
+    depthwise, squeeze_excite, params, batchnorm_elements and squeeze_excite_pool_elements.
+    """
+    conv = depthwise = squeeze_excite = params = norm = se_pool = 0
+    area = side * side
+    out, kernel_area, ratio = stage.channels, stage.kernel * stage.kernel, stage.se
+    for stride, layers in ((stage.stride, 1), (1, stage.layers - 1)):  # all but the first layer are alike
+        if not layers:
+            break
+        in_area = area
+        if stride == 2:
+            side = (side + 1) // 2
+            area = side * side
+        if stage.op != "mbconv":  # a linear layer is a convolution of kernel 1
+            gated = out
+            weights = kernel_area * width * out
+            conv += layers * weights * area
+            norm += layers * out * area
+            params += layers * (weights + 2 * out)
+        else:
+            gated = width * stage.expand
+            if stage.expand != 1:
+                conv += layers * width * gated * in_area
+                norm += layers * gated * in_area
+                params += layers * gated * (width + 2)
+            depthwise += layers * kernel_area * gated * area
+            conv += layers * gated * out * area
+            norm += layers * (gated + out) * area
+            params += layers * (gated * (kernel_area + 2 + out) + 2 * out)
+        if ratio:
+            squeeze = max(1, int(width * ratio))
+            squeeze_excite += layers * 2 * gated * squeeze
+            se_pool += layers * gated * (area + 1)
+            params += layers * (2 * gated * squeeze + gated + squeeze)
+        width = out
+    return side, conv, depthwise, squeeze_excite, params, norm, se_pool

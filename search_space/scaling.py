@@ -1,4 +1,4 @@
-"""Compound scaling: wider, deeper, larger (EfficientNet, arXiv:1905.11946, section 3.3, equation 3); and miniatures."""
+"""Compound scaling: width, depth, resolution (EfficientNet, arXiv:1905.11946, equation 3); and miniatures."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ def scale(
 def compound(architecture: Architecture, alpha: float, beta: float, gamma: float, phi: float) -> Architecture:
     """The architecture scaled by one coefficient (equation 3): depth alpha^phi, width beta^phi, resolution gamma^phi.
 
+    Below 0 it shrinks by the same rules: layers are rounded up, so that every stage stays, and channels end at 8.
+
     Args:
         architecture: The baseline.
         alpha: Depth base, at least 1; the paper finds 1.2.
@@ -97,13 +99,31 @@ def compound(architecture: Architecture, alpha: float, beta: float, gamma: float
         phi: How much to scale; each step of 1 is meant to double the cost. 0 keeps the baseline's factors.
 
     Raises:
-        InputError: A base below 1, a negative phi, or as `scale`.
+        InputError: A base below 1, an image too small for the network's strides, or as `scale`.
     """
-    for name, value, least in (("alpha", alpha, 1), ("beta", beta, 1), ("gamma", gamma, 1), ("phi", phi, 0)):
-        if not (math.isfinite(value) and value >= least):
-            raise InputError(f"{name} must be a number of at least {least}, got {value}")
+    for name, value in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
+        if not (math.isfinite(value) and value >= 1):
+            raise InputError(f"{name} must be a number of at least 1, got {value}")
+    if not math.isfinite(phi):
+        raise InputError(f"phi must be a number, got {phi}")
     resolution = round(architecture.resolution * gamma**phi)
-    return scale(architecture, beta**phi, alpha**phi, resolution)
+    least = min(architecture.total_stride, architecture.resolution)
+    if resolution < least:
+        raise InputError(
+            f"phi {phi:g}: leaves images of {resolution} pixels, where the strides of the network need {least} or more"
+        )
+    scaled = scale(architecture, beta**phi, alpha**phi, resolution)
+    return scaled if phi >= 0 else _no_wider(scaled, architecture)
+
+
+def _no_wider(scaled: Architecture, baseline: Architecture) -> Architecture:
+    """Without what rounding to a multiple of 8 has added to the baseline's channels, where they are none."""
+    stages = tuple(
+        dataclasses.replace(stage, channels=min(stage.channels, own.channels))
+        for stage, own in zip(scaled.stages, baseline.stages, strict=True)
+    )
+    stem, head = min(scaled.stem, baseline.stem), min(scaled.head, baseline.head)
+    return dataclasses.replace(scaled, stem=stem, stages=stages, head=head)
 
 
 def efficientnet(name: str, baseline: Architecture) -> Architecture:

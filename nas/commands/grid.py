@@ -48,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--arch", metavar="NETWORK", help="an architecture's YAML file or name")
     what.add_argument("--phi", type=float, metavar="PHI", help="where networks are compared (default: 1)")
     what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds at phi (default: 2^phi the baseline's)")
-    what.add_argument("--family", type=int, metavar="N", help="write members for phi 0 to N (default: 7)")
+    what.add_argument("--family", type=int, metavar="N", help="write members up to phi N (default: 7)")
+    what.add_argument("--family-from", type=int, metavar="N", help="and from phi N on, e.g. -2 (default: 0)")
     grid = parser.add_argument_group("which networks to compare")
     grid.add_argument(
         "--step", type=float, metavar="STEP", help="distance of neighbouring coefficients (default: 0.05)"
@@ -105,7 +106,7 @@ def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Pa
 
 def _flags(args: argparse.Namespace) -> dict[str, Any]:
     """The flags that were given, as nested settings."""
-    names = ("phi", "target_flops", "family", "step", "tolerance", "constraint", "band")
+    names = ("phi", "target_flops", "family", "family_from", "step", "tolerance", "constraint", "band")
     flags = {name: getattr(args, name) for name in (*names, "finalists", "repeats", "seed")}
     flags["evaluator"] = options.evaluator_settings(args)
     if args.rungs is not None:

@@ -1,4 +1,4 @@
-"""``nas-scale``: one architecture, wider, deeper and larger, without training."""
+"""``nas-scale``: one architecture, larger or smaller in width, depth and resolution, without training."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from nas.commands import cli
 from nas.grid import coefficients
-from nas.grid.coefficients import PAPER, Coefficients
+from nas.grid.coefficients import PAPER, Coefficients, member_name
+from nas.grid.text import stages_table
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
-from search_space.errors import InputError
+from search_space.errors import InputError, printable
 from search_space.io import named
-from search_space.io.amounts import format_amount
+from search_space.io.amounts import format_amount, parse_amount
 from search_space.io.files import write_atomic
 from search_space.scaling import EFFICIENTNETS, efficientnet
 
@@ -22,6 +25,8 @@ Scale one network: depth alpha^phi, width beta^phi, resolution gamma^phi (Effici
 
   nas-scale best.yaml --phi 3 --coefficients runs/mine/coefficients.yaml -o larger.yaml
   nas-scale best.yaml --phi 3                    the paper's 1.2 / 1.1 / 1.15
+  nas-scale best.yaml --phi -1                   smaller, for a small device
+  nas-scale best.yaml --target-flops 100M        the phi whose network comes nearest
   nas-scale efficientnet-b0 --published b3       the released network: the authors chose its factors by hand
 
 Exit codes: 0 done, 2 wrong input.
@@ -37,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-scale", DESCRIPTION)
     parser.add_argument("network", metavar="NETWORK", help="an architecture's YAML file or name")
     how = parser.add_mutually_exclusive_group(required=True)
-    how.add_argument("--phi", type=float, metavar="PHI", help="how far: 0 keeps the network, 0.5 is half a step")
+    how.add_argument("--phi", type=float, metavar="PHI", help="how far: 0 keeps the network, below 0 it shrinks")
+    how.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds wanted; the nearest phi is found")
     how.add_argument(
         "--published", metavar="NAME", help=f"a released EfficientNet's factors: {', '.join(EFFICIENTNETS)}"
     )
@@ -59,18 +65,25 @@ def _scale(args: argparse.Namespace) -> int:
         name = f"{name}-{args.published}"
     else:
         triple = coefficients.read(args.coefficients) if args.coefficients else _triple(own)
-        scaled = triple.scale(baseline, args.phi)
-        how = {"alpha": triple.alpha, "beta": triple.beta, "gamma": triple.gamma, "phi": args.phi}
-        name = f"{name}-{args.phi:g}"
+        target = None if args.target_flops is None else parse_amount(args.target_flops, "--target-flops")
+        phi = args.phi if target is None else triple.phi_at(baseline, target)
+        scaled = triple.scale(baseline, phi)
+        how = {"alpha": triple.alpha, "beta": triple.beta, "gamma": triple.gamma, "phi": phi}
+        name = member_name(name, phi)
     cost = count(scaled)
     metrics = {"macs": cost.macs, "params": cost.params}
     text = scaled.to_yaml(name=name, metrics=metrics, provenance={"baseline": baseline.key, **how})
     if args.output is None:
         cli.say(text.rstrip())
-        return cli.DONE
-    write_atomic(args.output, text)
-    cli.say(_summary(scaled, baseline))
-    cli.say(str(args.output))
+    else:
+        write_atomic(args.output, text)
+    # The YAML alone goes to stdout, so that it can be redirected into a file.
+    console = Console(stderr=args.output is None, soft_wrap=True, highlight=False, markup=False)
+    for network in (baseline, scaled):
+        console.print(stages_table(network), "")
+    console.print(_summary(scaled, baseline, printable(name)))
+    if args.output is not None:
+        cli.say(str(args.output))
     return cli.DONE
 
 
@@ -90,11 +103,11 @@ def _triple(own: dict[str, float]) -> Coefficients:
     return Coefficients(**triple)
 
 
-def _summary(scaled: Architecture, baseline: Architecture) -> str:
+def _summary(scaled: Architecture, baseline: Architecture, name: str) -> str:
     cost, before = count(scaled), count(baseline)
     ratio = cost.macs / before.macs
     macs, params = format_amount(cost.macs), format_amount(cost.params)
-    return f"{macs} MACs ({ratio:.2f} times the baseline's), {params} parameters, {scaled.resolution} pixels"
+    return f"{name}: {macs} MACs ({ratio:.2f} times the baseline's), {params} parameters, {scaled.resolution} pixels"
 
 
 if __name__ == "__main__":

@@ -5,17 +5,26 @@ EfficientNet, arXiv:1905.11946, equation 3: depth alpha^phi, width beta^phi, res
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from search_space.architecture import Architecture
+from search_space.cost import count
 from search_space.errors import InputError
 from search_space.io import schema, strict_yaml
+from search_space.io.amounts import format_amount
 from search_space.io.files import read_text
 from search_space.scaling import compound
 
 FORMAT = "nas-coefficients/1"
+PHIS = (-10, 100)
+"""Smallest and largest phi; most networks end before."""
+_DIGITS = 6
+"""Of a phi that is looked for, after the point."""
+_BEYOND = 10**30
+"""MACs of what no architecture may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +56,54 @@ class Coefficients:
         """The member of the baseline's family at phi.
 
         Raises:
-            InputError: phi below 0 or above 100, or a network beyond what an architecture may be.
+            InputError: phi outside `PHIS`, an image too small for the baseline's strides, or a network beyond what an
+                architecture may be.
         """
-        if not 0 <= phi <= 100:
-            raise InputError(f"phi must be a number from 0 to 100, got {phi:g}")
+        low, high = PHIS
+        if not low <= phi <= high:
+            raise InputError(f"phi must be a number from {low} to {high}, got {phi:g}")
         return compound(baseline, self.alpha, self.beta, self.gamma, phi)
+
+    def phi_at(self, baseline: Architecture, macs: int) -> float:
+        """The phi of the family's member whose MACs are nearest to `macs`: the largest of those that cost the same.
+
+        Raises:
+            InputError: The family ends above or below `macs`; what is possible.
+        """
+
+        def cost(step: int) -> int:
+            try:
+                return count(self.scale(baseline, step / 10**_DIGITS)).macs
+            except InputError:
+                return -1 if step < 0 else _BEYOND
+
+        low, high = (bound * 10**_DIGITS for bound in PHIS)
+        every = range(low, high + 1)
+        steps = every[bisect.bisect_left(every, 0, key=cost) : bisect.bisect_left(every, _BEYOND, key=cost)]
+        least, most = cost(steps[0]), cost(steps[-1])
+        if not least <= macs <= most:
+            raise InputError(
+                f"target_flops {format_amount(macs)}: from phi {steps[0] / 10**_DIGITS:.2f} to "
+                f"{steps[-1] / 10**_DIGITS:.2f} the network's MACs go from {format_amount(least)} to "
+                f"{format_amount(most)}"
+            )
+        above = bisect.bisect_left(steps, macs, key=cost)
+        nearest = min(map(cost, steps[max(0, above - 1) : above + 1]), key=lambda own: abs(own - macs))
+        return self._shortest(baseline, steps[bisect.bisect_right(steps, nearest, key=cost) - 1] / 10**_DIGITS)
+
+    def _shortest(self, baseline: Architecture, phi: float) -> float:
+        """The phi of the same network with the fewest digits."""
+        network = self.scale(baseline, phi)
+        rounded = (round(phi, digits) + 0.0 for digits in range(_DIGITS))  # + 0.0: -0.0 is 0.0
+        return next((short for short in rounded if self.scale(baseline, short) == network), phi)
 
     def __str__(self) -> str:
         return f"{self.alpha:g} / {self.beta:g} / {self.gamma:g}"
+
+
+def member_name(name: str, phi: float) -> str:
+    """What the family's member at phi is called, after its baseline: ``mine-2``, ``mine-minus-2``."""
+    return f"{name}-{phi:g}" if phi >= 0 else f"{name}-minus-{-phi:g}"
 
 
 PAPER = Coefficients(alpha=1.2, beta=1.1, gamma=1.15)

@@ -15,6 +15,7 @@ from evaluator.objective import Objective
 from nas import config
 from nas.config import Component, RunConfig
 from nas.grid.candidates import CandidateSpace
+from nas.grid.coefficients import PHIS
 from nas.grid.enumeration import Bounds, Constraint, Grid
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
@@ -32,7 +33,7 @@ class GridConfig(RunConfig):
     """Everything that decides what a grid search does; saved with it."""
 
     FORMAT: ClassVar[str] = "nas-grid/1"
-    FREE: ClassVar[frozenset[str]] = frozenset({"family"})
+    FREE: ClassVar[frozenset[str]] = frozenset({"family", "family_from"})
 
     name: str
     """The baseline's name; the family is named after it."""
@@ -57,7 +58,9 @@ class GridConfig(RunConfig):
     repeats: int = 5
     """Seeds of each network in the last rung."""
     family: int = 7
-    """Members are written for phi 0 to this."""
+    """Members are written up to this phi."""
+    family_from: int = 0
+    """Members are written from this phi on; those below 0 are smaller than the baseline."""
     seed: int = 0
     """Root of all randomness."""
     evaluator: Component
@@ -77,7 +80,8 @@ class GridConfig(RunConfig):
             (_rising(self.rungs), "rungs", list(self.rungs), "rising whole numbers from 1"),
             (self.finalists >= 1, "finalists", self.finalists, "at least 1"),
             (2 <= self.repeats <= 1000, "repeats", self.repeats, "at least 2: one training shows no noise"),
-            (0 <= self.family <= 100, "family", self.family, "0 to 100"),
+            (0 <= self.family <= PHIS[1], "family", self.family, f"0 to {PHIS[1]}"),
+            (PHIS[0] <= self.family_from <= 0, "family_from", self.family_from, f"{PHIS[0]} to 0"),
             (self.seed >= 0, "seed", self.seed, "at least 0"),
         )
         macs = count(self.baseline).macs

@@ -11,7 +11,7 @@ from typing import Any
 
 from controller.halving import CANDIDATE, FIDELITY, REPEAT
 from nas import config as configs
-from nas.grid.coefficients import FORMAT, PAPER, Coefficients
+from nas.grid.coefficients import FORMAT, PAPER, Coefficients, member_name
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Candidate, Grid, realise
 from nas.history import Trial
@@ -138,15 +138,24 @@ def _score(number: int, finals: Sequence[Trial]) -> Score:
     )
 
 
+def members(settings: GridConfig, coefficients: Coefficients) -> dict[int, Architecture]:
+    """The family by phi, in its order; 0 is the baseline.
+
+    It ends early where an architecture cannot grow or shrink on.
+    """
+    found = {0: settings.baseline}
+    for phis in (range(1, settings.family + 1), range(-1, settings.family_from - 1, -1)):
+        for phi in phis:
+            try:
+                found[phi] = coefficients.scale(settings.baseline, phi)
+            except InputError:
+                break
+    return dict(sorted(found.items()))
+
+
 def family(settings: GridConfig, coefficients: Coefficients) -> list[Architecture]:
-    """The members at phi 0, 1, ...; the first is the baseline. It ends early where an architecture cannot grow on."""
-    members = []
-    for phi in range(settings.family + 1):
-        try:
-            members.append(coefficients.scale(settings.baseline, phi))
-        except InputError:
-            break
-    return members
+    """The members from the baseline on: phi 0, 1, ..."""
+    return [member for phi, member in members(settings, coefficients).items() if phi >= 0]
 
 
 def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: GridResult) -> None:
@@ -154,8 +163,8 @@ def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: 
     chosen = finding.coefficients(grid)
     write_atomic(path / "coefficients.yaml", strict_yaml.dump(_document(path, study, grid, settings, finding)))
     triple = {"alpha": chosen.alpha, "beta": chosen.beta, "gamma": chosen.gamma}
-    for phi, member in enumerate(family(settings, chosen)):
-        name, cost = f"{settings.name}-{phi}", count(member)
+    for phi, member in members(settings, chosen).items():
+        name, cost = member_name(settings.name, phi), count(member)
         metrics = {"macs": cost.macs, "params": cost.params}
         provenance = {"run": path.name, "baseline": settings.name, **triple, "phi": phi, "versions": configs.versions()}
         text = member.to_yaml(name=name, metrics=metrics, provenance=provenance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -11,10 +11,11 @@ from evaluator.base import Evaluation
 from nas.grid.coefficients import PAPER, Coefficients
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Candidate, Grid
-from nas.grid.result import GridResult, family
+from nas.grid.result import GridResult, members
 from nas.statistics import CONFIDENCE, Difference
 from search_space.architecture import Architecture
-from search_space.cost import count
+from search_space.block import value_of
+from search_space.cost import count, count_parts
 from search_space.io.amounts import format_amount
 
 Part = str | Table
@@ -76,7 +77,7 @@ def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridRe
         loss = f"{sum(score.losses) / len(score.losses):.4f}" if score.losses else "-"
         table.add_row(mark, *_columns(grid.candidates[score.candidate]), mean, loss)
     best, chosen = grid.candidates[result.best], result.coefficients(grid)
-    members = family(settings, chosen)
+    family = members(settings, chosen)
     verdict = f"Winner: alpha / beta / gamma = {chosen}"
     if result.keeps_paper:
         verdict = (
@@ -89,11 +90,12 @@ def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridRe
         *_triples(best),
         *verdicts(grid, result),
         f"\nThe family of {settings.name}; ratio is MACs over those of the one before:",
-        family_table(members, chosen),
+        family_table(family, chosen),
     ]
-    if len(members) <= settings.family:
-        ends = f"The family ends at phi {len(members) - 1}: beyond, a network exceeds what an architecture may be"
-        parts.append(ends)
+    if max(family) < settings.family:
+        parts.append(f"The family ends at phi {max(family)}: beyond, a network exceeds what an architecture may be")
+    if min(family) > settings.family_from:
+        parts.append(f"The family begins at phi {min(family)}: below, images are too small for the network's strides")
     return [*parts, f"\nCoefficients: {path / 'coefficients.yaml'}\nFamily:       {path / 'family'}"]
 
 
@@ -111,17 +113,30 @@ def verdicts(grid: Grid, result: GridResult) -> Iterable[str]:
         yield f"The paper's {PAPER} was not trained on all seeds: not compared"
 
 
-def family_table(members: Sequence[Architecture], coefficients: Coefficients) -> Table:
-    """The family, phi 0, 1, ..."""
+def family_table(members: Mapping[int, Architecture], coefficients: Coefficients) -> Table:
+    """The family by phi."""
     table = _table("phi", "depth", "width", "pixels", "MACs", "parameters", "ratio")
     before = None
-    for phi, member in enumerate(members):
+    for phi, member in members.items():
         cost = count(member)
         factors = (f"{coefficients.alpha**phi:.2f}", f"{coefficients.beta**phi:.2f}", str(member.resolution))
         ratio = f"{cost.macs / before:.2f}" if before else "-"
         macs, params = format_amount(cost.macs), format_amount(cost.params)
         table.add_row(str(phi), *factors, macs, params, ratio)
         before = cost.macs
+    return table
+
+
+def stages_table(network: Architecture) -> Table:
+    """A network part by part; sides are those of a part's output, in pixels."""
+    table = _table("part", "operator", "side", "channels", "layers", "MACs", "parameters")
+    table.columns[1].justify = "left"
+    stages = [f"{value_of('op', stage)} {stage.kernel}x{stage.kernel}" for stage in network.stages]
+    for part, operator in zip(count_parts(network), ("conv 3x3", *stages, "conv 1x1", "linear"), strict=True):
+        sizes = map(str, (part.side, part.channels, part.layers))
+        table.add_row(part.name, operator, *sizes, format_amount(part.macs), format_amount(part.params))
+    cost = count(network)
+    table.add_row("all", *[""] * 4, format_amount(cost.macs), format_amount(cost.params))
     return table
 
 

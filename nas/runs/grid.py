@@ -95,12 +95,12 @@ class GridRun(Run):
 
     @property
     def family(self) -> list[Architecture]:
-        """The members for phi 0, 1, ... of the finished grid.
+        """The members of the finished grid, in the order of phi: 0, 1, ..., and before them those of `family_from`.
 
         Raises:
             NasError: No network was trained on all seeds, or all of them guess.
         """
-        return result.family(self.settings, self._result().coefficients(self.grid))
+        return list(result.members(self.settings, self._result().coefficients(self.grid)).values())
 
     def _result(self) -> GridResult:
         return result.compare_finalists(self.trials, self.settings, self.paper, self.history.described)

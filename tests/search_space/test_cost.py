@@ -5,8 +5,9 @@ import pytest
 
 from evaluator.tabular.accel_nasbench import read
 from search_space.architecture import Architecture, Stage
-from search_space.cost import Cost, count
+from search_space.cost import Cost, count, count_parts
 from search_space.space import SearchSpace
+from tests.networks import TINY, random_networks
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,14 @@ def test_five_thousand_published_networks() -> None:
         stored = cost.macs + 4 * cost.batchnorm_elements + cost.squeeze_excite_pool_elements + cost.head_pool_elements
         assert (stored, cost.params) == (item.macs, item.params)
         assert space.decode(space.encode(item.architecture)).key == item.architecture.key
+
+
+@pytest.mark.parametrize("name", ["efficientnet", "mnasnet", "accel-nasbench"])
+def test_the_parts_add_up(name: str) -> None:
+    for network in [*random_networks(name, 20), TINY]:
+        parts, cost = count_parts(network), count(network)
+        assert sum(part.macs for part in parts) == cost.macs
+        assert sum(part.params for part in parts) == cost.params
+        assert [part.layers for part in parts[1:-2]] == [stage.layers for stage in network.stages]
+    assert [part.side for part in count_parts(TINY)] == [9, 9, 5, 3, 3, 1]
+    assert [part.name for part in count_parts(TINY)][-3:] == ["stage 3", "head", "classifier"]

@@ -58,6 +58,7 @@ def test_unknown_member() -> None:
         (32, 1.0, 32),
         (1, 2, 8),
         (12, 1, 12),
+        (40, 0.5, 24),
     ],
 )
 def test_round_filters(channels: int, width: float, rounded: int) -> None:
@@ -114,7 +115,8 @@ def test_bad_factors(arguments: tuple[float, float, int], message: str) -> None:
         ((0.9, 1, 1, 1), "alpha must be a number of at least 1, got 0.9"),
         ((1, 0.9, 1, 1), "beta must be"),
         ((1, 1, float("nan"), 1), "gamma must be"),
-        ((1, 1, 1, -1), "phi must be a number of at least 0, got -1"),
+        ((1, 1, 1, float("inf")), "phi must be a number, got inf"),
+        ((1, 1, 1.3, -8), "phi -8: leaves images of 27 pixels, where the strides of the network need 32 or more"),
     ],
 )
 def test_bad_bases(arguments: tuple[float, float, float, float], message: str) -> None:
@@ -133,3 +135,25 @@ def test_width_1_and_phi_0_change_nothing_where_channels_are_no_multiple_of_8() 
     assert scale(odd, 1.0, 1.0, odd.resolution) == odd
     assert compound(odd, 1.2, 1.1, 1.15, 0) == odd
     assert compound(odd, 1.2, 1.0, 1.15, 1).stages[2].channels == odd.stages[2].channels
+
+
+def test_an_image_smaller_than_its_strides_does_not_shrink() -> None:
+    small = dataclasses.replace(B0, resolution=16)
+    assert compound(small, 1.2, 1.1, 1, -2).resolution == 16
+    with pytest.raises(InputError, match=r"phi -2: leaves images of 12 pixels, where .* need 16 or more"):
+        compound(small, 1.2, 1.1, 1.15, -2)
+
+
+def test_shrinking_adds_no_channels_where_they_are_no_multiple_of_8() -> None:
+    odd = dataclasses.replace(
+        B0, stem=4, head=1001, stages=tuple(dataclasses.replace(s, channels=s.channels + 3) for s in B0.stages)
+    )
+    less = compound(odd, 1.2, 1.01, 1.15, -1)
+    assert [s.channels for s in less.stages] == [19, 27, 40, 80, 112, 192, 320]
+    assert (less.stem, less.head) == (4, 992)
+
+
+def test_every_stage_stays_however_far_a_network_shrinks() -> None:
+    least = compound(B0, 1.2, 1.1, 1, -40)
+    assert [stage.layers for stage in least.stages] == [1] * 7
+    assert {least.stem, *(stage.channels for stage in least.stages)} == {8}

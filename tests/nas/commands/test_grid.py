@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_answer(finished: Path, tmp_path: Path) -> 
 
 
 def test_the_screen_says_the_plan_the_winner_and_the_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*TOY, "--run-dir", str(tmp_path / "run"), "--family", "3"]) == 0
+    assert main([*TOY, "--run-dir", str(tmp_path / "run"), "--family", "3", "--family-from", "-1"]) == 0
     out = capsys.readouterr().out
     assert "108 triples" in out
     assert "65 distinct networks, which really cost 1.93 to 3.33 times" in out
@@ -126,7 +126,8 @@ def test_the_screen_says_the_plan_the_winner_and_the_family(tmp_path: Path, caps
     assert "Against the runner-up" in out
     assert "Against the paper's 1.2 / 1.1 / 1.15 (as 1.25 / 1.1 / 1.00446)" in out
     assert "385.8M" in out
-    assert not (tmp_path / "run" / "family" / "efficientnet-b0-4.yaml").exists()
+    members = ["efficientnet-b0-minus-1.yaml", *(f"efficientnet-b0-{phi}.yaml" for phi in range(4))]
+    assert {path.name for path in (tmp_path / "run" / "family").iterdir()} == set(members)
 
 
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 10, 19, 20, 21, 31, 60])

@@ -7,6 +7,7 @@ import pytest
 from nas.commands.scale import main
 from search_space.architecture import Architecture
 from search_space.cost import count
+from search_space.io import strict_yaml
 from tests.nas.grid.test_coefficients import PLAIN
 
 B0 = Architecture.load("efficientnet-b0")
@@ -60,8 +61,12 @@ def test_coefficients_from_a_file_and_from_flags_agree(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--phi", "-1"], "phi must be a number from 0 to 100, got -1"),
-        (["--phi", "nan"], "phi must be a number from 0 to 100, got nan"),
+        (["--phi", "-11"], "phi must be a number from -10 to 100, got -11"),
+        (["--phi", "nan"], "phi must be a number from -10 to 100, got nan"),
+        (["--phi", "-9", "--gamma", "1.3"], "images of 21 pixels, where the strides of the network need 32 or more"),
+        (["--target-flops", "1K"], "target_flops 1K: from phi -10.00 to 17.6"),
+        (["--target-flops", "many"], "--target-flops: expected an amount such as 400M"),
+        (["--phi", "1", "--target-flops", "1B"], "not allowed with argument"),
         (["--phi", "90"], "layers must be a whole number from 1 to 100"),
         (["--phi", "1", "--alpha", "0.9"], "alpha must be a number from 1 to 10, got 0.9"),
         (["--published", "b9"], "unknown family member 'b9': known are b0"),
@@ -69,7 +74,7 @@ def test_coefficients_from_a_file_and_from_flags_agree(tmp_path: Path, capsys: p
         (["--phi", "1", "--beta", "1.1", "--coefficients", "c.yaml"], "--beta: c.yaml already says it"),
         (["--phi", "1", "--coefficients", "none.yaml"], "none.yaml: cannot be read"),
         (["--phi", "1", "--published", "b1"], "not allowed with argument"),
-        ([], "one of the arguments --phi --published is required"),
+        ([], "one of the arguments --phi --target-flops --published is required"),
     ],
 )
 def test_wrong_input_is_one_line(flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +83,31 @@ def test_wrong_input_is_one_line(flags: list[str], message: str, capsys: pytest.
     assert message in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+def test_a_smaller_network_and_its_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["efficientnet-b0", "--phi", "-1"]) == 0
+    printed = capsys.readouterr()
+    assert "name: efficientnet-b0-minus-1" in printed.out
+    assert count(Architecture.from_yaml(printed.out)).macs == 301_557_888
+    assert main(["efficientnet-b0", "--phi", "-1", "-o", str(tmp_path / "x.yaml")]) == 0
+    written = capsys.readouterr()
+    assert written.out.startswith(printed.err)
+    assert written.err == ""
+    rows = [line.split() for line in printed.err.splitlines()]
+    assert ["stage", "4", "mbconv6", "3x3", "14", "80", "3", "43.56M", "242.9K"] in rows
+    assert ["stage", "4", "mbconv6", "3x3", "13", "72", "3", "31.66M", "203.1K"] in rows
+    assert [row[1:] for row in rows if row[:1] == ["all"]] == [["385.8M", "5.289M"], ["301.6M", "4.548M"]]
+    assert "301.6M MACs (0.78 times the baseline's), 4.548M parameters, 195 pixels" in printed.err
+
+
+def test_a_budget_is_met_as_nearly_as_networks_allow(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["efficientnet-b0", "--target-flops", "100M"]) == 0
+    found = capsys.readouterr().out
+    assert count(Architecture.from_yaml(found)).macs == 100_890_880
+    phi = strict_yaml.load(found, "printed")["provenance"]["phi"]
+    assert main(["efficientnet-b0", "--phi", str(phi)]) == 0
+    assert capsys.readouterr().out == found
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

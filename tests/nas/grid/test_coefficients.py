@@ -4,8 +4,10 @@ import itertools
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nas.grid.coefficients import PAPER, Coefficients, read
+from nas.grid.coefficients import PAPER, Coefficients, member_name, read
 from search_space.architecture import Architecture, Stage
 from search_space.cost import count
 from search_space.errors import InputError
@@ -40,7 +42,8 @@ def test_phi_zero_gives_back_the_baseline(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_scaling_is_monotone_in_phi(name: str) -> None:
-    members = [PAPER.scale(NETWORKS[name], phi / 4) for phi in range(17)]
+    members = [PAPER.scale(NETWORKS[name], phi / 2) for phi in range(-6, 15)]
+    assert members[6] == NETWORKS[name]
     for smaller, larger in itertools.pairwise(members):
         assert larger.resolution >= smaller.resolution
         assert larger.stem >= smaller.stem
@@ -50,7 +53,8 @@ def test_scaling_is_monotone_in_phi(name: str) -> None:
             assert after.layers >= before.layers
         assert count(larger).macs >= count(smaller).macs
         assert count(larger).params >= count(smaller).params
-    assert count(members[-1]).macs > 8 * count(members[0]).macs
+    assert count(members[-1]).macs > 40 * count(members[6]).macs
+    assert count(members[0]).macs < 0.4 * count(members[6]).macs
 
 
 def test_a_network_of_another_space_keeps_its_operators() -> None:
@@ -62,9 +66,44 @@ def test_a_network_of_another_space_keeps_its_operators() -> None:
     assert (scaled.classes, scaled.activation) == (12, "relu")
 
 
-@pytest.mark.parametrize("phi", [-1, -0.5, 101, 1e9, float("nan"), float("inf")])
+@given(phis=st.tuples(st.floats(-7, 10), st.floats(-7, 10)), bases=st.tuples(*[st.floats(1, 1.4)] * 3))
+def test_more_never_costs_less(phis: tuple[float, float], bases: tuple[float, float, float]) -> None:
+    triple = Coefficients(alpha=bases[0], beta=bases[1], gamma=bases[2])
+    smaller, larger = (count(triple.scale(PLAIN, phi)) for phi in sorted(phis))
+    assert smaller.macs <= larger.macs
+    assert smaller.params <= larger.params
+
+
+@given(macs=st.integers(5_000_000, 40_000_000_000))
+@settings(max_examples=20)
+def test_a_budget_gives_the_nearest_member(macs: int) -> None:
+    baseline = NETWORKS["b0"]
+    phi = PAPER.phi_at(baseline, macs)
+    away = abs(count(PAPER.scale(baseline, phi)).macs - macs)
+    others = [PAPER.scale(baseline, phi + step * 10**-digit) for digit in (2, 3, 4, 5) for step in (-1, 1)]
+    others += [PAPER.scale(baseline, step / 4) for step in range(-38, 28)]
+    assert away <= min(abs(count(other).macs - macs) for other in others)
+
+
+def test_the_baselines_own_cost_gives_the_baseline() -> None:
+    for baseline in NETWORKS.values():
+        assert PAPER.phi_at(baseline, count(baseline).macs) == 0
+    assert PAPER.phi_at(PLAIN, count(PAPER.scale(PLAIN, 1)).macs) == 1
+
+
+@pytest.mark.parametrize("macs", [1000, 10**17])
+def test_a_budget_outside_the_family(macs: int) -> None:
+    with pytest.raises(InputError, match=r"from phi -10\.00 to 17\.\d\d the network's MACs go from 3\.372M to 36\.83T"):
+        PAPER.phi_at(NETWORKS["b0"], macs)
+
+
+def test_names_of_members() -> None:
+    assert [member_name("b0", phi) for phi in (-2, -0.5, 0.0, 3)] == ["b0-minus-2", "b0-minus-0.5", "b0-0", "b0-3"]
+
+
+@pytest.mark.parametrize("phi", [-10.5, 101, 1e9, float("nan"), float("inf")])
 def test_phi_that_means_nothing(phi: float) -> None:
-    with pytest.raises(InputError, match="phi must be a number from 0 to 100, got"):
+    with pytest.raises(InputError, match="phi must be a number from -10 to 100, got"):
         PAPER.scale(PLAIN, phi)
 
 

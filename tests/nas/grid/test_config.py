@@ -59,6 +59,7 @@ def test_the_target_follows_phi_or_the_budget() -> None:
         ({"finalists": 0}, "finalists must be at least 1"),
         ({"repeats": 1}, "repeats must be at least 2: one training shows no noise"),
         ({"family": -1}, "family must be 0 to 100"),
+        ({"family_from": 1}, "family_from must be -10 to 0"),
         ({"seed": -1}, "seed must be at least 0"),
         ({"constraint": "true"}, "constraint: must be one of realised, nominal"),
         ({"target_flops": "300M"}, "target_flops 300M: the baseline b0 alone has 385.8M MACs"),

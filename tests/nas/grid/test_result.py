@@ -8,7 +8,7 @@ import pytest
 from nas.grid import config as grid_config
 from nas.grid.coefficients import PAPER, Coefficients
 from nas.grid.enumeration import enumerate_grid
-from nas.grid.result import compare_finalists, family, paper_candidate
+from nas.grid.result import compare_finalists, family, members, paper_candidate
 from nas.history import Trial
 from search_space.architecture import Architecture
 from search_space.errors import NasError
@@ -71,9 +71,21 @@ def test_the_papers_network_is_found_where_the_grid_has_it() -> None:
 
 
 def test_a_family_ends_where_an_architecture_cannot_grow_on() -> None:
-    members = family(settings(), Coefficients(alpha=2, beta=1, gamma=1))
-    assert len(members) == 5  # four layers become 64 at phi 4 and 128 at phi 5
-    assert members[0] == B0
+    found = members(settings(), Coefficients(alpha=2, beta=1, gamma=1))
+    assert list(found) == [0, 1, 2, 3, 4]  # four layers become 64 at phi 4 and 128 at phi 5
+    assert found[0] == B0
+
+
+def test_a_family_goes_both_ways_and_begins_where_the_strides_end() -> None:
+    triple = Coefficients(alpha=1, beta=1, gamma=2)
+    both = settings(family=1, family_from=-5)
+    assert [(phi, m.resolution) for phi, m in members(both, triple).items()] == [
+        (-2, 56),
+        (-1, 112),
+        (0, 224),
+        (1, 448),
+    ]
+    assert [m.resolution for m in family(both, triple)] == [224, 448]
 
 
 def finals(*accuracies: list[float]) -> list[Trial]:

@@ -43,15 +43,16 @@ def test_verdicts_say_plainly_what_is_known() -> None:
 
 
 def test_a_family_that_ends_early_is_said_aloud(tmp_path: Path) -> None:
-    own = settings(step=1, tolerance=0.5)
+    own = settings(step=1, tolerance=0.5, family_from=-3)
     grid = enumerate_grid(B0, own.bounds)
     scores = tuple(Score(candidate=i, accuracies=(0.5 - i / 10, 0.6 - i / 10), losses=()) for i in (0, 1))
     clear = Difference(mean=0.1, standard_error=0.01, low=0.05, high=0.15)
-    wide = dataclasses.replace(grid.candidates[0], coefficients=Coefficients(alpha=1, beta=4, gamma=1))
+    wide = dataclasses.replace(grid.candidates[0], coefficients=Coefficients(alpha=1, beta=4, gamma=2))
     grid = dataclasses.replace(grid, candidates=(wide, wide))
     found = GridResult(scores=scores, against=(("runner-up", 1, clear),), paper=None)
     parts = text.describe_result(tmp_path, grid, own, found)
     assert "The family ends at phi 3: beyond, a network exceeds what an architecture may be" in parts
+    assert "The family begins at phi -2: below, images are too small for the network's strides" in parts
 
 
 def test_an_estimate_is_for_all_trainings() -> None:
