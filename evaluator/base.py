@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from search_space.architecture import Architecture
 from search_space.errors import InputError, check_fields, one_line
@@ -100,6 +100,17 @@ class Evaluation:
         if not isinstance(data, Mapping) or not {"status"} <= data.keys() <= _FIELDS:
             raise InputError(f"evaluation: expected a mapping of {', '.join(sorted(_FIELDS))}, got {str(data)[:60]!r}")
         return cls(**data)
+
+
+class Score(NamedTuple):
+    """What a network is worth on some images."""
+
+    accuracy: float
+    """Share of images whose class has the largest logit."""
+    loss: float
+    """Mean cross-entropy, nats."""
+    top5_accuracy: float | None
+    """Share of images whose class is among the five with the largest logits; None below six classes."""
 
 
 MOST = 1e30

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from evaluator.base import Score
 from evaluator.data.augmentation import mixup, rand_augment, random_resized_crop
 from evaluator.data.dataset import Images
 from evaluator.recipe import FullRecipe
@@ -148,8 +149,8 @@ class FullTrainer(Trainer):
             return mixup(images.float(), labels, self.classes, self.recipe.mixup, generator)
         return images, labels
 
-    def score_averaged(self, data: Images, index: torch.Tensor) -> tuple[float, float]:
-        """Accuracy in [0, 1] and mean cross-entropy of the averaged weights, in evaluation mode."""
+    def score_averaged(self, data: Images, index: torch.Tensor) -> Score:
+        """The score of the averaged weights, in evaluation mode."""
         trained, self.model = self.model, self.averaged
         try:
             return self.score(data, index)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from evaluator.base import Evaluation, Status
+from evaluator.base import Evaluation, Score, Status
 from evaluator.continuation import Continuation
 from evaluator.data.dataset import Images
 from search_space.errors import check_fields
@@ -160,7 +160,7 @@ def _epochs(
                     raise _Diverged(f"training loss {worst:.3g} at step {done + 1}, epoch {epoch + 1}")
             if time.monotonic() > deadline:
                 raise _OutOfTime
-        accuracy, loss = trainer.score(data, validation, deadline)
+        accuracy, loss, _ = trainer.score(data, validation, deadline)
         if not math.isfinite(loss):
             raise _Diverged(f"validation loss {loss:.3g} after epoch {epoch + 1}")
         scores.append((accuracy, loss))
@@ -219,19 +219,21 @@ class Trainer:
         return loss.detach()
 
     @torch.inference_mode()
-    def score(self, data: Images, index: torch.Tensor, deadline: float = math.inf) -> tuple[float, float]:
-        """Accuracy in [0, 1] and mean cross-entropy, nats, of the images at `index`, in evaluation mode."""
+    def score(self, data: Images, index: torch.Tensor, deadline: float = math.inf) -> Score:
+        """The score of the images at `index`, in evaluation mode."""
         self.model.eval()
-        correct, loss = 0.0, 0.0
+        correct, near, loss, classes = 0.0, 0.0, 0.0, 0
         for part in index.split(SCORE_BATCH):
             batch = data[part]
             with self._precision():
                 logits = self.model(self._normalise(batch.images)).float()
+            classes = logits.shape[1]
             correct += float((logits.argmax(1) == batch.labels).sum())
+            near += float((logits.topk(min(5, classes)).indices == batch.labels[:, None]).sum())
             loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
             if time.monotonic() > deadline:
                 raise _OutOfTime
-        return correct / len(index), loss / len(index)
+        return Score(correct / len(index), loss / len(index), near / len(index) if classes > 5 else None)
 
     def _normalise(self, images: torch.Tensor) -> torch.Tensor:
         normal = (images.float() - self.mean) / self.std

@@ -11,6 +11,7 @@ from rich.console import Console
 from nas.commands import cli
 from nas.grid import coefficients
 from nas.grid.coefficients import PAPER, Coefficients, member_name
+from nas.grid.published import describe_published
 from nas.grid.text import stages_table
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
@@ -28,6 +29,7 @@ Scale one network: depth alpha^phi, width beta^phi, resolution gamma^phi (Effici
   nas-scale best.yaml --phi -1                   smaller, for a small device
   nas-scale best.yaml --target-flops 100M        the phi whose network comes nearest
   nas-scale efficientnet-b0 --published b3       the released network: the authors chose its factors by hand
+  nas-scale efficientnet-b0 --published all      the family, beside published networks as accurate
 
 Exit codes: 0 done, 2 wrong input.
 """
@@ -44,8 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--phi", type=float, metavar="PHI", help="how far: 0 keeps the network, below 0 it shrinks")
     how.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds wanted; the nearest phi is found")
+    members = ", ".join(EFFICIENTNETS)
     how.add_argument(
-        "--published", metavar="NAME", help=f"a released EfficientNet's factors: {', '.join(EFFICIENTNETS)}"
+        "--published", metavar="NAME", help=f"a released EfficientNet's factors: {members}; all for a table of them"
     )
     parser.add_argument("--coefficients", type=Path, metavar="FILE", help="coefficients.yaml of a nas-grid run")
     for name, what in (("alpha", "depth"), ("beta", "width"), ("gamma", "resolution")):
@@ -60,6 +63,9 @@ def _scale(args: argparse.Namespace) -> int:
     _check_flags(args, list(own))
     baseline, metadata = read_document(*named.read_config("architecture", "architectures", args.network))
     name = str(metadata.get("name") or Path(args.network).stem)
+    if args.published == "all":
+        cli.show(*describe_published(baseline))
+        return cli.DONE
     if args.published is not None:
         scaled, how = efficientnet(args.published, baseline), {"published": args.published}
         name = f"{name}-{args.published}"
@@ -94,6 +100,8 @@ def _check_flags(args: argparse.Namespace, own: list[str]) -> None:
         raise InputError(f"--published {args.published}: leaves no room for --{bases[0]}")
     if args.coefficients and own:
         raise InputError(f"--{own[0]}: {args.coefficients} already says it; name one of the two")
+    if args.published == "all" and args.output is not None:
+        raise InputError("--published all: prints a table and writes nothing; name one member for -o")
     if args.output is not None and args.output.exists():
         raise InputError(f"{args.output}: exists already; nothing is overwritten")
 

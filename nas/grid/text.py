@@ -34,7 +34,7 @@ def describe_grid(grid: Grid, settings: GridConfig, trainings: Sequence[int], pa
             f"With resolutions fitted, {len(grid.candidates)} networks cost {bounds.target:.4g} times the baseline "
             f"within {bounds.band:.1%} (--constraint nominal compares all, at unequal cost)"
         )
-    table = _table("candidate", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "triples")
+    table = plain_table("candidate", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "triples")
     for number, candidate in enumerate(grid.candidates):
         mark = f"{number} (paper)" if number == paper else str(number)
         table.add_row(mark, *_columns(candidate), str(len(candidate.triples)))
@@ -70,7 +70,7 @@ def describe_estimate(seconds: float | None, work: float) -> str:
 
 def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridResult) -> list[Part]:
     """The finalists, how sure the winner is, the family, and where to find it."""
-    table = _table("finalist", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "accuracy", "loss")
+    table = plain_table("finalist", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "accuracy", "loss")
     for score in result.scores:
         mark = f"{score.candidate} (paper)" if score.candidate == result.paper else str(score.candidate)
         mean = f"{score.accuracy.mean:.2%} +- {score.accuracy.standard_error:.2%}"
@@ -115,7 +115,7 @@ def verdicts(grid: Grid, result: GridResult) -> Iterable[str]:
 
 def family_table(members: Mapping[int, Architecture], coefficients: Coefficients) -> Table:
     """The family by phi."""
-    table = _table("phi", "depth", "width", "pixels", "MACs", "parameters", "ratio")
+    table = plain_table("phi", "depth", "width", "pixels", "MACs", "parameters", "ratio")
     before = None
     for phi, member in members.items():
         cost = count(member)
@@ -129,7 +129,7 @@ def family_table(members: Mapping[int, Architecture], coefficients: Coefficients
 
 def stages_table(network: Architecture) -> Table:
     """A network part by part; sides are those of a part's output, in pixels."""
-    table = _table("part", "operator", "side", "channels", "layers", "MACs", "parameters")
+    table = plain_table("part", "operator", "side", "channels", "layers", "MACs", "parameters")
     table.columns[1].justify = "left"
     stages = [f"{value_of('op', stage)} {stage.kernel}x{stage.kernel}" for stage in network.stages]
     for part, operator in zip(count_parts(network), ("conv 3x3", *stages, "conv 1x1", "linear"), strict=True):
@@ -164,7 +164,8 @@ def _columns(candidate: Candidate) -> tuple[str, ...]:
     return (*triple, str(candidate.architecture.resolution), format_amount(macs), f"{candidate.ratio:.3f}")
 
 
-def _table(first: str, *others: str) -> Table:
+def plain_table(first: str, *others: str) -> Table:
+    """An empty table: names on the left, numbers on the right."""
     table = Table(box=None, pad_edge=False)
     table.add_column(first)
     for name in others:

@@ -186,13 +186,14 @@ def _epochs(
             for done, total, loss in trainer.epoch(data, index, epoch):
                 losses.append(loss)
                 progress.step(epoch, done, total, loss)
-            accuracy, validation_loss = trainer.score_averaged(data, held_out)
+            validation = trainer.score_averaged(data, held_out)
             row = {
                 "epoch": epoch + 1,
                 "loss": sum(losses) / len(losses),
                 "learning_rate": float(trainer.optimizer.param_groups[0]["lr"]),
-                "validation_accuracy": accuracy,
-                "validation_loss": validation_loss,
+                "validation_accuracy": validation.accuracy,
+                "validation_top5_accuracy": validation.top5_accuracy,
+                "validation_loss": validation.loss,
                 "images_per_sec": progress.images_per_sec,
                 "seconds": time.monotonic() - start,
             }
@@ -212,8 +213,8 @@ def _score(trainer: FullTrainer, test: Images | None, placement: Placement) -> d
     if test is None:
         return {}
     data = place(test, placement.device)
-    accuracy, loss = trainer.score_averaged(data, torch.arange(len(data), device=data.labels.device))
-    return {"test_accuracy": accuracy, "test_loss": loss}
+    score = trainer.score_averaged(data, torch.arange(len(data), device=data.labels.device))
+    return {"test_accuracy": score.accuracy, "test_top5_accuracy": score.top5_accuracy, "test_loss": score.loss}
 
 
 def _results(
@@ -227,7 +228,9 @@ def _results(
     cost = count(architecture)
     return {
         "validation_accuracy": history[-1]["validation_accuracy"],
+        "validation_top5_accuracy": history[-1].get("validation_top5_accuracy"),  # not in checkpoints of before
         "test_accuracy": None,
+        "test_top5_accuracy": None,
         "test_loss": None,
         "macs": cost.macs,
         "params": cost.params,

@@ -106,12 +106,16 @@ def train_all(
 
 
 def metrics_table(metrics: dict[str, dict[str, Any]]) -> Table:
-    """Networks by their accuracy on the held-out images, best first."""
+    """Networks by their accuracy on the held-out images, best first; top-5 where there are more than five classes."""
+    names = {"validation_accuracy": "validation", "validation_top5_accuracy": "top-5"}
+    names |= {"test_accuracy": "test", "test_top5_accuracy": "top-5"}
+    top5 = any(row.get("validation_top5_accuracy") is not None for row in metrics.values())
+    shown = [part for part in names if top5 or "top5" not in part]
     table = Table(box=None, pad_edge=False)
-    for column in ("network", "validation", "test", "MACs", "parameters", "minutes"):
+    for column in ("network", *(names[part] for part in shown), "MACs", "parameters", "minutes"):
         table.add_column(column, justify="left" if column == "network" else "right")
     for name, row in sorted(metrics.items(), key=lambda item: -item[1]["validation_accuracy"]):
-        scores = [row[part] for part in ("validation_accuracy", "test_accuracy")]
+        scores = [row.get(part) for part in shown]
         accuracies = ["-" if score is None else f"{score:.2%}" for score in scores]
         table.add_row(name, *accuracies, f"{row['macs']:,}", f"{row['params']:,}", f"{row['seconds'] / 60:.1f}")
     return table

@@ -72,9 +72,9 @@ def test_it_learns() -> None:
     recipe = FullRecipe(epochs=30, batch_size=16)
     trainer = make(recipe)
     run(trainer, *range(30))
-    accuracy, loss = trainer.score_averaged(DATA, ALL)
-    assert accuracy > 0.8
-    assert loss < 1
+    score = trainer.score_averaged(DATA, ALL)
+    assert score.accuracy > 0.8
+    assert score.loss < 1
 
 
 def test_micro_batches_add_up_to_the_batch() -> None:
@@ -151,8 +151,7 @@ def test_the_averaged_weights_are_scored_and_the_others_trained_on() -> None:
         trainer.averaged.classifier.weight.zero_()  # type: ignore[union-attr, operator]
         trainer.averaged.classifier.bias.copy_(torch.tensor([0.0, 0, 9, 0, 0]))  # type: ignore[union-attr, operator]
     model = trainer.model
-    accuracy, _ = trainer.score_averaged(DATA, ALL)
-    assert accuracy == float((DATA.labels == 2).float().mean())
+    assert trainer.score_averaged(DATA, ALL).accuracy == float((DATA.labels == 2).float().mean())
     assert trainer.model is model
 
 

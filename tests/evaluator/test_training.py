@@ -93,7 +93,7 @@ def test_a_loss_that_is_not_a_number_or_explodes_ends_as_diverged(monkeypatch, v
 
 
 def test_a_validation_loss_that_is_not_a_number_ends_as_diverged(monkeypatch):
-    scores = iter([(0.5, 0.7), (0.5, math.nan)])
+    scores = iter([(0.5, 0.7, None), (0.5, math.nan, None)])
     monkeypatch.setattr(Trainer, "score", lambda *args: next(scores))
     evaluation = train()
     assert evaluation.status == "diverged"
@@ -151,9 +151,9 @@ def test_only_weights_decay():
 def test_scores_do_not_depend_on_how_images_are_batched(monkeypatch):
     data, model = make_images(), build_model(TINY)
     trainer = Trainer(model, channel_statistics(data.images), Recipe(), mirror=False)
-    whole = trainer.score(data, torch.arange(50))
+    whole = trainer.score(data, torch.arange(50))[:2]
     monkeypatch.setattr(training, "SCORE_BATCH", 7)
-    assert trainer.score(data, torch.arange(50)) == pytest.approx(whole, rel=1e-5)
+    assert trainer.score(data, torch.arange(50))[:2] == pytest.approx(whole, rel=1e-5)
 
 
 def test_pixels_are_normalised_by_channel():
@@ -248,7 +248,7 @@ def test_each_epoch_takes_every_image_once_in_an_order_of_its_own(monkeypatch):
 def test_what_is_scored_is_what_was_held_out(monkeypatch):
     scored = []
     monkeypatch.setattr(
-        Trainer, "score", lambda self, data, index, deadline: scored.append(index.tolist()) or (0.5, 0.7)
+        Trainer, "score", lambda self, data, index, deadline: scored.append(index.tolist()) or (0.5, 0.7, None)
     )
     train(Recipe(epochs=2, batch_size=8))
     assert scored == [list(range(32))] * 2
@@ -262,9 +262,21 @@ def test_a_score_counts_what_is_right():
         model.classifier.weight.zero_()
         model.classifier.bias.copy_(torch.tensor([0.0, 1.0]))
     index = torch.tensor([0, 1, 2, 3, 5])  # labels 0 1 0 1 1: three right
-    accuracy, loss = trainer.score(data, index)
     wrong, right = math.log(1 + math.e), math.log(1 + math.exp(-1))
-    assert (accuracy, loss) == (0.6, pytest.approx((2 * wrong + 3 * right) / 5))
+    assert trainer.score(data, index) == (0.6, pytest.approx((2 * wrong + 3 * right) / 5), None)
+
+
+@pytest.mark.parametrize(("classes", "top5"), [(5, None), (6, 0.75), (7, 0.75)])
+def test_top_5_is_for_six_classes_and_more(classes, top5):
+    model = build_model(dataclasses.replace(TINY, classes=classes))
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.arange(classes, 0, -1).float())  # the last classes are the least likely
+    labels = torch.tensor([0, 4, 3, classes - 1])
+    data = Images(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), labels)
+    trainer = Trainer(model, channel_statistics(data.images), Recipe(), mirror=False)
+    score = trainer.score(data, torch.arange(4))
+    assert (score.accuracy, score.top5_accuracy) == (0.25, top5)
 
 
 def test_a_steps_gradient_is_that_of_its_batch_alone_in_full_precision_on_a_cpu():

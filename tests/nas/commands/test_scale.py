@@ -73,6 +73,7 @@ def test_coefficients_from_a_file_and_from_flags_agree(tmp_path: Path, capsys: p
         (["--published", "b1", "--beta", "1.1"], "--published b1: leaves no room for --beta"),
         (["--phi", "1", "--beta", "1.1", "--coefficients", "c.yaml"], "--beta: c.yaml already says it"),
         (["--phi", "1", "--coefficients", "none.yaml"], "none.yaml: cannot be read"),
+        (["--published", "all", "-o", "x.yaml"], "--published all: prints a table and writes nothing"),
         (["--phi", "1", "--published", "b1"], "not allowed with argument"),
         ([], "one of the arguments --phi --target-flops --published is required"),
     ],
@@ -108,6 +109,14 @@ def test_a_budget_is_met_as_nearly_as_networks_allow(capsys: pytest.CaptureFixtu
     phi = strict_yaml.load(found, "printed")["provenance"]["phi"]
     assert main(["efficientnet-b0", "--phi", str(phi)]) == 0
     assert capsys.readouterr().out == found
+
+
+def test_the_family_beside_published_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["efficientnet-b0", "--published", "all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:-1])) <= 80
+    assert any(line.startswith("Inception-ResNet-v2") for line in lines)
+    assert main(["mnasnet-a1", "--published", "all"]) == 2
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,10 @@ def test_a_training_leaves_weights_metrics_and_network(tmp_path: Path, digits: D
     metrics = train(folder, CONFIG, digits, HERE)
     assert reads == [1]
     assert [row["epoch"] for row in metrics["history"]] == [1, 2, 3]
-    assert metrics["validation_accuracy"] == metrics["history"][-1]["validation_accuracy"]
+    for name in ("validation_accuracy", "validation_top5_accuracy"):
+        assert metrics[name] == metrics["history"][-1][name]
+    assert metrics["validation_accuracy"] < metrics["validation_top5_accuracy"] <= 1
+    assert metrics["test_accuracy"] < metrics["test_top5_accuracy"] <= 1
     assert len(metrics["pixel_mean"]) == 3
     architecture = folder.architecture()
     assert (architecture.classes, architecture.resolution) == (10, 16)
@@ -142,11 +145,11 @@ def test_without_test_images_there_is_no_test_accuracy(tmp_path: Path, digits: D
     untested = dataclasses.replace(digits, load_test=None)
     folder = begin(tmp_path, untested)
     metrics = train(folder, CONFIG, untested, HERE)
-    assert (metrics["test_accuracy"], metrics["test_loss"]) == (None, None)
+    assert [metrics[name] for name in ("test_accuracy", "test_top5_accuracy", "test_loss")] == [None] * 3
     assert '"test_accuracy": null' in folder.metrics.read_text()
     assert "test_accuracy: null" in (tmp_path / "network.yaml").read_text()
     assert train(folder, CONFIG, untested, HERE) == metrics
-    assert "-" in str(metrics_table({"one": metrics}).columns[2]._cells)
+    assert "-" in str(metrics_table({"one": metrics}).columns[3]._cells)
 
 
 def test_broken_test_images_are_said_before_the_first_epoch(tmp_path: Path, digits: Dataset) -> None:

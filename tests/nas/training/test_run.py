@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nas.commands.train import best_of_run, make_config
-from nas.training.run import at_chance_lines, lacks_of, train_all
+from nas.training.run import at_chance_lines, lacks_of, metrics_table, train_all
 from search_space.errors import InputError
 from tests.nas_small import SMALL
 
@@ -48,6 +48,16 @@ def test_networks_that_guess_are_named() -> None:
     assert at_chance_lines(metrics) == [
         "01 has learned nothing: accuracies, 30.0% at best, are those of always answering the largest class (25.0%)"
     ]
+
+
+def test_top_5_is_shown_where_there_is_one() -> None:
+    row = {"validation_accuracy": 0.5, "test_accuracy": None, "macs": 1, "params": 1, "seconds": 60.0}
+    old, few = metrics_table({"old": row}), metrics_table({"few": {**row, "validation_top5_accuracy": None}})
+    assert [str(c.header) for c in old.columns] == [str(c.header) for c in few.columns]
+    assert [str(c.header) for c in old.columns][:3] == ["network", "validation", "test"]
+    many = metrics_table({"many": {**row, "validation_top5_accuracy": 0.875, "test_top5_accuracy": None}, "old": row})
+    assert [str(c.header) for c in many.columns][1:5] == ["validation", "top-5", "test", "top-5"]
+    assert list(many.columns[2].cells) == ["87.50%", "-"]
 
 
 def test_what_is_known_of_the_data_is_said_before_they_are_trained_on(
