@@ -21,7 +21,7 @@ from evaluator.base import Evaluation, Score, Status
 from evaluator.continuation import Continuation
 from evaluator.data.dataset import Images
 from search_space.errors import check_fields
-from search_space.layers import MBConvLayer, ResidualLayer, SeparableLayer
+from search_space.layers import BasicLayer, BottleneckLayer, MBConvLayer, ResidualLayer, SeparableLayer
 from search_space.seeding import derive_seed
 
 WARM_UP = 0.3  # share of the steps in which the learning rate rises, as in the one-cycle policy
@@ -291,7 +291,7 @@ def start_small(model: nn.Module) -> None:
             module.weight.mul_(CLASSIFIER_SCALE)
         elif isinstance(module, ResidualLayer) and module.shortcut is not None:
             # Only where BatchNorm is the branch's last word: a ReLU after a zero scale would never wake up.
-            if isinstance(module, MBConvLayer):
+            if isinstance(module, MBConvLayer | BottleneckLayer):
                 module.bn3.weight.zero_()
-            elif isinstance(module, SeparableLayer):
+            elif isinstance(module, SeparableLayer | BasicLayer):
                 module.bn2.weight.zero_()

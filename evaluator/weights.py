@@ -1,6 +1,7 @@
 """Weights files: written as safetensors, read from safetensors or PyTorch files, ours, timm's or torchvision's.
 
-Our modules are named as timm's EfficientNet, so timm's weights need no map; torchvision's EfficientNets are mapped.
+Our modules are named as timm's EfficientNet, so timm's weights need no map; torchvision's EfficientNets are mapped, and
+the ResNets of both.
 Files are data: nothing in them is run.
 """
 
@@ -93,6 +94,8 @@ def load_weights(network: Network, architecture: Architecture, path: Path, eps: 
     torchvision = "features.0.0.weight" in state
     if torchvision:
         state = _rename(state, _torchvision_names(architecture))
+    elif "layer1.0.conv1.weight" in state:
+        state = {_resnet_name(name): tensor for name, tensor in state.items()}
     expected = network.state_dict()
     for name in expected:
         if name.endswith("num_batches_tracked"):
@@ -173,6 +176,14 @@ def _check(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Pa
 def _rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
     """`state` under our names; what has none keeps its own."""
     return {names.get(name, name): tensor for name, tensor in state.items()}
+
+
+def _resnet_name(name: str) -> str:
+    """Our name of a tensor of a ResNet, torchvision's or timm's."""
+    part, _, rest = name.partition(".")
+    if part.startswith("layer") and part[5:].isdecimal():
+        return f"blocks.{int(part[5:]) - 1}.{rest.replace('downsample', 'shortcut')}"
+    return {"conv1": "conv_stem", "fc": "classifier"}.get(part, part) + f".{rest}"
 
 
 def _torchvision_names(architecture: Architecture) -> dict[str, str]:

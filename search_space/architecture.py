@@ -1,8 +1,8 @@
-"""Architecture: a convnet of the MnasNet / EfficientNet kind as a frozen value.
+"""Architecture: a convnet of the MnasNet / EfficientNet or ResNet kind as a frozen value.
 
-A stem convolution (3x3, stride 2 or 1), stages of repeated blocks, a 1x1 head convolution, global average pooling and a
-linear classifier. A stage is MnasNet's block (MnasNet, arXiv:1807.11626, section 4.1): one operator with one set of
-choices, repeated; only its first layer strides.
+A stem convolution, stages of repeated blocks, a 1x1 head convolution, global average pooling and a linear classifier;
+ResNets (arXiv:1512.03385) have a larger kernel and pooling in the stem, and no head. A stage is MnasNet's block
+(MnasNet, arXiv:1807.11626, section 4.1): one operator with one set of choices, repeated; only its first layer strides.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from search_space.errors import InputError, check_fields
 from search_space.io import named, schema, strict_yaml
@@ -24,8 +24,8 @@ from search_space.io import named, schema, strict_yaml
 FORMAT = "nas-architecture/1"
 METADATA_KEYS = ("name", "metrics", "provenance")
 
-Op = Literal["conv", "mbconv", "linear"]
-Skip = Literal["none", "identity", "pool"]
+Op = Literal["conv", "mbconv", "linear", "basic", "bottleneck"]
+Skip = Literal["none", "identity", "pool", "project"]
 Activation = Literal["relu", "relu6", "silu"]
 
 
@@ -42,9 +42,11 @@ class Stage:
 
     op: Op
     """``conv``: k x k convolution; ``mbconv``: expansion, depthwise k x k, squeeze-excite, projection; ``linear``: 1x1
-    convolution without an activation."""
+    convolution without an activation; ``basic``: two k x k convolutions; ``bottleneck``: 1x1, k x k, 1x1 (ResNet,
+    arXiv:1512.03385, figure 5; the k x k convolution strides, as in PyTorch's)."""
     expand: int = 1
-    """Channels of the depthwise convolution over input channels; 1 where there is none."""
+    """``mbconv``: channels of the depthwise convolution over input channels; ``bottleneck``: output channels over those
+    of the k x k convolution, which are rounded down; 1 for others."""
     kernel: int
     """Kernel size: 3, 5 or 7; 1 for ``linear``."""
     stride: int = 1
@@ -56,11 +58,12 @@ class Stage:
     se: float = 0.0
     """Squeeze-excite width over the layer's input channels; 0 for none."""
     skip: Skip = "identity"
-    """Shortcut of each layer whose input and output channels agree; ``identity`` also needs stride 1."""
+    """Shortcut of each layer whose input and output channels agree; ``identity`` also needs stride 1; ``project`` is
+    ``identity`` where that can be, else a 1x1 convolution."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "se", _as_float(self.se))
-        linear = self.op == "linear"
+        linear, expands = self.op == "linear", self.op in ("mbconv", "bottleneck")
         kernel_ok = self.kernel == 1 if linear else self.kernel in (3, 5, 7)
         check_fields(
             (
@@ -69,9 +72,9 @@ class Stage:
                 self.channels,
                 f"a whole number from 1 to {MOST_CHANNELS}",
             ),
-            (self.op in ("conv", "mbconv", "linear"), "op", self.op, "conv, mbconv or linear"),
+            (self.op in get_args(Op), "op", self.op, _one_of(Op)),
             (_is_int(self.expand, 1, 64), "expand", self.expand, "a whole number from 1 to 64"),
-            (self.op not in ("conv", "linear") or self.expand == 1, "expand", self.expand, f"1 where op is {self.op}"),
+            (expands or self.expand == 1, "expand", self.expand, f"1 where op is {self.op}"),
             (
                 _is_int(self.kernel, 1, 7) and kernel_ok,
                 "kernel",
@@ -82,8 +85,13 @@ class Stage:
             (_is_int(self.layers, 1, 100), "layers", self.layers, "a whole number from 1 to 100"),
             (isinstance(self.se, float) and 0 <= self.se <= 1, "se", self.se, "a number from 0 to 1"),
             (not linear or self.se == 0, "se", self.se, "0 where op is linear"),
-            (self.skip in ("none", "identity", "pool"), "skip", self.skip, "none, identity or pool"),
+            (self.skip in get_args(Skip), "skip", self.skip, _one_of(Skip)),
         )
+
+    @property
+    def inner_channels(self) -> int:
+        """Channels of a bottleneck's k x k convolution."""
+        return max(1, self.channels // self.expand)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +101,16 @@ class Layer:
     op: Op
     in_channels: int
     expanded_channels: int
-    """Channels of the depthwise convolution; equal to `in_channels` where there is no expansion convolution."""
+    """Channels of the depthwise convolution; equal to `in_channels` where there is no expansion convolution. Of a
+    bottleneck, channels of its k x k convolution."""
     kernel: int
     stride: int
     out_channels: int
     squeeze_channels: int
     """Width of the squeeze-excite bottleneck; 0 for none."""
     skip: Skip
-    """The shortcut in effect: ``none`` where channels or stride do not allow the stage's."""
+    """The shortcut in effect: ``none`` where channels or stride do not allow the stage's; ``project`` only where its
+    convolution is there."""
 
     @property
     def has_expansion(self) -> bool:
@@ -124,10 +134,14 @@ class Architecture:
     """Channels of the first convolution."""
     stem_stride: int = 2
     """Its stride: 2, or 1 to keep the resolution of small images."""
+    stem_kernel: int = 3
+    """Its kernel size: 3, 5 or 7."""
+    stem_pool: bool = False
+    """Whether 3x3 max pooling of stride 2 follows it."""
     stages: tuple[Stage, ...]
     """The blocks, in order."""
     head: int = 1280
-    """Channels of the last 1x1 convolution."""
+    """Channels of the last 1x1 convolution; 0 for none."""
     activation: Activation = "silu"
     """Activation after every normalisation and inside squeeze-excite."""
     dropout: float = 0.2
@@ -136,6 +150,7 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
         object.__setattr__(self, "dropout", _as_float(self.dropout))
+        kernel_ok = isinstance(self.stem_kernel, int)
         stages_ok = 1 <= len(self.stages) <= 100 and all(isinstance(stage, Stage) for stage in self.stages)
         check_fields(
             (_is_int(self.resolution, 1, 10_000), "resolution", self.resolution, "a whole number from 1 to 10000"),
@@ -143,7 +158,9 @@ class Architecture:
             (_is_int(self.stem, 1, MOST_CHANNELS), "stem", self.stem, f"a whole number from 1 to {MOST_CHANNELS}"),
             (_is_int(self.stem_stride, 1, 2), "stem_stride", self.stem_stride, "1 or 2"),
             (stages_ok, "stages", self.stages, "1 to 100 stages"),
-            (_is_int(self.head, 1, MOST_CHANNELS), "head", self.head, f"a whole number from 1 to {MOST_CHANNELS}"),
+            (self.stem_kernel in (3, 5, 7) and kernel_ok, "stem_kernel", self.stem_kernel, "3, 5 or 7"),
+            (isinstance(self.stem_pool, bool), "stem_pool", self.stem_pool, "true or false"),
+            (_is_int(self.head, 0, MOST_CHANNELS), "head", self.head, f"a whole number from 0 to {MOST_CHANNELS}"),
             (self.activation in ("relu", "relu6", "silu"), "activation", self.activation, "relu, relu6 or silu"),
             (isinstance(self.dropout, float) and 0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1"),
         )
@@ -151,7 +168,12 @@ class Architecture:
     @property
     def total_stride(self) -> int:
         """What the sides of an image are divided by, rounding up, on the way to the head."""
-        return self.stem_stride * math.prod(stage.stride for stage in self.stages)
+        return self.stem_stride * (1 + self.stem_pool) * math.prod(stage.stride for stage in self.stages)
+
+    @property
+    def features(self) -> int:
+        """Inputs of the classifier: channels of the head, or of the last stage."""
+        return self.head or self.stages[-1].channels
 
     def stage_layers(self) -> tuple[tuple[Layer, ...], ...]:
         """The layers of each stage as they are built, with effective shortcuts and squeeze widths."""
@@ -192,8 +214,8 @@ class Architecture:
         return strict_yaml.dump(document)
 
     def _as_before(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Fields without the stem's usual stride, which was none once: keys and files stay as they were."""
-        return {name: value for name, value in fields.items() if name != "stem_stride" or value != 2}
+        """Without fields that were none once, at their usual values: keys and files stay as they were."""
+        return {name: value for name, value in fields.items() if name not in _LATER or value != _LATER[name]}
 
     @classmethod
     def from_yaml(cls, text: str, source: str = "architecture") -> Architecture:
@@ -236,22 +258,30 @@ def read_document(text: str, source: str) -> tuple[Architecture, dict[str, Any]]
     return schema.from_mapping(Architecture, document, source), metadata
 
 
+_LATER = {"stem_stride": 2, "stem_kernel": 3, "stem_pool": False}
+"""Fields that the first version did not have, and their values there."""
 _LAYER = tuple(field.name for field in dataclasses.fields(Layer))
 _SCALARS = tuple(field.name for field in dataclasses.fields(Architecture) if field.name != "stages")
 
 
 def _layer(stage: Stage, in_channels: int, stride: int) -> Layer:
     same = in_channels == stage.channels and (stage.skip == "pool" or stride == 1)
+    skip: Skip = stage.skip if same or stage.skip == "project" else "none"
     return Layer(
         op=stage.op,
         in_channels=in_channels,
-        expanded_channels=in_channels * stage.expand,
+        expanded_channels=stage.inner_channels if stage.op == "bottleneck" else in_channels * stage.expand,
         kernel=stage.kernel,
         stride=stride,
         out_channels=stage.channels,
         squeeze_channels=max(1, int(in_channels * stage.se)) if stage.se else 0,
-        skip=stage.skip if same else "none",
+        skip="identity" if same and skip == "project" else skip,
     )
+
+
+def _one_of(literal: Any) -> str:
+    *most, last = get_args(literal)
+    return f"{', '.join(most)} or {last}"
 
 
 def _is_int(value: object, low: int, high: int) -> bool:

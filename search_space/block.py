@@ -39,20 +39,20 @@ class Question:
 
 
 def settings_of(field: str, value: Any) -> dict[str, Any]:
-    """A choice as fields of `Stage`: ``mbconv6`` is an operator and its expansion."""
+    """A choice as fields of `Stage`: ``mbconv6`` and ``bottleneck4`` are an operator and its expansion."""
     if field != "op":
         return {field: value}
     if value == "linear":
         return {"op": "linear", "expand": 1, "kernel": 1, "se": 0.0}
-    kind, _, expand = value.partition("mbconv")
-    return {"op": "mbconv", "expand": int(expand)} if expand else {"op": kind, "expand": 1}
+    kind = value.rstrip("0123456789")
+    return {"op": kind, "expand": int(value.removeprefix(kind) or 1)}
 
 
 def value_of(field: str, stage: Stage) -> Any:
     """A stage's value of one of `FIELDS`, spelled as a choice is."""
     if field != "op":
         return getattr(stage, field)
-    return f"mbconv{stage.expand}" if stage.op == "mbconv" else stage.op
+    return f"{stage.op}{stage.expand}" if stage.op in ("mbconv", "bottleneck") else stage.op
 
 
 def built_layers(stage: Stage | None, in_channels: int) -> Layers:

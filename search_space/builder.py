@@ -11,7 +11,7 @@ from search_space.small_maps import pointwise
 
 
 class Network(nn.Module):
-    """Stem, blocks, head, global average pooling, classifier; parameters named as in timm's EfficientNet."""
+    """Stem, blocks, head where there is one, global average pooling, classifier; named as in timm's EfficientNet."""
 
     def __init__(self, architecture: Architecture, drop_path: float = 0.0) -> None:
         """Make the layers.
@@ -24,25 +24,29 @@ class Network(nn.Module):
         rows = architecture.stage_layers()
         activation = architecture.activation
         num_layers = sum(map(len, rows))
-        self.conv_stem = conv(3, architecture.stem, 3, architecture.stem_stride)
+        self.conv_stem = conv(3, architecture.stem, architecture.stem_kernel, architecture.stem_stride)
         self.bn1 = batch_norm(architecture.stem)
         self.act1 = activate(activation)
+        self.pool = nn.MaxPool2d(3, 2, padding=1) if architecture.stem_pool else nn.Identity()
         rates = iter([drop_path * i / num_layers for i in range(num_layers)])
         self.blocks = nn.Sequential(
             *(nn.Sequential(*(build_layer(layer, activation, next(rates)) for layer in row)) for row in rows)
         )
-        self.conv_head = conv(rows[-1][-1].out_channels, architecture.head)
-        self.bn2 = batch_norm(architecture.head)
-        self.act2 = activate(activation)
+        self.has_head = architecture.head > 0
+        if self.has_head:
+            self.conv_head = conv(rows[-1][-1].out_channels, architecture.head)
+            self.bn2 = batch_norm(architecture.head)
+            self.act2 = activate(activation)
         self.global_pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(architecture.dropout)
-        self.classifier = nn.Linear(architecture.head, architecture.classes)
+        self.classifier = nn.Linear(architecture.features, architecture.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, 3, H, W) to logits (B, classes); any H and W, not only the architecture's resolution."""
-        x = self.act1(self.bn1(self.conv_stem(x)))
+        x = self.pool(self.act1(self.bn1(self.conv_stem(x))))
         x = self.blocks(x)
-        x = self.act2(self.bn2(pointwise(self.conv_head, x)))
+        if self.has_head:
+            x = self.act2(self.bn2(pointwise(self.conv_head, x)))
         x = self.classifier(self.dropout(self.global_pool(x).flatten(1)))
         return x
 

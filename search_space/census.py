@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_space.architecture import Architecture, Stage
+from search_space.architecture import Architecture
 from search_space.block import Block
-from search_space.cost import count
+from search_space.cost import count_stage, count_stem
 
 
 def count_networks(blocks: Sequence[Block], scalars: Mapping[str, tuple[Any, ...]]) -> int | None:
@@ -43,45 +43,34 @@ def count_networks(blocks: Sequence[Block], scalars: Mapping[str, tuple[Any, ...
 
 def macs_range(blocks: Sequence[Block], scalars: Mapping[str, tuple[Any, ...]]) -> tuple[int, int]:
     """MACs of the smallest and of the largest network."""
-    names = ("resolution", "classes", "stem", "stem_stride")
+    names = ("resolution", "classes", "stem", "stem_stride", "stem_kernel", "stem_pool")
     ranges = [
-        _range_at(blocks, resolution, classes, stem, stem_stride, scalars["head"])
-        for resolution, classes, stem, stem_stride in itertools.product(*(scalars[name] for name in names))
+        _range_at(blocks, dict(zip(names, values, strict=True)), scalars["head"])
+        for values in itertools.product(*(scalars[name] for name in names))
     ]
     return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
-def _range_at(
-    blocks: Sequence[Block], resolution: int, classes: int, stem: int, stem_stride: int, head_choices: Sequence[int]
-) -> tuple[int, int]:
-    side = _after(resolution, stem_stride)
+def _range_at(blocks: Sequence[Block], fields: Mapping[str, Any], head_choices: Sequence[int]) -> tuple[int, int]:
+    frame = Architecture(stages=(blocks[0].reference,), **fields)
+    side, stem_macs, _, _ = count_stem(frame)
     # Channels and side between blocks: least and most MACs up to there.
-    ends = {(stem, side): (27 * stem * side * side,) * 2}
+    ends = {(frame.stem, side): (stem_macs, stem_macs)}
     for block in blocks:
         reached: dict[tuple[int, int], tuple[int, int]] = {}
         for (in_channels, side), (low, high) in ends.items():
             for tokens in block.by_layers(in_channels).values():
                 end, macs = (in_channels, side), 0
                 if stage := block.stage(tokens):
-                    end, macs = (stage.channels, _after(side, stage.stride)), _stage_macs(stage, in_channels, side)
+                    after, *parts = count_stage(stage, in_channels, side)
+                    end, macs = (stage.channels, after), sum(parts[:3])
                 before = reached.get(end, (low + macs, high + macs))
                 reached[end] = (min(before[0], low + macs), max(before[1], high + macs))
         ends = reached
     totals = [
         (low + dense, high + dense)
         for (channels, side), (low, high) in ends.items()
-        for dense in (head * (channels * side * side + classes) for head in head_choices)
+        for head in head_choices
+        for dense in (channels * head * side * side + (head or channels) * frame.classes,)
     ]
     return min(low for low, _ in totals), max(high for _, high in totals)
-
-
-def _stage_macs(stage: Stage, in_channels: int, side: int) -> int:
-    """MACs of one stage: a network of this stage alone, less its stem, head and classifier of one channel each."""
-    alone = Architecture(resolution=2 * side, stem=in_channels, stages=(stage,), head=1, classes=1)
-    after = _after(side, stage.stride)
-    return count(alone).macs - 27 * in_channels * side * side - stage.channels * after * after - 1
-
-
-def _after(side: int, stride: int) -> int:
-    """The side of an image after a layer that strides."""
-    return (side + 1) // 2 if stride == 2 else side

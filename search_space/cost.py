@@ -60,10 +60,10 @@ def count(architecture: Architecture) -> Cost:
     Padding is kernel // 2 everywhere, so that a stride of 2 halves a side and rounds up.
     """
     depthwise = squeeze_excite = se_pool = 0
-    side, width = _stem_side(architecture), architecture.stem
-    conv, norm, params = 27 * width * side * side, width * side * side, 29 * width
+    side, conv, params, norm = count_stem(architecture)
+    width = architecture.stem
     for stage in architecture.stages:
-        own = _count_stage(stage, width, side)
+        own = count_stage(stage, width, side)
         side = own[0]
         conv += own[1]
         depthwise += own[2]
@@ -73,38 +73,46 @@ def count(architecture: Architecture) -> Cost:
         se_pool += own[6]
         width = stage.channels
     head, classes, area = architecture.head, architecture.classes, side * side
+    features = head or width
     return Cost(
         conv=conv + width * head * area,
         depthwise=depthwise,
         squeeze_excite=squeeze_excite,
-        classifier=head * classes,
-        params=params + head * (width + 2) + head * classes + classes,
+        classifier=features * classes,
+        params=params + head * (width + 2) + features * classes + classes,
         batchnorm_elements=norm + head * area,
         squeeze_excite_pool_elements=se_pool,
-        head_pool_elements=head * (area + 1),
+        head_pool_elements=features * (area + 1),
     )
 
 
 def count_parts(architecture: Architecture) -> tuple[Part, ...]:
-    """What `count` adds up: stem, stages, head and classifier, in order."""
-    side, width = _stem_side(architecture), architecture.stem
-    parts = [Part("stem", side, width, 1, 27 * width * side * side, 29 * width)]
+    """What `count` adds up: stem, stages, head where there is one, and classifier, in order."""
+    side, stem, params, _ = count_stem(architecture)
+    width = architecture.stem
+    parts = [Part("stem", side, width, 1, stem, params)]
     for number, stage in enumerate(architecture.stages, 1):
-        side, conv, depthwise, squeeze_excite, params, _, _ = _count_stage(stage, width, side)
+        side, conv, depthwise, squeeze_excite, params, _, _ = count_stage(stage, width, side)
         macs, width = conv + depthwise + squeeze_excite, stage.channels
         parts.append(Part(f"stage {number}", side, width, stage.layers, macs, params))
-    head, classes = architecture.head, architecture.classes
-    parts.append(Part("head", side, head, 1, width * head * side * side, head * (width + 2)))
-    return (*parts, Part("classifier", 1, classes, 1, head * classes, head * classes + classes))
+    head, classes, features = architecture.head, architecture.classes, architecture.features
+    if head:
+        parts.append(Part("head", side, head, 1, width * head * side * side, head * (width + 2)))
+    return (*parts, Part("classifier", 1, classes, 1, features * classes, features * classes + classes))
 
 
-def _stem_side(architecture: Architecture) -> int:
-    resolution = architecture.resolution
-    return (resolution + 1) // 2 if architecture.stem_stride == 2 else resolution
+def count_stem(architecture: Architecture) -> tuple[int, int, int, int]:
+    """The side that the stem leaves, its MACs, its parameters and the output elements of its BatchNorm."""
+    side, width = architecture.resolution, architecture.stem
+    if architecture.stem_stride == 2:
+        side = (side + 1) // 2
+    weights = 3 * architecture.stem_kernel**2 * width
+    after = (side + 1) // 2 if architecture.stem_pool else side
+    return after, weights * side * side, weights + 2 * width, width * side * side
 
 
 @functools.lru_cache(maxsize=10_000)  # the networks of a search share their stages
-def _count_stage(stage: Stage, width: int, side: int) -> tuple[int, int, int, int, int, int, int]:
+def count_stage(stage: Stage, width: int, side: int) -> tuple[int, int, int, int, int, int, int]:
     """A stage on `width` channels of `side` x `side`: the side it leaves, then, as in `Cost`, what it adds to conv,
     depthwise, squeeze_excite, params, batchnorm_elements and squeeze_excite_pool_elements.
     """
@@ -118,13 +126,8 @@ def _count_stage(stage: Stage, width: int, side: int) -> tuple[int, int, int, in
         if stride == 2:
             side = (side + 1) // 2
             area = side * side
-        if stage.op != "mbconv":  # a linear layer is a convolution of kernel 1
-            gated = out
-            weights = kernel_area * width * out
-            conv += layers * weights * area
-            norm += layers * out * area
-            params += layers * (weights + 2 * out)
-        else:
+        gated = out
+        if stage.op == "mbconv":
             gated = width * stage.expand
             if stage.expand != 1:
                 conv += layers * width * gated * in_area
@@ -134,10 +137,30 @@ def _count_stage(stage: Stage, width: int, side: int) -> tuple[int, int, int, in
             conv += layers * gated * out * area
             norm += layers * (gated + out) * area
             params += layers * (gated * (kernel_area + 2 + out) + 2 * out)
+        else:
+            for weights, channels, pixels in _convolutions(stage, width, in_area, area):
+                conv += layers * weights * pixels
+                norm += layers * channels * pixels
+                params += layers * (weights + 2 * channels)
         if ratio:
             squeeze = max(1, int(width * ratio))
             squeeze_excite += layers * 2 * gated * squeeze
             se_pool += layers * gated * (area + 1)
             params += layers * (2 * gated * squeeze + gated + squeeze)
+        if stage.skip == "project" and (width != out or stride != 1):
+            conv += layers * width * out * area
+            norm += layers * out * area
+            params += layers * out * (width + 2)
         width = out
     return side, conv, depthwise, squeeze_excite, params, norm, se_pool
+
+
+def _convolutions(stage: Stage, width: int, in_area: int, area: int) -> list[tuple[int, int, int]]:
+    """Weights, output channels and output pixels of the convolutions of a layer without a depthwise one."""
+    out, kernel_area = stage.channels, stage.kernel * stage.kernel
+    if stage.op == "basic":
+        return [(kernel_area * width * out, out, area), (kernel_area * out * out, out, area)]
+    if stage.op == "bottleneck":
+        inner = stage.inner_channels
+        return [(width * inner, inner, in_area), (kernel_area * inner * inner, inner, area), (inner * out, out, area)]
+    return [(kernel_area * width * out, out, area)]  # a linear layer is a convolution of kernel 1

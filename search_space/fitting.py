@@ -96,7 +96,7 @@ def fit_width(reference: Architecture, macs: int) -> Architecture:
 def _neighbours(reference: Architecture, macs: int) -> tuple[Architecture, Architecture]:
     """The reference at the widths just below and just above a cost."""
     low, high = WIDTHS
-    high = min(high, MOST_CHANNELS / reference.head - 1)  # rounding adds some
+    high = min(high, MOST_CHANNELS / reference.features - 1)  # rounding adds some
     for _ in range(40):  # MACs rise with the width, in steps of 8 channels
         middle = math.sqrt(low * high)
         low, high = (middle, high) if count(_widened(reference, middle)).macs < macs else (low, middle)
@@ -104,8 +104,8 @@ def _neighbours(reference: Architecture, macs: int) -> tuple[Architecture, Archi
 
 
 def width_of(architecture: Architecture, reference: Architecture) -> float:
-    """The factor on the reference's channels, by its head: narrower layers are rounded by more."""
-    return architecture.head / reference.head
+    """The factor on the reference's channels, by its last layer: narrower ones are rounded by more."""
+    return architecture.features / reference.features
 
 
 def _sized(space: SearchSpace, deployment: Deployment) -> Architecture:
@@ -174,7 +174,7 @@ def _at_target(reference: Architecture, macs: int) -> Architecture:
 def _least_stride(space: SearchSpace) -> int:
     """What the space's networks divide the side of an image by, at least."""
     stem: int = min(space.network.get("stem_stride", (space.reference.stem_stride,)))
-    return stem * math.prod(min(block.strides()) for block in space.blocks)
+    return stem * (1 + space.reference.stem_pool) * math.prod(min(block.strides()) for block in space.blocks)
 
 
 def _holding(space: SearchSpace, reference: Architecture, macs: int) -> SearchSpace:

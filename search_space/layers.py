@@ -1,4 +1,4 @@
-"""The layers networks are built of: plain and linear convolution, separable convolution, MBConv, squeeze-excite.
+"""The layers networks are built of: plain and linear convolution, separable convolution, MBConv, ResNet's two layers.
 
 MBConv: MobileNetV2 (arXiv:1801.04381, section 3) with squeeze-excite as in MnasNet (arXiv:1807.11626, section 4.1).
 Modules and parameters are named as in timm's EfficientNet, so that its checkpoints load.
@@ -7,10 +7,12 @@ Shapes: B images, C channels, H x W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from search_space.architecture import Activation, Layer
+from search_space.architecture import Activation, Layer, Op
 from search_space.small_maps import depthwise, pointwise
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU}
@@ -74,6 +76,9 @@ class ResidualLayer(nn.Module):
             self.shortcut = nn.Identity()
         elif layer.skip == "pool":
             self.shortcut = nn.AvgPool2d(3, layer.stride, padding=1, count_include_pad=False)
+        elif layer.skip == "project":
+            projection = conv(layer.in_channels, layer.out_channels, 1, layer.stride)
+            self.shortcut = nn.Sequential(projection, batch_norm(layer.out_channels))
         self.drop_path = DropPath(drop_path) if drop_path and self.shortcut else nn.Identity()
 
     def body(self, x: Tensor) -> Tensor:
@@ -163,6 +168,60 @@ class MBConvLayer(ResidualLayer):
         return x
 
 
+class BasicLayer(ResidualLayer):
+    """Two k x k convolutions, and an activation behind the shortcut (ResNet, arXiv:1512.03385, figure 5, left)."""
+
+    def __init__(self, layer: Layer, activation: Activation, drop_path: float) -> None:
+        super().__init__(layer, drop_path)
+        self.conv1 = conv(layer.in_channels, layer.out_channels, layer.kernel, layer.stride)
+        self.bn1 = batch_norm(layer.out_channels)
+        self.act1 = activate(activation)
+        self.conv2 = conv(layer.out_channels, layer.out_channels, layer.kernel)
+        self.bn2 = batch_norm(layer.out_channels)
+        self.se = _squeeze_excite(layer.out_channels, layer, activation)
+        self.act2 = activate(activation)
+
+    def body(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) to (B, C_out, H', W')."""
+        x = self.se(self.bn2(self.conv2(self.act1(self.bn1(self.conv1(x))))))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) to (B, C_out, H', W')."""
+        x = self.act2(super().forward(x))
+        return x
+
+
+class BottleneckLayer(ResidualLayer):
+    """1x1, k x k and 1x1 convolution, and an activation behind the shortcut (the same figure, right)."""
+
+    def __init__(self, layer: Layer, activation: Activation, drop_path: float) -> None:
+        super().__init__(layer, drop_path)
+        width = layer.expanded_channels
+        self.conv1 = conv(layer.in_channels, width)
+        self.bn1 = batch_norm(width)
+        self.act1 = activate(activation)
+        self.conv2 = conv(width, width, layer.kernel, layer.stride)
+        self.bn2 = batch_norm(width)
+        self.act2 = activate(activation)
+        self.conv3 = conv(width, layer.out_channels)
+        self.bn3 = batch_norm(layer.out_channels)
+        self.se = _squeeze_excite(layer.out_channels, layer, activation)
+        self.act3 = activate(activation)
+
+    def body(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) to (B, C_out, H', W')."""
+        x = self.act1(self.bn1(pointwise(self.conv1, x)))
+        x = self.act2(self.bn2(self.conv2(x)))
+        x = self.se(self.bn3(pointwise(self.conv3, x)))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) to (B, C_out, H', W')."""
+        x = self.act3(super().forward(x))
+        return x
+
+
 def _squeeze_excite(channels: int, layer: Layer, activation: Activation) -> nn.Module:
     squeeze = layer.squeeze_channels
     return SqueezeExcite(channels, squeeze, activation) if squeeze else nn.Identity()
@@ -176,9 +235,17 @@ def build_layer(layer: Layer, activation: Activation, drop_path: float) -> Resid
         activation: The network's activation.
         drop_path: Probability of dropping the residual branch of an image in training.
     """
-    if layer.op != "mbconv":
-        return (ConvLayer if layer.op == "conv" else LinearLayer)(layer, activation, drop_path)
-    return (MBConvLayer if layer.has_expansion else SeparableLayer)(layer, activation, drop_path)
+    if layer.op == "mbconv":
+        return (MBConvLayer if layer.has_expansion else SeparableLayer)(layer, activation, drop_path)
+    return _LAYERS[layer.op](layer, activation, drop_path)
+
+
+_LAYERS: dict[Op, Callable[[Layer, Activation, float], ResidualLayer]] = {
+    "conv": ConvLayer,
+    "linear": LinearLayer,
+    "basic": BasicLayer,
+    "bottleneck": BottleneckLayer,
+}
 
 
 @torch.no_grad()

@@ -81,7 +81,7 @@ def scale(
         resolution=resolution,
         stem=round_filters(architecture.stem, width),
         stages=stages,
-        head=round_filters(architecture.head, width),
+        head=round_filters(architecture.head, width) if architecture.head else 0,
         dropout=architecture.dropout if dropout is None else dropout,
     )
 

@@ -17,6 +17,7 @@ from search_space.scaling import round_filters
 FORMAT = "nas-space/1"
 NETWORK_FIELDS = ("resolution", "stem", "stem_stride", "head", "activation", "dropout")
 """Fields of the whole network that may be decided."""
+_OPERATOR = re.compile(r"conv|linear|basic|(mbconv|bottleneck)(0|[1-9][0-9]{0,3})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,12 +186,11 @@ def _checked(stage: Stage, key: str, value: Any, where: str) -> Any:
     """`value` as a stage would hold it, or InputError."""
     if key == "layers" and type(value) is int and value == 0:
         return 0
-    if key == "op" and value != "linear":
-        operator = value.removeprefix("mbconv") if isinstance(value, str) else ""
-        if value != "conv" and not (operator.isascii() and operator.isdigit() and value == f"mbconv{int(operator)}"):
-            raise InputError(
-                f"{where}: must be conv or mbconv with an expansion, e.g. mbconv6, or linear, got {value!r}"
-            )
+    if key == "op" and not (isinstance(value, str) and _OPERATOR.fullmatch(value)):
+        raise InputError(
+            f"{where}: must be conv, linear, basic, or mbconv or bottleneck with an expansion, e.g. mbconv6 or "
+            f"bottleneck4, got {value!r}"
+        )
     return value_of(key, _replaced(stage, settings_of(key, value), where))
 
 

@@ -29,6 +29,8 @@ def to_block_strings(architecture: Architecture) -> list[str]:
     """
     rows = architecture.stage_layers()
     problems = ["the stem: its stride is 1, timm's is 2"] if architecture.stem_stride != 2 else []
+    if architecture.stem_kernel != 3 or architecture.stem_pool or not architecture.head:
+        problems.append("the stem or head: timm's has a 3x3 stem without pooling, and a head")
     problems += [
         f"block {number}: {problem}"
         for number, (stage, layers) in enumerate(zip(architecture.stages, rows, strict=True), 1)
@@ -52,13 +54,17 @@ def _to_string(stage: Stage) -> str:
 def _inexpressible(stage: Stage, layers: tuple[Layer, ...]) -> list[str]:
     """What of a stage timm would build differently."""
     problems = ["linear: timm has no 1x1 convolution without an activation"] if stage.op == "linear" else []
+    problems += [f"{stage.op}: timm's strings have no such block"] if stage.op in ("basic", "bottleneck") else []
     if any(layer.skip == "pool" for layer in layers):
         problems.append("skip pool: timm has no pooled shortcut")
+    if any(layer.skip == "project" for layer in layers):
+        problems.append("skip project: timm has no shortcut with a convolution")
     if stage.op == "conv" and stage.se:
         problems.append(f"se {stage.se:g} on a plain convolution: timm's cn has no squeeze-excite")
     for layer in dict.fromkeys(layers):
-        if layer.has_expansion and _round_to_8(layer.expanded_channels) != layer.expanded_channels:
-            problems.append(f"{layer.expanded_channels} expanded channels: timm rounds them to a multiple of 8")
+        width = layer.expanded_channels
+        if stage.op == "mbconv" and layer.has_expansion and _round_to_8(width) != width:
+            problems.append(f"{width} expanded channels: timm rounds them to a multiple of 8")
         ratio = float(f"{stage.se:g}") / stage.expand
         if stage.op == "mbconv" and stage.se and round(layer.expanded_channels * ratio) != layer.squeeze_channels:
             problems.append(

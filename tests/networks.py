@@ -25,6 +25,23 @@ TINY = Architecture(
 )
 """For small images: a stem that keeps the side, and 1x1 layers without an activation."""
 
+RESIDUAL = Architecture(
+    resolution=65,
+    classes=5,
+    stem=16,
+    stem_kernel=7,
+    stem_pool=True,
+    stages=(
+        Stage(op="basic", kernel=3, channels=16, layers=2, skip="project"),
+        Stage(op="bottleneck", expand=4, kernel=5, stride=2, channels=24, layers=2, se=0.25, skip="project"),
+        Stage(op="mbconv", expand=3, kernel=3, stride=2, channels=24, layers=2, se=0.25, skip="project"),
+        Stage(op="basic", kernel=3, stride=2, channels=32, se=0.25, skip="none"),
+    ),
+    head=0,
+    activation="relu",
+)
+"""A ResNet's stem, both its layers beside MBConv, shortcuts with a convolution, and no head."""
+
 
 def images(batch: int = 2, side: int = 32) -> torch.Tensor:
     return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(1))

@@ -10,8 +10,8 @@ import re
 from evaluator.data.trained_on import TrainedOn
 from evaluator.training import BATCHNORM_MOMENTUM
 from nas.export import torch_parts, usage
-from search_space.architecture import Architecture, Layer
-from search_space.cost import count
+from search_space.architecture import Architecture, Layer, Stage
+from search_space.cost import count, count_stem
 from search_space.io.amounts import format_amount
 
 _ACTIVATIONS = {"relu": "nn.ReLU", "relu6": "nn.ReLU6", "silu": "nn.SiLU"}
@@ -39,7 +39,7 @@ def to_source(architecture: Architecture, name: str, trained_on: TrainedOn | Non
             params=cost.params,
             stages="\n".join(_stage_rows(architecture)),
             stem=architecture.stem,
-            head=architecture.head,
+            features=architecture.features,
             dropout=architecture.dropout,
             activation=_ACTIVATIONS[architecture.activation],
             momentum=trained_on.batchnorm_momentum if trained_on else BATCHNORM_MOMENTUM,
@@ -48,17 +48,27 @@ def to_source(architecture: Architecture, name: str, trained_on: TrainedOn | Non
     parts += [torch_parts.SQUEEZE_EXCITE] if squeeze else []
     kinds = list(dict.fromkeys(_kind(layer) for layer in layers))
     parts += [_gated(torch_parts.LAYERS[kind][1], squeeze) for kind in kinds]
-    shortcuts = {"pool": torch_parts.POOL, "identity": torch_parts.IDENTITY}
-    used = "".join(code for skip, code in shortcuts.items() if any(layer.skip == skip for layer in layers))
+    shortcuts = {"pool": torch_parts.POOL, "identity": torch_parts.IDENTITY, "project": torch_parts.PROJECT}
+    skips = {_effective_skip(stage, row) for stage, row in zip(architecture.stages, rows, strict=True)}
+    used = "".join(code for skip, code in shortcuts.items() if skip in skips)
     names = ", ".join(f'"{kind}": {torch_parts.LAYERS[kind][0]}' for kind in kinds)
     return "".join(
         (
             *parts,
             torch_parts.STAGE.format(kinds=names, shortcut=used),
-            torch_parts.NETWORK.replace("STEM_STRIDE", str(architecture.stem_stride)),
+            _network(architecture),
             usage.to_source(architecture.resolution, trained_on),
         )
     )
+
+
+def _network(architecture: Architecture) -> str:
+    """The class that puts the layers together, without a pool or a head where there is none."""
+    code = torch_parts.NETWORK.replace("STEM_STRIDE", str(architecture.stem_stride))
+    code = code.replace("STEM_KERNEL", str(architecture.stem_kernel))
+    for mark, there in (("POOL", architecture.stem_pool), ("HEAD", architecture.head)):
+        code = re.sub(rf"#{mark}(.*\n)", r"\1" if there else "", code)
+    return code
 
 
 def _kind(layer: Layer) -> str:
@@ -76,10 +86,15 @@ def _gated(code: str, squeeze: bool) -> str:
 
 def _stage_rows(architecture: Architecture) -> list[str]:
     lines = []
-    side = (architecture.resolution + 1) // 2 if architecture.stem_stride == 2 else architecture.resolution
+    side = count_stem(architecture)[0]
     for stage, layers in zip(architecture.stages, architecture.stage_layers(), strict=True):
         side = (side + 1) // 2 if stage.stride == 2 else side
         numbers = f"{stage.expand}, {stage.kernel}, {stage.stride}, {stage.channels}, {stage.layers}, {stage.se!r}"
-        effective = stage.skip if any(layer.skip != "none" for layer in layers) else "none"
-        lines.append(f'    ("{_kind(layers[0])}", {numbers}, "{effective}"),  # {side} x {side} pixels')
+        skip = _effective_skip(stage, layers)
+        lines.append(f'    ("{_kind(layers[0])}", {numbers}, "{skip}"),  # {side} x {side} pixels')
     return lines
+
+
+def _effective_skip(stage: Stage, layers: tuple[Layer, ...]) -> str:
+    """The stage's shortcut; none where no layer has it."""
+    return stage.skip if any(layer.skip != "none" for layer in layers) else "none"

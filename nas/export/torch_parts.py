@@ -20,7 +20,7 @@ from torch.nn import functional
 STAGES = [
 {stages}
 ]
-STEM, HEAD, CLASSES, DROPOUT = {stem}, {head}, {classes}, {dropout!r}
+STEM, FEATURES, CLASSES, DROPOUT = {stem}, {features}, {classes}, {dropout!r}
 
 
 def activation() -> nn.Module:
@@ -166,6 +166,57 @@ SIGNATURE
         return self.bn3(self.conv_pwl(x))
 '''
 
+BASIC = '''
+
+class Basic(Layer):
+    """Two convolutions, and an activation behind the shortcut."""
+
+SIGNATURE
+        super().__init__()
+        self.conv1 = conv(in_channels, out_channels, kernel, stride)
+        self.bn1 = batch_norm(out_channels)
+        self.act1 = activation()
+        self.conv2 = conv(out_channels, out_channels, kernel)
+        self.bn2 = batch_norm(out_channels)
+#SE        self.se = squeeze_excite(out_channels, squeeze)
+        self.act2 = activation()
+
+    def body(self, x: Tensor) -> Tensor:
+        x = self.act1(self.bn1(self.conv1(x)))
+        return GATE[self.bn2(self.conv2(x))]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act2(super().forward(x))
+'''
+
+BOTTLENECK = '''
+
+class Bottleneck(Layer):
+    """1x1, k x k and 1x1 convolution, and an activation behind the shortcut."""
+
+SIGNATURE
+        super().__init__()
+        width = max(1, out_channels // expand)
+        self.conv1 = conv(in_channels, width)
+        self.bn1 = batch_norm(width)
+        self.act1 = activation()
+        self.conv2 = conv(width, width, kernel, stride)
+        self.bn2 = batch_norm(width)
+        self.act2 = activation()
+        self.conv3 = conv(width, out_channels)
+        self.bn3 = batch_norm(out_channels)
+#SE        self.se = squeeze_excite(out_channels, squeeze)
+        self.act3 = activation()
+
+    def body(self, x: Tensor) -> Tensor:
+        x = self.act1(self.bn1(self.conv1(x)))
+        x = self.act2(self.bn2(self.conv2(x)))
+        return GATE[self.bn3(self.conv3(x))]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act3(super().forward(x))
+'''
+
 STAGE = """
 
 LAYERS = {{{kinds}}}
@@ -198,13 +249,22 @@ IDENTITY = """\
         if skip == "identity" and in_channels == channels and stride == 1:
             layer.shortcut = nn.Identity()
 """
+PROJECT = """\
+        if skip == "project" and in_channels == channels and stride == 1:
+            layer.shortcut = nn.Identity()
+        elif skip == "project":
+            layer.shortcut = nn.Sequential(
+                conv(in_channels, channels, 1, stride),
+                batch_norm(channels),
+            )
+"""
 
 NETWORK = """
 
 class Network(nn.Module):
     def __init__(self, classes: int = CLASSES):
         super().__init__()
-        self.conv_stem = conv(3, STEM, 3, stride=STEM_STRIDE)
+        self.conv_stem = conv(3, STEM, STEM_KERNEL, stride=STEM_STRIDE)
         self.bn1 = batch_norm(STEM)
         self.act1 = activation()
         self.blocks = nn.Sequential()
@@ -212,16 +272,17 @@ class Network(nn.Module):
         for row in STAGES:
             self.blocks.append(make_stage(channels, *row))
             channels = row[4]
-        self.conv_head = conv(channels, HEAD)
-        self.bn2 = batch_norm(HEAD)
-        self.act2 = activation()
+#HEAD        self.conv_head = conv(channels, FEATURES)
+#HEAD        self.bn2 = batch_norm(FEATURES)
+#HEAD        self.act2 = activation()
         self.dropout = nn.Dropout(DROPOUT)
-        self.classifier = nn.Linear(HEAD, classes)
+        self.classifier = nn.Linear(FEATURES, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.act1(self.bn1(self.conv_stem(images)))
+#POOL        x = functional.max_pool2d(x, 3, 2, padding=1)
         x = self.blocks(x)
-        x = self.act2(self.bn2(self.conv_head(x)))
+#HEAD        x = self.act2(self.bn2(self.conv_head(x)))
         x = functional.adaptive_avg_pool2d(x, 1).flatten(1)
         return self.classifier(self.dropout(x))
 """
@@ -231,5 +292,7 @@ LAYERS = {
     "linear": ("Linear", LINEAR),
     "separable": ("Separable", SEPARABLE),
     "mbconv": ("MBConv", MBCONV),
+    "basic": ("Basic", BASIC),
+    "bottleneck": ("Bottleneck", BOTTLENECK),
 }
 """The class of each kind of layer: its name and its text."""

@@ -132,7 +132,9 @@ def stages_table(network: Architecture) -> Table:
     table = plain_table("part", "operator", "side", "channels", "layers", "MACs", "parameters")
     table.columns[1].justify = "left"
     stages = [f"{value_of('op', stage)} {stage.kernel}x{stage.kernel}" for stage in network.stages]
-    for part, operator in zip(count_parts(network), ("conv 3x3", *stages, "conv 1x1", "linear"), strict=True):
+    stem = f"conv {network.stem_kernel}x{network.stem_kernel}" + (", pool" if network.stem_pool else "")
+    head = ["conv 1x1"] if network.head else []
+    for part, operator in zip(count_parts(network), (stem, *stages, *head, "linear"), strict=True):
         sizes = map(str, (part.side, part.channels, part.layers))
         table.add_row(part.name, operator, *sizes, format_amount(part.macs), format_amount(part.params))
     cost = count(network)

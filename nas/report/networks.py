@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from search_space.architecture import Architecture, Stage
-from search_space.cost import count
+from search_space.cost import count_stage, count_stem
 
 
 class NetworkTable:
@@ -15,7 +14,8 @@ class NetworkTable:
     Attributes:
         stages: Distinct (op, expand, kernel, stride, channels, layers, se, skip, input channels, input side, output
             side, MACs, parameters).
-        frames: Distinct (resolution, classes, stem, head, activation, dropout, MACs of the stem, its stride).
+        frames: Distinct (resolution, classes, stem, head, activation, dropout, MACs of the stem, its stride, its
+            kernel, whether pooling follows).
         networks: (frame, MACs, parameters, stages...), by index into the other two.
     """
 
@@ -42,10 +42,10 @@ class NetworkTable:
             params: Its parameters.
         """
         if key not in self._network_index:
-            channels, side, indices = architecture.stem, _stem_side(architecture), []
+            channels, side, indices = architecture.stem, count_stem(architecture)[0], []
             for stage in architecture.stages:
                 indices.append(self._stage(stage, channels, side))
-                channels, side = stage.channels, _half(side) if stage.stride == 2 else side
+                channels, side = stage.channels, count_stage(stage, channels, side)[0]
             self._network_index[key] = len(self.networks)
             self.networks.append([self._frame(architecture), macs, params, *indices])
         return self._network_index[key]
@@ -53,7 +53,7 @@ class NetworkTable:
     def _stage(self, stage: Stage, channels: int, side: int) -> int:
         place = (stage, channels, side)
         if place not in self._stage_index:
-            out = _half(side) if stage.stride == 2 else side
+            out, conv, depthwise, squeeze_excite, params, _, _ = count_stage(stage, channels, side)
             own = [
                 stage.op,
                 stage.expand,
@@ -65,7 +65,7 @@ class NetworkTable:
                 stage.skip,
             ]
             self._stage_index[place] = len(self.stages)
-            self.stages.append([*own, channels, side, out, *stage_cost(stage, channels, side)])
+            self.stages.append([*own, channels, side, out, conv + depthwise + squeeze_excite, params])
         return self._stage_index[place]
 
     def _frame(self, network: Architecture) -> int:
@@ -76,38 +76,12 @@ class NetworkTable:
             network.head,
             network.activation,
             network.dropout,
+            count_stem(network)[1],
             network.stem_stride,
+            network.stem_kernel,
+            network.stem_pool,
         )
         if own not in self._frame_index:
             self._frame_index[own] = len(self.frames)
-            self.frames.append([*own[:-1], _stem_macs(network.stem, _stem_side(network)), network.stem_stride])
+            self.frames.append(list(own))
         return self._frame_index[own]
-
-
-@functools.cache
-def stage_cost(stage: Stage, in_channels: int, side: int) -> tuple[int, int]:
-    """MACs and parameters of one stage: those of the smallest network around it, less what is around it.
-
-    Args:
-        stage: The stage.
-        in_channels: Channels of its input.
-        side: Height and width of its input.
-    """
-    whole = count(Architecture(resolution=2 * side, stem=in_channels, stages=(stage,), head=1, classes=1))
-    out_side = _half(side) if stage.stride == 2 else side
-    head_macs, classifier_macs = stage.channels * out_side * out_side, 1
-    stem_params, head_params, classifier_params = 29 * in_channels, stage.channels + 2, 2
-    macs = whole.macs - _stem_macs(in_channels, side) - head_macs - classifier_macs
-    return macs, whole.params - stem_params - head_params - classifier_params
-
-
-def _stem_macs(channels: int, out_side: int) -> int:
-    return 27 * channels * out_side * out_side
-
-
-def _stem_side(network: Architecture) -> int:
-    return _half(network.resolution) if network.stem_stride == 2 else network.resolution
-
-
-def _half(side: int) -> int:
-    return (side + 1) // 2

@@ -16,6 +16,7 @@ from evaluator.training import Recipe, Trainer, augment, channel_statistics, fit
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
 from search_space.errors import InputError
+from tests.networks import RESIDUAL
 
 TINY = Architecture(
     resolution=16,
@@ -128,6 +129,14 @@ def test_start_small():
     assert strided.bn3.weight.tolist() == [1] * 8  # no shortcut: zero would cut the network
     assert plain.bn1.weight.tolist() == [1] * 8  # a ReLU follows: zero would never wake up
     assert {norm.momentum for norm in model.modules() if isinstance(norm, torch.nn.BatchNorm2d)} == {0.1}
+
+
+def test_start_small_in_resnets():
+    model = build_model(RESIDUAL)
+    start_small(model)
+    assert all(not layer.bn2.weight.any() for layer in model.blocks[0])
+    assert all(not layer.bn3.weight.any() for layer in model.blocks[1])
+    assert model.blocks[3][0].bn2.weight.all()  # no shortcut
 
 
 def test_the_first_loss_is_that_of_guessing():

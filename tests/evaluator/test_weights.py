@@ -61,6 +61,15 @@ def test_torchvision_state_dicts(size: str, timm: ModuleType, tmp_path: Path) ->
     assert_loads(reference, efficientnet(size, B), tmp_path / "weights.pth")
 
 
+@pytest.mark.parametrize("name", ["resnet-18", "resnet-50"])
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+def test_resnets(name: str, library: str, timm: ModuleType, tmp_path: Path) -> None:
+    theirs = name.replace("-", "")
+    models: Any = importlib.import_module("torchvision.models")
+    reference = timm.create_model(theirs) if library == "timm" else getattr(models, theirs)(weights=None)
+    assert_loads(reference, Architecture.load(name), tmp_path / "weights.pth")
+
+
 @pytest.mark.parametrize("wrapper", ["state_dict", "model"])
 def test_wrapped_and_parallel_state_dicts(wrapper: str, tmp_path: Path) -> None:
     source = build_model(SMALL, generator=torch.Generator().manual_seed(3))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from search_space.architecture import Architecture, Stage, read_document
 from search_space.errors import InputError
+from tests.networks import RESIDUAL, TINY
 
 B0 = Architecture.load("efficientnet-b0")
 STAGE = B0.stages[1]
@@ -126,6 +127,44 @@ def test_the_stem_stride() -> None:
     assert (B0.total_stride, small.total_stride) == (32, 16)
 
 
+KEYS = {
+    "efficientnet-b0": "4878a9cd8777727d",
+    "mnasnet-a1": "d33df5f6ac8fbbb7",
+    "mnasnet-b1": "0339dd127637b694",
+    "mobilenet-v2": "dfc291a7e82848eb",
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_known_keys_stay(name: str) -> None:
+    """Journals name networks by them: they may never change."""
+    assert Architecture.load(name).key == KEYS[name]
+    assert TINY.key == "959c965a5c6fade4"
+
+
+@pytest.mark.parametrize("field", ["stem_kernel", "stem_pool"])
+def test_what_a_resnet_needs_is_written_only_where_it_is_used(field: str) -> None:
+    assert field not in B0.to_yaml()
+    assert Architecture.from_yaml(RESIDUAL.to_yaml()) == RESIDUAL
+    usual = dataclasses.replace(RESIDUAL, **{field: getattr(B0, field)})  # type: ignore[arg-type]
+    assert usual.key != RESIDUAL.key
+    assert field not in usual.to_yaml()
+
+
+def test_layers_of_resnets() -> None:
+    assert RESIDUAL.total_stride == 2 * 2 * 8
+    assert (RESIDUAL.features, B0.features) == (32, 1280)
+    rows = RESIDUAL.stage_layers()
+    assert [[layer.skip for layer in row] for row in rows] == [
+        ["identity", "identity"],
+        ["project", "identity"],
+        ["project", "identity"],
+        ["none"],
+    ]
+    assert [layer.expanded_channels for layer in rows[1]] == [6, 6]
+    assert Stage(op="bottleneck", expand=4, kernel=3, channels=2).inner_channels == 1
+
+
 def test_layers_as_built() -> None:
     layers = B0.stage_layers()[1]
     assert [layer.skip for layer in layers] == ["none", "identity"]
@@ -150,7 +189,7 @@ def test_layers_as_built() -> None:
         ({"kernel": 4}, "kernel must be 3, 5 or 7, got 4"),
         ({"kernel": 9}, "kernel must be 3, 5 or 7, got 9"),
         ({"kernel": True}, "kernel must be"),
-        ({"op": "convolution"}, "op must be conv, mbconv or linear, got 'convolution'"),
+        ({"op": "convolution"}, "op must be conv, mbconv, linear, basic or bottleneck, got 'convolution'"),
         ({"op": "conv"}, "expand must be 1 where op is conv, got 6"),
         ({"expand": 0}, "expand must be a whole number from 1 to 64"),
         ({"stride": 3}, "stride must be 1 or 2, got 3"),
@@ -162,7 +201,8 @@ def test_layers_as_built() -> None:
         ({"layers": 101}, "layers must be a whole number from 1 to 100, got 101"),
         ({"se": float("nan")}, "se must be a number from 0 to 1, got nan"),
         ({"se": -0.1}, "se must be"),
-        ({"skip": "maybe"}, "skip must be none, identity or pool, got 'maybe'"),
+        ({"skip": "maybe"}, "skip must be none, identity, pool or project, got 'maybe'"),
+        ({"op": "basic"}, "expand must be 1 where op is basic, got 6"),
         ({"kernel": 4, "stride": 0}, "kernel must be .*; stride must be"),
     ],
 )
@@ -180,6 +220,9 @@ def test_bad_stages_are_refused(changes: dict[str, object], message: str) -> Non
         ({"stages": ()}, "stages must be 1 to 100 stages"),
         ({"stages": (1,)}, "stages must be"),
         ({"head": -1}, "head must be"),
+        ({"stem_kernel": 4}, "stem_kernel must be 3, 5 or 7, got 4"),
+        ({"stem_kernel": 3.0}, "stem_kernel must be 3, 5 or 7, got 3.0"),
+        ({"stem_pool": 1}, "stem_pool must be true or false, got 1"),
         ({"activation": "gelu"}, "activation must be relu, relu6 or silu, got 'gelu'"),
         ({"dropout": 1}, "dropout must be from 0 to below 1, got 1.0"),
     ],
@@ -205,7 +248,7 @@ TEXT = B0.to_yaml()
         (TEXT.replace("kernel: 5", "kernel: '5'", 1), r"stages\[2\]: kernel: expected a whole number, got '5'"),
         (TEXT.replace("kernel: 5", "kernal: 5", 1), r"unknown key 'kernal' \(did you mean 'kernel'\?\)"),
         (TEXT.replace("kernel: 5, ", "", 1), r"stages\[2\]: missing key 'kernel'"),
-        (TEXT.replace("skip: identity", "skip: no", 1), "skip: must be one of none, identity, pool, got 'no'"),
+        (TEXT.replace("skip: identity", "skip: no", 1), "skip: must be one of none, identity, pool, project, got 'no'"),
         (TEXT + "stem: 32\n", "f, line [0-9]+: duplicate key 'stem'"),
         (TEXT + "colour: red\n", "f: unknown key 'colour'"),
         (TEXT + "metrics: 3\n", "f.metrics: expected a mapping, got 3"),

@@ -157,3 +157,9 @@ def test_strides_are_asked() -> None:
     block = Block("b", REFERENCE, [Question(field="stride", values=(1, 2))])
     assert [block.stage((token,)) for token in (0, 1)] == [dataclasses.replace(REFERENCE, stride=s) for s in (1, 2)]
     assert block.missing(stage(stride=1, kernel=3, se=0.25), 16) == []
+
+
+@pytest.mark.parametrize("choice", ["conv", "basic", "mbconv6", "bottleneck4", "bottleneck16"])
+def test_an_operator_is_spelled_with_its_expansion(choice: str) -> None:
+    made = dataclasses.replace(REFERENCE, **settings_of("op", choice))
+    assert value_of("op", made) == choice

@@ -12,7 +12,7 @@ from search_space.cost import count
 from search_space.layers import DropPath
 from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
-from tests.networks import TINY
+from tests.networks import RESIDUAL, TINY
 
 SPACES = ("efficientnet", "mnasnet", "accel-nasbench")
 SMALL = Architecture(
@@ -52,7 +52,9 @@ def assert_cost_is_exact(architecture: Architecture) -> None:
     assert measured(network, architecture.resolution) == (cost.macs, cost.params)
 
 
-@pytest.mark.parametrize("name", ["efficientnet-b0", "mnasnet-a1", "mnasnet-b1", "mobilenet-v2"])
+@pytest.mark.parametrize(
+    "name", ["efficientnet-b0", "mnasnet-a1", "mnasnet-b1", "mobilenet-v2", "resnet-18", "resnet-50"]
+)
 @pytest.mark.parametrize("resolution", [224, 225, 33])
 def test_cost_is_that_of_the_network(name: str, resolution: int) -> None:
     assert_cost_is_exact(dataclasses.replace(Architecture.load(name), resolution=resolution))
@@ -61,6 +63,8 @@ def test_cost_is_that_of_the_network(name: str, resolution: int) -> None:
 def test_cost_without_a_stride_in_the_stem() -> None:
     assert_cost_is_exact(TINY)
     assert_cost_is_exact(dataclasses.replace(TINY, stem_stride=2))
+    for side in (65, 64, 33):
+        assert_cost_is_exact(dataclasses.replace(RESIDUAL, resolution=side))
     linear = build_model(TINY).blocks[0][0]
     assert [type(module) for module in (linear.conv, linear.bn1)] == [nn.Conv2d, nn.BatchNorm2d]  # and no activation
     assert not any(isinstance(module, nn.SiLU) for module in linear.modules())

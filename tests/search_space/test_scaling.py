@@ -153,6 +153,17 @@ def test_shrinking_adds_no_channels_where_they_are_no_multiple_of_8() -> None:
     assert (less.stem, less.head) == (4, 992)
 
 
+@pytest.mark.parametrize("name", ["resnet-18", "resnet-50", "mobilenet-v2"])
+def test_other_networks_scale_both_ways(name: str) -> None:
+    network = Architecture.load(name)
+    costs = [count(compound(network, 1.2, 1.1, 1.15, phi / 2)).macs for phi in range(-6, 15)]
+    assert costs == sorted(costs)
+    assert costs[6] == count(network).macs
+    larger = compound(network, 1.2, 1.1, 1.15, 1)
+    assert (larger.head == 0) == (network.head == 0)
+    assert [stage.skip for stage in larger.stages] == [stage.skip for stage in network.stages]
+
+
 def test_every_stage_stays_however_far_a_network_shrinks() -> None:
     least = compound(B0, 1.2, 1.1, 1, -40)
     assert [stage.layers for stage in least.stages] == [1] * 7

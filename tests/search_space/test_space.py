@@ -234,3 +234,36 @@ def test_no_torch_is_loaded() -> None:
     code = "import sys, search_space.space; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+MIXED = """
+format: nas-space/1
+name: mixed
+reference: resnet-18
+choices:
+  op: [basic, bottleneck4, mbconv6]
+  kernel: [3, 5]
+  se: {choices: [0.0, 0.25], when: {op: [mbconv6]}}
+  layers: {plus: [-1, 0]}
+blocks:
+  block1: {op: [basic], channels: {times: [0.5, 1]}}
+"""
+
+
+def test_a_space_may_mix_the_layers_of_resnets_and_mobilenets() -> None:
+    space, generator = SearchSpace.from_yaml(MIXED), np.random.default_rng(0)
+    assert space.contains(Architecture.load("resnet-18"))
+    samples = [space.sample(generator) for _ in range(50)]
+    assert {stage.op for network in samples for stage in network.stages} == {"basic", "bottleneck", "mbconv"}
+    low, high = space.macs_range()
+    for network in samples:
+        assert space.decode(space.encode(network)) == network
+        assert Architecture.from_yaml(network.to_yaml()) == network
+        assert low <= count(network).macs <= high
+        assert (network.head, network.stem_kernel, network.stem_pool) == (0, 7, True)
+    assert "block2.op: bottleneck8 is not among basic, bottleneck4, mbconv6" in space.missing(
+        dataclasses.replace(
+            space.reference,
+            stages=tuple(dataclasses.replace(s, op="bottleneck", expand=8) for s in space.reference.stages),
+        )
+    )

@@ -77,7 +77,7 @@ def test_reference_written_out() -> None:
         (BASE + "choices: {kernel: [3, 3]}", "f.choices.kernel: the same value twice in 3, 3"),
         (BASE + "choices: {se: [0, 0.0]}", "f.choices.se: the same value twice"),
         (BASE + "choices: {op: [mbconv0]}", "expand must be a whole number from 1 to 64, got 0"),
-        (BASE + "choices: {op: [mbconv]}", "f.choices.op: must be conv or mbconv with an expansion.* got 'mbconv'"),
+        (BASE + "choices: {op: [mbconv]}", "f.choices.op: must be conv, linear, basic, or mbconv.* got 'mbconv'"),
         (BASE + "choices: {op: [mbconv06]}", "got 'mbconv06'"),
         (BASE + "choices: {op: [6]}", "got 6"),
         (BASE + "choices: {layers: [0, 1]}", "f: every block may have 0 layers; one at least must stay"),
@@ -97,7 +97,10 @@ def test_reference_written_out() -> None:
             BASE + "choices: {op: {choices: [conv], when: {se: [0]}}}",
             "f.choices.op.when: 'se' is not decided before op",
         ),
-        (BASE + "choices: {se: {choices: [0], when: {op: [convo]}}}", "f.choices.se.when: must be conv or mbconv"),
+        (
+            BASE + "choices: {se: {choices: [0], when: {op: [convo]}}}",
+            "f.choices.se.when: must be conv, linear, basic, or mbconv",
+        ),
         (BASE + "choices: {se: {choices: [0], when: {op: conv}}}", "when.op: expected a list, got 'conv'"),
         (
             BASE + "choices: {se: {choices: [0], when: {op: [conv]}}, skip: {choices: [pool], when: {se: [0]}}}",

@@ -124,3 +124,13 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except InputError as error:
         outcome = str(error)
     assert outcome.startswith("block 1, ") if isinstance(outcome, str) else isinstance(outcome[0], Stage)
+
+
+def test_timm_has_no_strings_for_resnets() -> None:
+    with pytest.raises(InputError, match=r"the stem or head: .*block 1: basic: timm's strings have no such block"):
+        to_block_strings(Architecture.load("resnet-18"))
+    projected = dataclasses.replace(
+        Architecture.load("mobilenet-v2"), stages=(Stage(op="mbconv", kernel=3, channels=8, skip="project"),)
+    )
+    with pytest.raises(InputError, match="block 1: skip project: timm has no shortcut with a convolution"):
+        to_block_strings(projected)

@@ -1,6 +1,6 @@
 // The selected network: its facts, its drawing stage by stage, its YAML; and the stages of two networks side by side.
 const STAGE = ["op", "expand", "kernel", "stride", "channels", "layers", "se", "skip", "inChannels", "inSide", "side", "macs", "params"];
-const FRAME = ["resolution", "classes", "stem", "head", "activation", "dropout", "stemMacs", "stemStride"];
+const FRAME = ["resolution", "classes", "stem", "head", "activation", "dropout", "stemMacs", "stemStride", "stemKernel", "stemPool"];
 const SVG = "http://www.w3.org/2000/svg";
 
 const named = (names, row) => Object.fromEntries(names.map((name, i) => [name, row[i]]));
@@ -34,13 +34,13 @@ function drawingRows(net) {
   const first = Math.ceil(net.resolution / net.stemStride);
   const last = net.stages.at(-1).side;
   return [
-    { title: "conv 3×3", notes: "stem", channels: net.stem, side: first, macs: net.stemMacs, layers: 1, fill: "--early" },
+    { title: `conv ${net.stemKernel}×${net.stemKernel}`, notes: net.stemPool ? "stem, pool" : "stem", channels: net.stem, side: first, macs: net.stemMacs, layers: 1, fill: "--early" },
     ...net.stages.map((s) => ({
       title: operator(s), layers: s.layers, channels: s.channels, side: s.side, macs: s.macs, se: s.se,
       notes: [s.stride === 2 ? "stride 2" : "", s.se ? `SE ${s.se}` : "", s.skip === "none" ? "no skip" : s.skip === "pool" ? "pool skip" : ""].filter(Boolean).join(", "),
       fill: s.op !== "mbconv" ? "--series-2" : s.expand === 1 ? "--series-3" : "--series-1",
     })),
-    { title: "conv 1×1, classifier", notes: `${net.classes} classes`, channels: net.head, side: last, macs: net.headMacs, layers: 1, fill: "--early" },
+    { title: net.head ? "conv 1×1, classifier" : "classifier", notes: `${net.classes} classes`, channels: net.head || net.stages.at(-1).channels, side: last, macs: net.headMacs, layers: 1, fill: "--early" },
   ];
 }
 
@@ -92,7 +92,9 @@ function networkYaml(item) {
     "format: nas-architecture/1",
     `name: ${JSON.stringify(item.reference === undefined ? `${data.runs[item.run].name}-${item.number}` : item.name)}`,
     `resolution: ${net.resolution}`, `classes: ${net.classes}`, `stem: ${net.stem}`,
-    ...(net.stemStride === 2 ? [] : [`stem_stride: ${net.stemStride}`]), "stages:", ...stages,
+    ...(net.stemStride === 2 ? [] : [`stem_stride: ${net.stemStride}`]),
+    ...(net.stemKernel === 3 ? [] : [`stem_kernel: ${net.stemKernel}`]),
+    ...(net.stemPool ? ["stem_pool: true"] : []), "stages:", ...stages,
     `head: ${net.head}`, `activation: ${net.activation}`, `dropout: ${float(net.dropout)}`,
     `metrics: {macs: ${net.macs}, params: ${net.params}${scores}}`, "",
   ].join("\n");

@@ -10,7 +10,7 @@ from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.errors import InputError
 from tests.nas_small import SMALL
-from tests.networks import images, pretend_trained, random_networks
+from tests.networks import RESIDUAL, images, pretend_trained, random_networks
 
 
 def check(architecture: Architecture) -> Any:
@@ -44,6 +44,10 @@ def test_what_rides_along() -> None:
 def test_a_random_network() -> None:
     (architecture,) = random_networks("mnasnet", 1, seed=4)
     check(architecture)
+
+
+def test_layers_of_resnets() -> None:
+    check(RESIDUAL)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from nas.export.check import output_difference, run_clean
 from nas.export.torch_file import to_source
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
-from tests.networks import TINY, images, pretend_trained, random_networks
+from tests.networks import RESIDUAL, TINY, images, pretend_trained, random_networks
 
 SPACES = ["mnasnet", "efficientnet", "accel-nasbench"]
 
@@ -28,7 +28,7 @@ def check(architecture: Architecture) -> None:
         output_difference("the file", model(images().double()), network, images(), 1e-5)
 
 
-@pytest.mark.parametrize("name", ["efficientnet-b0", "mnasnet-a1", "mobilenet-v2"])
+@pytest.mark.parametrize("name", ["efficientnet-b0", "mnasnet-a1", "mobilenet-v2", "resnet-18"])
 def test_reference_networks(name: str) -> None:
     check(Architecture.load(name))
 
@@ -36,6 +36,14 @@ def test_reference_networks(name: str) -> None:
 def test_small_images() -> None:
     check(TINY)
     assert "stride=1)" in to_source(TINY, "tiny")
+
+
+def test_layers_of_resnets() -> None:
+    check(RESIDUAL)
+    source = to_source(RESIDUAL, "residual")
+    assert "max_pool2d" in source
+    assert "conv_head" not in source
+    assert "#" + "HEAD" not in source
 
 
 @pytest.mark.parametrize("space", SPACES)
