@@ -40,6 +40,8 @@ class ProcessGroup:
 
 
 SINGLE_PROCESS = ProcessGroup()
+Statistics = tuple[torch.Tensor, torch.Tensor]
+"""Mean and deviation (1, C, 1, 1) of pixels, 0 to 255."""
 
 
 class FullTrainer(Trainer):
@@ -60,7 +62,7 @@ class FullTrainer(Trainer):
         mirror: bool,
         seed: int,
         group: ProcessGroup = SINGLE_PROCESS,
-        prepare: Callable[[Network], None] | None = None,
+        prepare: Callable[[Network], Statistics | None] | None = None,
     ) -> None:
         """Build the network on the device of the batches, the same in every process.
 
@@ -71,15 +73,15 @@ class FullTrainer(Trainer):
             mirror: Whether images may be flipped left to right.
             seed: Weights, order, augmentation and dropout are derived from it.
             group: Which of how many processes this is; `torch.distributed` is initialised where they are several.
-            prepare: Called with the network before training, e.g. to load weights.
+            prepare: Called with the network before training, e.g. to load weights; it may return the mean and the
+                deviation (1, C, 1, 1) of the pixels that they are used to, in place of the data's.
         """
         generator = torch.Generator().manual_seed(derive_seed(seed, "weights"))
         network = build_model(architecture, drop_path=recipe.drop_path, generator=generator)
         if recipe.small_start:
             start_small(network)
-        if prepare:
-            prepare(network)
-        super().__init__(network.to(data.device), channel_statistics(data.images), recipe, mirror)
+        statistics = prepare(network) if prepare else None
+        super().__init__(network.to(data.device), statistics or channel_statistics(data.images), recipe, mirror)
         self.recipe = recipe
         self.batchnorm_momentum = network.bn1.momentum or 0.0
         self.classes = architecture.classes
@@ -87,9 +89,10 @@ class FullTrainer(Trainer):
         self.group = group
         self.averaged: nn.Module = copy.deepcopy(self.model) if recipe.ema else self.model
         self.steps = 0
-        if recipe.optimizer == "rmsprop":
-            groups = parameter_groups(self.model, recipe.weight_decay)
-            self.optimizer = RMSProp(groups, recipe.learning_rate)
+        groups = _rated_groups(network, recipe)
+        rmsprop = recipe.optimizer == "rmsprop"
+        rate = recipe.learning_rate
+        self.optimizer = RMSProp(groups, rate) if rmsprop else torch.optim.AdamW(groups, rate, fused=True)
         # One process needs no wrapper; several average their gradients as each micro-batch's backward ends.
         self._parallel: nn.Module = DistributedDataParallel(self.model) if group.size > 1 else self.model
 
@@ -110,7 +113,7 @@ class FullTrainer(Trainer):
         steps = len(index) // batch_size
         losses: list[torch.Tensor] = []
         with _own_noise(device, derive_seed(self.seed, "noise", number, self.group.rank)):
-            self.model.train()
+            self._train_mode()
             for step in range(steps):
                 self.set_learning_rate(self.recipe.learning_rate_at(number * steps + step, steps))
                 part = shuffled[step * batch_size : (step + 1) * batch_size][self.group.rank :: self.group.size]
@@ -173,6 +176,13 @@ class FullTrainer(Trainer):
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps = state["steps"]
 
+    def _train_mode(self) -> None:
+        """Training mode; of a frozen backbone only the dropout before the classifier."""
+        self.model.train()
+        if self.recipe.backbone_rate == 0:
+            self.model.eval()
+            self.model.get_submodule("dropout").train()
+
     def _together(self, last: bool) -> AbstractContextManager[Any]:
         """Gradients are exchanged between processes only with the last micro-batch."""
         if isinstance(self._parallel, DistributedDataParallel) and not last:
@@ -190,6 +200,22 @@ class FullTrainer(Trainer):
                 average.lerp_(now, 1 - decay)
             else:
                 average.copy_(now)
+
+
+def _rated_groups(network: Network, recipe: FullRecipe) -> list[dict[str, Any]]:
+    """The parameters that are trained, in groups of one weight decay and one share of the learning rate."""
+    if recipe.backbone_rate == 1:
+        return parameter_groups(network, recipe.weight_decay)
+    groups = parameter_groups(network.classifier, recipe.weight_decay)
+    classifier = set(network.classifier.parameters())
+    if recipe.backbone_rate == 0:
+        for parameter in set(network.parameters()) - classifier:
+            parameter.requires_grad_(False)
+        return groups
+    for group in parameter_groups(network, recipe.weight_decay):
+        rest = [parameter for parameter in group["params"] if parameter not in classifier]
+        groups.append({**group, "params": rest, "lr_scale": recipe.backbone_rate})
+    return groups
 
 
 @contextmanager

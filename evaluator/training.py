@@ -193,9 +193,9 @@ class Trainer:
         )
 
     def set_learning_rate(self, value: float) -> None:
-        """Use this learning rate from the next step on."""
+        """Use this learning rate from the next step on, or the share of it that a group of parameters has."""
         for group in self.optimizer.param_groups:
-            group["lr"] = value
+            group["lr"] = value * group.get("lr_scale", 1.0)
 
     def step(self, batch: Images, generator: torch.Generator) -> torch.Tensor:
         """One step on a batch, in training mode; the loss, on the device."""
@@ -275,9 +275,9 @@ def augment(images: torch.Tensor, generator: torch.Generator, mirror: bool) -> t
     return torch.where(flip[:, None, None, None], moved.flip(3), moved)
 
 
-def one_cycle(step: int, steps: int, peak: float) -> float:
-    """Learning rate of a step: linear up to the peak over the first `WARM_UP` of the steps, linear down to zero."""
-    warm = max(1, round(WARM_UP * steps))
+def one_cycle(step: int, steps: int, peak: float, warm_up: float = WARM_UP) -> float:
+    """Learning rate of a step: linear up to the peak over the first `warm_up` of the steps, linear down to zero."""
+    warm = max(1, round(warm_up * steps))
     return peak * min((step + 1) / warm, (steps - step) / max(1, steps - warm + 1), 1.0)
 
 

@@ -18,7 +18,7 @@ Train a network in full on your data; the test images are read once, at the end.
 
   nas-train runs/mine/best.yaml --data cifar10:DIR -o trained/mine
   nas-train --run runs/mine --top 3 --data folder:photos -o trained/top
-  nas-train efficientnet-b0 --data folder:photos --recipe efficientnet --init b0.pth -o trained/b0
+  nas-train efficientnet-b0 --data folder:photos --init b0.pth -o trained/b0     fine-tune
   nas-train efficientnet-b0 --data folder:photos -o trained/b0 --resume     go on where a training was killed
   torchrun --nproc-per-node 4 -m nas.commands.train best.yaml --data ... -o ...      several GPUs
 
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("network", nargs="?", metavar="FILE", help="an architecture's YAML file or name")
     what.add_argument("--run", type=Path, metavar="RUN", help="the best networks of this run directory instead")
     what.add_argument("--top", type=int, metavar="N", help="how many of them (default: 1)")
-    what.add_argument("--init", metavar="FILE", help="initial weights: ours, timm's or torchvision's")
+    what.add_argument("--init", metavar="FILE", help="initial weights to fine-tune: ours, timm's or torchvision's")
     what.add_argument("--bn-eps", type=float, metavar="EPS", help="BatchNorm's eps that they were made with")
     data = parser.add_argument_group("on what")
     data.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")
@@ -48,7 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--validation-share", type=float, metavar="P", help="training images held out (default: 0.1)")
     options.add_mirror(data)
     how = parser.add_argument_group("how; the recipe's own where not given")
-    how.add_argument("--recipe", choices=("light", "efficientnet"), help="minutes on small images, or the papers'")
+    how.add_argument(
+        "--recipe",
+        choices=("light", "efficientnet", "finetune"),
+        help="minutes on small images, the papers', or gently what --init gives (default: light, with --init finetune)",
+    )
+    how.add_argument("--freeze", action="store_true", help="with --init: train the classifier alone")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images (light: 30)")
     how.add_argument("--batch-size", type=int, metavar="N", help="images a step, over all devices")
     how.add_argument("--accumulate", type=int, metavar="N", help="parts that a batch is worked through in")

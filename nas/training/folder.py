@@ -52,6 +52,10 @@ class TrainConfig:
             raise InputError(f"resolution must be 8 to 1024, got {self.resolution}")
         if self.seed < 0:
             raise InputError(f"seed must be at least 0, got {self.seed}")
+        if self.init is None and self.recipe.backbone_rate != 1:
+            raise InputError(
+                "--recipe finetune and --freeze go with --init: there is nothing to keep of random weights"
+            )
         if self.bn_eps is not None and not 0 < self.bn_eps < 1:
             raise InputError(f"bn_eps must be between 0 and 1, got {self.bn_eps}")
 

@@ -17,7 +17,7 @@ from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
 from evaluator.data.trained_on import TrainedOn
-from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup
+from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup, Statistics
 from evaluator.weights import load_weights, to_bytes
 from nas import config as configs
 from nas.runs.tensorboard import Curves
@@ -151,11 +151,42 @@ def trained_on(trainer: FullTrainer, dataset: Dataset) -> TrainedOn:
     )
 
 
-def _initial_weights(config: TrainConfig, architecture: Architecture) -> Callable[[Network], None] | None:
+def initial_notes(config: TrainConfig, networks: Sequence[Architecture]) -> list[str]:
+    """What networks inherit from the file of initial weights and what is new in them, one line each.
+
+    Raises:
+        InputError: The weights cannot be read, or do not fit.
+    """
+    if config.init is None:
+        return []
+    lines = []
+    for architecture in networks:
+        network = build_model(architecture)
+        origin = load_weights(network, architecture, Path(config.init), config.bn_eps, any_classes=True)
+        total = sum(parameter.numel() for parameter in network.parameters())
+        new = sum(parameter.numel() for parameter in network.classifier.parameters())
+        line = f"--init {config.init}: all {total:,} weights are inherited"
+        if origin.classes != architecture.classes:
+            line = f"--init {config.init}: a new classifier, of {architecture.classes} classes where it has "
+            line += f"{origin.classes}: {new:,} of {total:,} weights; the others are inherited"
+        whose = "the data's, as the file does not say its own" if origin.pixels is None else "its own"
+        lines.append(f"{line}; mean and deviation of the pixels are {whose}")
+    return lines
+
+
+def _initial_weights(config: TrainConfig, architecture: Architecture) -> Callable[[Network], Statistics | None] | None:
     if config.init is None:
         return None
     path = Path(config.init)
-    return lambda network: load_weights(network, architecture, path, config.bn_eps)
+
+    def prepare(network: Network) -> Statistics | None:
+        pixels = load_weights(network, architecture, path, config.bn_eps, any_classes=True).pixels
+        if pixels is None:
+            return None
+        mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in pixels)
+        return mean, std
+
+    return prepare
 
 
 def _epochs(

@@ -46,6 +46,8 @@ def best_of_run(run: Path, count: int) -> dict[str, Architecture]:
 def make_config(recipe: str | None, flags: dict[str, Any]) -> TrainConfig:
     """Typed settings from a recipe's name and what was said apart, by field; None is not said.
 
+    Without a name it is ``finetune`` where there are initial weights, and ``light`` where there are none.
+
     Raises:
         InputError: Values out of range.
     """
@@ -53,7 +55,9 @@ def make_config(recipe: str | None, flags: dict[str, Any]) -> TrainConfig:
     from nas.training.folder import TrainConfig
 
     changes = given({name: flags.get(name) for name in _RECIPE_FLAGS})
-    chosen = schema.from_mapping(FullRecipe, {**schema.to_plain(RECIPES[recipe or "light"]), **changes}, "recipe")
+    changes |= {"backbone_rate": 0.0} if flags.get("freeze") else {}
+    default = "light" if flags.get("init") is None else "finetune"
+    chosen = schema.from_mapping(FullRecipe, {**schema.to_plain(RECIPES[recipe or default]), **changes}, "recipe")
     fields = [field.name for field in dataclasses.fields(TrainConfig) if field.name != "recipe"]
     return schema.from_mapping(
         TrainConfig, {**given({name: flags.get(name) for name in fields}), "recipe": chosen}, "settings"
@@ -88,18 +92,22 @@ def train_all(
     from nas.training.folder import TrainFolder
 
     dataset = train_loop.load_data(config, list(networks.values()))
+    networks = {name: train_loop.fitted(architecture, dataset) for name, architecture in networks.items()}
+    folders = {name: TrainFolder(output / name) for name in networks}
+    begun = [architecture for name, architecture in networks.items() if folders[name].finished() is None]
+    lines = train_loop.initial_notes(config, begun)  # weights that do not fit are said before anything is written
     with (
         train_loop.join_process_group(device, quiet) as placement,
         torch.backends.cudnn.flags(enabled=True, deterministic=exact, benchmark=not exact),
     ):
         if not placement.quiet:
-            for line in train_loop.data_notes(config, dataset):
+            for line in [*train_loop.data_notes(config, dataset), *lines]:
                 Console(stderr=True).print(one_line(line), markup=False, highlight=False, soft_wrap=True)
         metrics = {}
         for name, architecture in networks.items():
-            folder = TrainFolder(output / name)
+            folder = folders[name]
             if placement.group.rank == 0:
-                folder.begin(config, train_loop.fitted(architecture, dataset), resume)
+                folder.begin(config, architecture, resume)
             placement.wait()
             metrics[folder.path.name] = train_loop.train(folder, config, dataset, placement)
         return metrics if placement.group.rank == 0 else {}

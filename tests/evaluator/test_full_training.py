@@ -7,6 +7,7 @@ import torch
 from evaluator.data.dataset import Images
 from evaluator.full_training import FullTrainer, ProcessGroup
 from evaluator.recipe import FullRecipe
+from search_space.builder import Network
 from search_space.errors import NasError
 from tests.nas_small import SMALL
 
@@ -128,10 +129,42 @@ def test_processes_share_each_batch() -> None:
 
 
 def test_weights_can_be_given() -> None:
-    trainer = FullTrainer(
-        SMALL, DATA, RECIPE, mirror=True, seed=0, prepare=lambda network: network.classifier.bias.data.fill_(3)
-    )
+    def prepare(network: Network) -> None:
+        network.classifier.bias.data.fill_(3)
+
+    trainer = FullTrainer(SMALL, DATA, RECIPE, mirror=True, seed=0, prepare=prepare)
     assert (trainer.averaged.state_dict()["classifier.bias"] == 3).all()
+
+
+def test_the_pixels_that_weights_are_used_to() -> None:
+    given = torch.full((1, 3, 1, 1), 9.0), torch.full((1, 3, 1, 1), 7.0)
+    trainer = FullTrainer(SMALL, DATA, RECIPE, mirror=True, seed=0, prepare=lambda network: given)
+    assert torch.equal(trainer.mean, given[0])
+    assert torch.equal(trainer.std, given[1])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
+def test_the_backbone_learns_at_its_share_of_the_rate(optimizer: Literal["adamw", "rmsprop"]) -> None:
+    recipe = dataclasses.replace(RECIPE, optimizer=optimizer, backbone_rate=0.25)
+    trainer = make(recipe)
+    trainer.set_learning_rate(0.8)
+    classifier = {id(parameter) for parameter in trainer.model.get_submodule("classifier").parameters()}
+    for group in trainer.optimizer.param_groups:
+        for parameter in group["params"]:
+            assert group["lr"] == (0.8 if id(parameter) in classifier else 0.2)
+            assert (group["weight_decay"] > 0) == (parameter.dim() > 1)
+    grouped = [id(parameter) for group in trainer.optimizer.param_groups for parameter in group["params"]]
+    assert sorted(grouped) == sorted(map(id, trainer.model.parameters()))
+
+
+def test_a_frozen_backbone_computes_as_in_evaluation() -> None:
+    trainer = make(dataclasses.replace(RECIPE, backbone_rate=0.0))
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    run(trainer, 0)
+    changed = {name for name, tensor in trainer.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+    training = {name for name, module in trainer.model.named_modules() if module.training}
+    assert training == {"dropout"}
 
 
 @pytest.mark.parametrize(("crop", "parts"), [("shift", False), ("resized", True)])

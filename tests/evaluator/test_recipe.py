@@ -36,6 +36,13 @@ def test_one_cycle_rises_and_falls() -> None:
     assert rates[-1] < 0.1 * max(rates)
 
 
+def test_fine_tuning_warms_up_for_less_and_keeps_more() -> None:
+    recipe = RECIPES["finetune"]
+    rates = [recipe.learning_rate_at(step, 50) for step in range(recipe.epochs * 50)]
+    assert rates.index(max(rates)) == len(rates) // 10 - 1
+    assert 0 < recipe.backbone_rate < 1
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -44,6 +51,8 @@ def test_one_cycle_rises_and_falls() -> None:
         ("optimizer", "sgd"),
         ("schedule", "cosine"),
         ("crop", "centre"),
+        ("warm_up", 0.0),
+        ("backbone_rate", 1.5),
         ("drop_path", 1.0),
         ("ema", 1.0),
         ("rand_augment", -1),

@@ -11,7 +11,8 @@ from safetensors.torch import save
 from torch import nn
 
 from evaluator.data.trained_on import TrainedOn
-from evaluator.weights import load_weights, read_trained_on, to_bytes
+from evaluator.weights import IMAGENET_PIXELS, Origin, load_weights, read_trained_on, to_bytes
+from nas.export.timm_import import import_network
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
 from search_space.errors import InputError
@@ -26,6 +27,9 @@ SMALL = Architecture(
     head=16,
 )
 B = Architecture.load("efficientnet-b0")
+TRAINED = TrainedOn(
+    pixel_mean=(1, 2, 3), pixel_std=(4, 5, 6), class_names=tuple("abcde"), input_size=32, batchnorm_momentum=0.1
+)
 
 
 def assert_loads(reference: nn.Module, architecture: Architecture, path: Path) -> None:
@@ -36,6 +40,15 @@ def assert_loads(reference: nn.Module, architecture: Architecture, path: Path) -
     wanted = outputs(reference)
     assert 1e-2 < wanted.abs().max() < 1e2
     assert (outputs(network) - wanted).abs().max() / wanted.abs().max() < 1e-5
+    seven = dataclasses.replace(architecture, classes=7)
+    other = build_model(seven)
+    untrained = [tensor.clone() for tensor in other.classifier.state_dict().values()]
+    assert load_weights(other, seven, path, any_classes=True) == Origin(architecture.classes, IMAGENET_PIXELS)
+    assert all(map(torch.equal, other.classifier.state_dict().values(), untrained))
+    whole = network.state_dict()
+    rest = {name: tensor for name, tensor in other.state_dict().items() if not name.startswith("classifier")}
+    assert len(rest) == len(whole) - 2
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in rest.items())
 
 
 SIZES = [pytest.param(f"b{i}", marks=[pytest.mark.slow] if i > 2 else []) for i in range(8)]
@@ -52,6 +65,69 @@ def test_other_networks_of_timm(name: str, timm: ModuleType, tmp_path: Path) -> 
     theirs = {"mnasnet-a1": "semnasnet_100", "mnasnet-b1": "mnasnet_100", "mobilenet-v2": "mobilenetv2_100"}
     reference = timm.create_model(theirs[name], pretrained=False)
     assert_loads(reference, Architecture.load(name), tmp_path / "weights.pth")
+
+
+def test_a_small_network_of_timm(timm: ModuleType, tmp_path: Path) -> None:
+    reference = timm.create_model("mnasnet_small", pretrained=False)
+    assert_loads(reference, import_network(["mnasnet_small"], {})[0], tmp_path / "weights.pth")
+
+
+def half(architecture: Architecture, stem: int, *channels: int) -> Architecture:
+    stages = zip(architecture.stages, channels, strict=True)
+    new = tuple(dataclasses.replace(stage, channels=width) for stage, width in stages)
+    return dataclasses.replace(architecture, stem=stem, stages=new)
+
+
+B1 = Architecture.load("mnasnet-b1")
+OTHERS = {
+    "mobilenet_v2": Architecture.load("mobilenet-v2"),
+    "mnasnet1_0": B1,
+    "mnasnet0_5": half(B1, 16, 8, 16, 24, 40, 48, 96, 160),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_networks_of_torchvision(name: str, timm: ModuleType, tmp_path: Path) -> None:
+    models: Any = importlib.import_module("torchvision.models")
+    assert_loads(getattr(models, name)(weights=None), OTHERS[name], tmp_path / "weights.pth")
+
+
+def test_weights_made_for_tensorflows_padding_are_refused(tmp_path: Path) -> None:
+    for name in ("tf_efficientnet_b0_aa-827b6e33.pth", "models--timm--tf_mobilenetv3/blobs/model.safetensors"):
+        with pytest.raises(InputError, match=r"tf_ pad images as TensorFlow does.*or rename the file"):
+            load_weights(build_model(SMALL), SMALL, tmp_path / name)
+
+
+def test_another_number_of_classes_in_our_own_file(tmp_path: Path) -> None:
+    (tmp_path / "five.safetensors").write_bytes(to_bytes(build_model(SMALL), SMALL, TRAINED))
+    (tmp_path / "bare.safetensors").write_bytes(to_bytes(build_model(SMALL), SMALL))
+    seven = dataclasses.replace(SMALL, classes=7)
+    network = build_model(seven)
+    origin = load_weights(network, seven, tmp_path / "five.safetensors", any_classes=True)
+    assert origin == Origin(5, ((1, 2, 3), (4, 5, 6)))
+    assert load_weights(network, seven, tmp_path / "bare.safetensors", any_classes=True) == Origin(5, None)
+    relu = dataclasses.replace(seven, activation="relu")
+    with pytest.raises(InputError, match="its strides, shortcuts or activation differ"):
+        load_weights(build_model(relu), relu, tmp_path / "five.safetensors", any_classes=True)
+    wide = dataclasses.replace(seven, head=32)
+    with pytest.raises(InputError, match=r"weights of another architecture: conv_head.weight is \(16"):
+        load_weights(build_model(wide), wide, tmp_path / "five.safetensors", any_classes=True)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        torch.empty(5, 16, device="meta"),
+        torch.zeros(5, 16).to_sparse(),
+        torch.zeros(5, 16, dtype=torch.complex64),
+        torch.zeros(1, 1).expand(900_000, 16),
+    ],
+    ids=["meta", "sparse", "complex", "one number"],
+)
+def test_tensors_that_do_not_hold_their_numbers(odd: torch.Tensor, tmp_path: Path) -> None:
+    torch.save({**build_model(SMALL).state_dict(), "classifier.weight": odd}, tmp_path / "w.pt")
+    with pytest.raises(InputError, match=r"w.pt: classifier.weight is no tensor of plain numbers"):
+        load_weights(build_model(SMALL), SMALL, tmp_path / "w.pt", any_classes=True)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -138,11 +214,6 @@ def test_files_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
         assert name in str(caught.value)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-
-
-TRAINED = TrainedOn(
-    pixel_mean=(1, 2, 3), pixel_std=(4, 5, 6), class_names=tuple("abcde"), input_size=32, batchnorm_momentum=0.1
-)
 
 
 def test_what_weights_were_trained_on_rides_along_in_one_order(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from evaluator.weights import to_bytes
 from nas.commands.train import best_of_run, main
 from search_space.architecture import Architecture
+from search_space.builder import build_model
 from tests.nas_small import SMALL
 
 ROOT = Path(__file__).parents[3]
@@ -58,6 +60,16 @@ def test_what_a_recipe_lacks_is_said(run: Path, tmp_path: Path, capsys: pytest.C
     assert "mirror: false" in (tmp_path / "out" / "config.yaml").read_text()
 
 
+def test_fine_tuning_says_what_is_new(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = Architecture.load(run / "top" / "01.yaml")
+    (tmp_path / "w.safetensors").write_bytes(to_bytes(build_model(network), network))
+    flags = [str(run / "top" / "01.yaml"), "--init", str(tmp_path / "w.safetensors"), "--epochs", "1", "--freeze"]
+    assert main([*flags, "-o", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    line = "a new classifier, of 10 classes where it has 5: 170 of "
+    assert line in capsys.readouterr().err
+    assert "backbone_rate: 0" in (tmp_path / "out" / "config.yaml").read_text()
+
+
 def test_the_best_of_a_run_are_ranked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--run", str(run), "--top", "2", "-o", str(tmp_path / "out"), *FAST]) == 0
     rows = capsys.readouterr().out.splitlines()[1:3]
@@ -78,6 +90,7 @@ def test_the_best_of_a_run_are_ranked(run: Path, tmp_path: Path, capsys: pytest.
         (["efficientnet-b0", "--batch-size", "1"], "batch_size must be at least 2"),
         (["efficientnet-b0", "--data", "absent"], "unknown data 'absent'"),
         (["efficientnet-b0", "--init", "absent.pt"], "absent.pt: cannot be read"),
+        (["efficientnet-b0", "--freeze"], "--recipe finetune and --freeze go with --init"),
         (["efficientnet-b0", "--threads", "0"], "--threads: must be 1 to 1024"),
         (["efficientnet-b0", "--device", "tpu"], "--device"),
     ],

@@ -86,6 +86,11 @@ def test_settings_out_of_range_are_named(field: str, value: object) -> None:
         TrainConfig(**{field: value})  # type: ignore[arg-type]
 
 
+def test_without_initial_weights_nothing_learns_slowly() -> None:
+    with pytest.raises(InputError, match="--recipe finetune and --freeze go with --init"):
+        TrainConfig(recipe=RECIPES["finetune"])
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"test_accuracy": "x", "macs": 1}'])
 def test_damaged_metrics_are_one_line(text: str, tmp_path: Path) -> None:
     folder = TrainFolder(tmp_path)

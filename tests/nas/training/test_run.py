@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.recipe import RECIPES
 from nas.commands.train import best_of_run, make_config
 from nas.training.run import at_chance_lines, lacks_of, metrics_table, train_all
 from search_space.errors import InputError
@@ -30,6 +31,23 @@ def test_recipes_and_flags() -> None:
     assert make_config(None, {}).recipe.optimizer == "adamw"
     assert make_config(None, {"crop": "resized", "mirror": False}).recipe.crop == "resized"
     assert make_config(None, {"mirror": False}).mirror is False
+
+
+def test_initial_weights_are_fine_tuned_unless_said_otherwise() -> None:
+    assert make_config(None, {"init": "b0.pth"}).recipe == RECIPES["finetune"]
+    assert make_config("light", {"init": "b0.pth"}).recipe == RECIPES["light"]
+    assert make_config(None, {"init": "b0.pth", "freeze": True}).recipe.backbone_rate == 0
+    for recipe, flags in (("finetune", {}), (None, {"freeze": True})):
+        with pytest.raises(InputError, match="--recipe finetune and --freeze go with --init"):
+            make_config(recipe, flags)
+
+
+def test_weights_that_do_not_fit_leave_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_text("no weights")
+    config = make_config(None, {"init": str(tmp_path / "w.pt")})
+    with pytest.raises(InputError, match=r"w.pt: not a weights file"):
+        train_all({"": SMALL}, config, tmp_path / "out", "cpu", resume=False, quiet=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_a_recipe_lacks() -> None:
