@@ -18,7 +18,8 @@ Train a network in full on your data; the test images are read once, at the end.
 
   nas-train runs/mine/best.yaml --data cifar10:DIR -o trained/mine
   nas-train --run runs/mine --top 3 --data folder:photos -o trained/top
-  nas-train efficientnet-b0 --data folder:photos --init b0.pth -o trained/b0     fine-tune
+  nas-train efficientnet-b0 --data folder:photos --init b0.pth -o trained/b0      fine-tune
+  nas-train best.yaml --data folder:photos --init b0.pth --parent efficientnet-b0 -o trained/best
   nas-train efficientnet-b0 --data folder:photos -o trained/b0 --resume     go on where a training was killed
   torchrun --nproc-per-node 4 -m nas.commands.train best.yaml --data ... -o ...      several GPUs
 
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--run", type=Path, metavar="RUN", help="the best networks of this run directory instead")
     what.add_argument("--top", type=int, metavar="N", help="how many of them (default: 1)")
     what.add_argument("--init", metavar="FILE", help="initial weights to fine-tune: ours, timm's or torchvision's")
+    what.add_argument("--parent", metavar="NET", help="network that they are of, of which FILE takes what it can")
     what.add_argument("--bn-eps", type=float, metavar="EPS", help="BatchNorm's eps that they were made with")
     data = parser.add_argument_group("on what")
     data.add_argument("--data", metavar="DATA", help=f"{', '.join(DATASETS)} as name:DIR (default: digits)")

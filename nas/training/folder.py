@@ -42,6 +42,8 @@ class TrainConfig:
     """Root of all randomness."""
     init: str | None = None
     """File of the initial weights; None for random ones."""
+    parent: str | None = None
+    """Network that the initial weights are of, a YAML file or an installed one's name; None for the trained one."""
     bn_eps: float | None = None
     """BatchNorm's eps that the initial weights were made with; None for their source's usual."""
 
@@ -54,8 +56,10 @@ class TrainConfig:
             raise InputError(f"seed must be at least 0, got {self.seed}")
         if self.init is None and self.recipe.backbone_rate != 1:
             raise InputError(
-                "--recipe finetune and --freeze go with --init: there is nothing to keep of random weights"
+                "--recipe finetune and --freeze go with --init: of random weights nothing is worth keeping"
             )
+        if self.parent is not None and (self.init is None or self.recipe.backbone_rate == 0):
+            raise InputError("--parent goes with --init, and not with --freeze: what is new has to train")
         if self.bn_eps is not None and not 0 < self.bn_eps < 1:
             raise InputError(f"bn_eps must be between 0 and 1, got {self.bn_eps}")
 

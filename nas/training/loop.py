@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,14 +16,15 @@ from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
 from evaluator.data.trained_on import TrainedOn
-from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup, Statistics
-from evaluator.weights import load_weights, to_bytes
+from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup
+from evaluator.weights import to_bytes
 from nas import config as configs
 from nas.runs.tensorboard import Curves
 from nas.training.folder import TrainConfig, TrainFolder
+from nas.training.initial import initial_weights
 from nas.training.progress import TrainProgress
 from search_space.architecture import Architecture
-from search_space.builder import Network, build_model
+from search_space.builder import build_model
 from search_space.cost import count
 from search_space.errors import InputError
 
@@ -126,7 +126,7 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
         mirror=dataset.mirror,
         seed=config.seed,
         group=placement.group,
-        prepare=_initial_weights(config, architecture),
+        prepare=initial_weights(config, architecture),
     )
     history = _epochs(folder, config, trainer, (data, index, held_out), placement)
     scored = {"validation_images": len(held_out), "majority_share": majority_share(data.labels[held_out])}
@@ -149,44 +149,6 @@ def trained_on(trainer: FullTrainer, dataset: Dataset) -> TrainedOn:
         input_size=dataset.train.images.shape[-1],
         batchnorm_momentum=trainer.batchnorm_momentum,
     )
-
-
-def initial_notes(config: TrainConfig, networks: Sequence[Architecture]) -> list[str]:
-    """What networks inherit from the file of initial weights and what is new in them, one line each.
-
-    Raises:
-        InputError: The weights cannot be read, or do not fit.
-    """
-    if config.init is None:
-        return []
-    lines = []
-    for architecture in networks:
-        network = build_model(architecture)
-        origin = load_weights(network, architecture, Path(config.init), config.bn_eps, any_classes=True)
-        total = sum(parameter.numel() for parameter in network.parameters())
-        new = sum(parameter.numel() for parameter in network.classifier.parameters())
-        line = f"--init {config.init}: all {total:,} weights are inherited"
-        if origin.classes != architecture.classes:
-            line = f"--init {config.init}: a new classifier, of {architecture.classes} classes where it has "
-            line += f"{origin.classes}: {new:,} of {total:,} weights; the others are inherited"
-        whose = "the data's, as the file does not say its own" if origin.pixels is None else "its own"
-        lines.append(f"{line}; mean and deviation of the pixels are {whose}")
-    return lines
-
-
-def _initial_weights(config: TrainConfig, architecture: Architecture) -> Callable[[Network], Statistics | None] | None:
-    if config.init is None:
-        return None
-    path = Path(config.init)
-
-    def prepare(network: Network) -> Statistics | None:
-        pixels = load_weights(network, architecture, path, config.bn_eps, any_classes=True).pixels
-        if pixels is None:
-            return None
-        mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in pixels)
-        return mean, std
-
-    return prepare
 
 
 def _epochs(

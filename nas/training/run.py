@@ -90,12 +90,13 @@ def train_all(
 
     from nas.training import loop as train_loop
     from nas.training.folder import TrainFolder
+    from nas.training.initial import initial_notes
 
     dataset = train_loop.load_data(config, list(networks.values()))
     networks = {name: train_loop.fitted(architecture, dataset) for name, architecture in networks.items()}
     folders = {name: TrainFolder(output / name) for name in networks}
     begun = [architecture for name, architecture in networks.items() if folders[name].finished() is None]
-    lines = train_loop.initial_notes(config, begun)  # weights that do not fit are said before anything is written
+    lines = initial_notes(config, begun)  # weights that do not fit are said before anything is written
     with (
         train_loop.join_process_group(device, quiet) as placement,
         torch.backends.cudnn.flags(enabled=True, deterministic=exact, benchmark=not exact),

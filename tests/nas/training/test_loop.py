@@ -8,20 +8,18 @@ import torch
 
 from evaluator.data.dataset import Dataset, Images
 from evaluator.data.placement import HostImages
-from evaluator.data.trained_on import TrainedOn
 from evaluator.full_training import FullTrainer, ProcessGroup
 from evaluator.recipe import RECIPES, FullRecipe
 from evaluator.weights import load_weights, read_trained_on, to_bytes
 from nas.training import loop as train_loop
 from nas.training.folder import TrainConfig, TrainFolder
-from nas.training.loop import Placement, fitted, initial_notes, join_process_group, load_data, train
+from nas.training.loop import Placement, fitted, join_process_group, load_data, train
 from nas.training.run import metrics_table
-from search_space.builder import Network, build_model
-from search_space.cost import count
+from search_space.builder import build_model
 from search_space.errors import InputError
 from search_space.layers import MBConvLayer
 from tests.nas_small import SMALL
-from tests.networks import pretend_trained
+from tests.parents import TRAINED, five
 
 CONFIG = TrainConfig(recipe=FullRecipe(epochs=3, batch_size=64, ema=0.9, drop_path=0.2, rand_augment=1, mixup=0.2))
 HERE = Placement(torch.device("cpu"), quiet=True)
@@ -112,19 +110,6 @@ def test_initial_weights_are_loaded_or_refused(tmp_path: Path, digits: Dataset) 
         train(begin(tmp_path / "b", digits, config), config, digits, HERE)
 
 
-TRAINED = TrainedOn(
-    pixel_mean=(90, 91, 92), pixel_std=(40, 41, 42), class_names=tuple("abcde"), input_size=32, batchnorm_momentum=0.1
-)
-
-
-def five(path: Path, trained_on: TrainedOn | None = TRAINED) -> Network:
-    """A network of five classes, every tensor of which matters, in a file."""
-    network = build_model(SMALL, generator=torch.Generator().manual_seed(7))
-    pretend_trained(network)
-    path.write_bytes(to_bytes(network, SMALL, trained_on))
-    return network
-
-
 @pytest.mark.parametrize("recipe", [RECIPES["finetune"], dataclasses.replace(RECIPES["light"], backbone_rate=0.0)])
 def test_fine_tuning_keeps_what_it_inherits(tmp_path: Path, digits: Dataset, recipe: FullRecipe) -> None:
     given = five(tmp_path / "five.safetensors")
@@ -148,23 +133,6 @@ def test_fine_tuning_keeps_what_it_inherits(tmp_path: Path, digits: Dataset, rec
         assert max(float((a - b).abs().max()) for a, b in inherited if a.dim() == 4) < 0.1
         gammas = [module.bn3.weight for module in trained.modules() if isinstance(module, MBConvLayer)]
         assert all(bool((gamma > 0.5).all()) for gamma in gammas)
-
-
-def test_what_is_inherited_is_said(tmp_path: Path, digits: Dataset) -> None:
-    path = tmp_path / "w.safetensors"
-    five(path)
-    config = TrainConfig(recipe=RECIPES["finetune"], init=str(path))
-    ten = fitted(SMALL, digits)
-    total = count(ten).params
-    assert initial_notes(config, [ten, SMALL]) == [
-        f"--init {path}: a new classifier, of 10 classes where it has 5: 170 of {total:,} weights; the others are "
-        "inherited; mean and deviation of the pixels are its own",
-        f"--init {path}: all {count(SMALL).params:,} weights are inherited; mean and deviation of the pixels are its "
-        "own",
-    ]
-    five(path, None)
-    assert "pixels are the data's, as the file does not say its own" in initial_notes(config, [ten])[0]
-    assert initial_notes(CONFIG, [ten]) == []
 
 
 def test_batches_that_do_not_divide(tmp_path: Path, digits: Dataset) -> None:
