@@ -103,8 +103,10 @@ def test_another_number_of_classes_in_our_own_file(tmp_path: Path) -> None:
     (tmp_path / "bare.safetensors").write_bytes(to_bytes(build_model(SMALL), SMALL))
     seven = dataclasses.replace(SMALL, classes=7)
     network = build_model(seven)
+    untrained = network.classifier.weight.clone()
     origin = load_weights(network, seven, tmp_path / "five.safetensors", any_classes=True)
     assert origin == Origin(5, ((1, 2, 3), (4, 5, 6)))
+    assert torch.equal(network.classifier.weight, untrained)
     assert load_weights(network, seven, tmp_path / "bare.safetensors", any_classes=True) == Origin(5, None)
     relu = dataclasses.replace(seven, activation="relu")
     with pytest.raises(InputError, match="its strides, shortcuts or activation differ"):
