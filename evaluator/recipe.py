@@ -78,8 +78,8 @@ class FullRecipe(Recipe):
 
 RECIPES: dict[str, FullRecipe] = {
     "light": FullRecipe(),
-    # BatchNorm trains with its momentum of small_start, 0.1: arXiv:1805.08974, appendix A.5, takes that for data of
-    # up to a hundred steps an epoch; the 0.01 of the papers would keep the parent's statistics for hundreds of steps.
+    # BatchNorm trains, its averages with small_start's momentum of 0.1, which SimCLR (arXiv:2002.05709, appendix B.8)
+    # takes for data of up to a hundred steps an epoch: with 0.01 the parent's statistics would stay for hundreds.
     "finetune": FullRecipe(
         epochs=20,
         batch_size=64,

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from evaluator.weights import to_bytes
@@ -68,6 +69,29 @@ def test_fine_tuning_says_what_is_new(run: Path, tmp_path: Path, capsys: pytest.
     line = "a new classifier, of 10 classes where it has 5: 170 of "
     assert line in capsys.readouterr().err
     assert "backbone_rate: 0" in (tmp_path / "out" / "config.yaml").read_text()
+
+
+class Hostile:
+    """Unpickled by a careless reader, it makes a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_hostile_checkpoint_runs_nothing_and_leaves_nothing(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"conv_stem.weight": Hostile(tmp_path / "taken")}, tmp_path / "w.pt")
+    flags = [str(run / "top" / "01.yaml"), "--init", str(tmp_path / "w.pt"), "-o", str(tmp_path / "out"), *FAST]
+    assert main(flags) == 2
+    error = capsys.readouterr().err
+    assert "w.pt: not a weights file, or broken" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "taken").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_best_of_a_run_are_ranked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
