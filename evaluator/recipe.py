@@ -84,7 +84,7 @@ RECIPES: dict[str, FullRecipe] = {
         epochs=20,
         batch_size=64,
         learning_rate=1e-2,
-        backbone_rate=0.1,
+        backbone_rate=0.3,
         warm_up=0.1,
     ),
     "efficientnet": FullRecipe(
