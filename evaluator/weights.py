@@ -10,7 +10,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ _CLASSIFIER = ("classifier.weight", "classifier.bias")
 _TENSORFLOW = re.compile(r"(.*--)?tf_(efficientnet|mobilenet|mixnet)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Origin:
     """What weights that a network was given come from."""
 
