@@ -55,10 +55,12 @@ class Browser:
         self.driver.get((page if isinstance(page, str) else page.as_uri()) + fragment)
         self.wait("document.documentElement.dataset.ready")
 
-    def draw_all(self) -> None:
-        """Draw all charts, which otherwise are drawn when they come near the screen."""
-        self.js("for (const chart of charts) if (!chart.node.dataset.drawn) chart.draw()")
-        self.wait("charts.every((chart) => chart.node.dataset.drawn)")
+    def resize(self, width: int, height: int = 900) -> None:
+        """Another size of the window, with the charts drawn for it."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        drawn = "charts.every((chart) => !chart.node.clientWidth || chart.node.clientWidth === chart.width)"
+        self.wait(f"innerWidth === {width} && {drawn}")
 
     def js(self, script: str, *arguments: Any) -> Any:
         """The value of an expression, or of statements that return one."""

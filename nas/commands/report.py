@@ -9,10 +9,10 @@ from pathlib import Path
 
 from nas.commands import cli
 from nas.journal import is_locked
-from nas.report.page import render
+from nas.report.page import news, render
 from nas.report.server import ReportServer
 from nas.runs.directory import JOURNAL
-from nas.runs.record import load
+from nas.runs.record import RunRecord, load
 from search_space.io.files import write_atomic
 
 DESCRIPTION = """\
@@ -45,7 +45,7 @@ def _report(args: argparse.Namespace) -> int:
     output = args.output or (args.runs[0] / "report.html" if len(args.runs) == 1 else Path("comparison.html"))
     if args.serve is not None:
         return _serve(args.runs, output, args.serve, show=args.open)
-    write_atomic(output, render([load(path) for path in args.runs]))
+    write_atomic(output, render([load(path) for path in args.runs], output.parent))
     cli.say(f"Report: {output}")
     if args.open:
         webbrowser.open(output.resolve().as_uri())
@@ -53,19 +53,25 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _serve(paths: Sequence[Path], output: Path, port: int, *, show: bool) -> int:
-    """Follow the runs: whenever a journal has grown, the file is written again and the browser loads it again."""
+    """Follow the runs: whenever a journal has grown, the file is written again and the browser asks for the news."""
+
+    def load_all() -> list[RunRecord]:
+        records = [load(path) for path in paths]
+        write_atomic(output, render(records, output.parent))
+        return records
 
     def page(stamp: str) -> bytes:
-        records = [load(path) for path in paths]
-        write_atomic(output, render(records))
-        return render(records, stamp).encode()
+        return render(load_all(), live_stamp=stamp).encode()
+
+    def changes(stamp: str) -> bytes:
+        return news(load_all(), stamp).encode()
 
     def stamp() -> str:
         journals = [path / JOURNAL for path in paths if (path / JOURNAL).exists()]
         return " ".join(f"{file.stat().st_size}-{file.stat().st_mtime_ns}-{is_locked(file):d}" for file in journals)
 
-    page(stamp())
-    server = ReportServer(port, page, stamp)
+    load_all()
+    server = ReportServer(port, page, changes, stamp)
     cli.say(f"Report at {server.url} (Ctrl-C ends it)")
     if show:
         webbrowser.open(server.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ MAX_COLUMNS = 120
 """Batches that a heat map shows; a screen has no room for more."""
 MAX_POINTS = 1_000
 """Batches that a line of signals shows."""
+MAX_GROUPS = 24
+"""Groups of batches in which shares of choices are counted."""
 CURVE_POINTS = 60
 
 
@@ -90,6 +93,12 @@ def beliefs(decisions: Sequence[Decision], signals: Sequence[dict[str, Any]]) ->
         rows = [[round(1000 * column[choice]) for column in columns] for choice in range(len(decision.choices))]
         tables.append({"name": decision.name, "choices": list(decision.choices), "rows": rows})
     return {"batch": kept, "decisions": tables}
+
+
+def batch_groups(count: int) -> list[list[int]]:
+    """At most `MAX_GROUPS` groups of neighbouring batches: [first, last] of each."""
+    ends = np.unique(np.linspace(0, count, min(count, MAX_GROUPS) + 1).round()).astype(int).tolist()
+    return [[first, last - 1] for first, last in itertools.pairwise(ends)]
 
 
 def effects(decisions: Sequence[Decision], trials: Sequence[Trial]) -> list[dict[str, Any]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
-from controller.halving import CANDIDATE, FIDELITY
+from controller.halving import CANDIDATE, FIDELITY, REPEAT
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid
 from nas.grid.result import GridResult, compare_finalists, family, paper_candidate
+from nas.grid.text import verdicts
 from nas.history import Trial
 from nas.report.charts import rounded
 from nas.runs.record import RunRecord
@@ -15,6 +17,9 @@ from nas.statistics import mean_of
 from search_space.cost import count
 from search_space.errors import NasError
 from search_space.io.amounts import format_amount
+
+Table = dict[str, Any]
+"""``columns`` and ``rows`` of text."""
 
 
 def grid_points(run: RunRecord) -> list[dict[str, Any]]:
@@ -55,25 +60,88 @@ def outcome(run: RunRecord) -> GridResult | None:
         return None
 
 
-def family_table(run: RunRecord) -> dict[str, Any]:
-    """The winner and the members of its family, as text."""
-    settings, grid = _grid(run)
-    target = f"{settings.bounds.target:.4g} times the baseline {settings.name}"
-    lead = f"{len(grid.triples)} triples build {len(grid.networks)} distinct networks; {len(grid.candidates)} are"
-    lead += f" compared, for networks of {target} at phi {settings.phi:g}."
+def title(run: RunRecord) -> str:
+    """The answer in one line."""
     found = outcome(run)
     if found is None:
-        return {"text": f"{lead} No triple has won.", "columns": [], "rows": []}
-    triple, rows = found.coefficients(grid), []
-    for phi, member in enumerate(family(settings, triple)):
-        cost = count(member)
-        factors = (f"{triple.alpha**phi:.2f}", f"{triple.beta**phi:.2f}", member.resolution)
-        rows.append([str(cell) for cell in (phi, *factors, format_amount(cost.macs), format_amount(cost.params))])
-    columns = ["phi", "Depth", "Width", "Resolution", "MACs", "Parameters"]
-    verdict = f"The winner is alpha / beta / gamma = {triple}."
+        return "No triple has won yet" if run.state != "finished" else "No triple has won"
+    whose = ", the paper's triple" if found.keeps_paper else ""
+    return f"Scale by {found.coefficients(_grid(run)[1])}{whose}"
+
+
+def lead(run: RunRecord) -> str:
+    """What was compared, in a sentence."""
+    settings, grid = _grid(run)
+    target = f"{settings.bounds.target:.4g} times the baseline {settings.name}"
+    count_of = f"{len(grid.triples)} triples build {len(grid.networks)} distinct networks; {len(grid.candidates)} are"
+    return f"{count_of} compared, for networks of {target} at phi {settings.phi:g}."
+
+
+def verdict_lines(run: RunRecord) -> list[str]:
+    """Which triple won and whether it can be told from the others, as the terminal says it."""
+    found, grid = outcome(run), _grid(run)[1]
+    if found is None:
+        return ["No triple has won."]
+    triple = found.coefficients(grid)
+    first = f"The winner is alpha / beta / gamma = {triple}."
     if found.keeps_paper:
-        verdict = f"The paper's alpha / beta / gamma = {triple} are kept, since {found.keeps_paper}."
-    return {"text": f"{lead} {verdict}", "columns": columns, "rows": rows}
+        best = grid.candidates[found.best].coefficients
+        first = f"The paper's alpha / beta / gamma = {triple} are kept, since {found.keeps_paper} (best: {best})."
+    return [first, *verdicts(grid, found)]
+
+
+def commands(run: RunRecord) -> list[tuple[str, str]]:
+    """What a family is for."""
+    if outcome(run) is None:
+        return []
+    settings, path = _grid(run)[0], run.path
+    member, triple = (shlex.quote(str(path / name)) for name in (f"family/{settings.name}-1.yaml", "coefficients.yaml"))
+    return [
+        ("Train a member in full", f"nas-train {member}"),
+        ("Export it to PyTorch", f"nas-export {member} --to torch"),
+        ("Scale another network", f"nas-scale NETWORK.yaml --phi 3 --coefficients {triple} -o larger.yaml"),
+    ]
+
+
+def finalists(run: RunRecord) -> Table:
+    """The networks of the last rung, best first: triple, mean accuracy and its standard error over seeds, cost."""
+    found, grid = outcome(run), _grid(run)[1]
+    rows = []
+    for score in found.scores if found else ():
+        candidate = grid.candidates[score.candidate]
+        name = str(candidate.coefficients) + (" (the paper's)" if found and score.candidate == found.paper else "")
+        mean = f"{score.accuracy.mean:.2%} ± {score.accuracy.standard_error:.2%}"
+        macs = format_amount(count(candidate.architecture).macs)
+        side, seeds = str(candidate.architecture.resolution), str(len(score.accuracies))
+        rows.append([name, mean, macs, f"{candidate.ratio:.3f}", side, seeds])
+    return {"columns": ["Alpha / beta / gamma", "Accuracy", "MACs", "Ratio", "Pixels", "Seeds"], "rows": rows}
+
+
+def family_table(run: RunRecord) -> Table:
+    """The members of the winner's family."""
+    (settings, grid), found = _grid(run), outcome(run)
+    rows = []
+    if found is not None:
+        triple = found.coefficients(grid)
+        for phi, member in enumerate(family(settings, triple)):
+            cost = count(member)
+            factors = (f"{triple.alpha**phi:.2f}", f"{triple.beta**phi:.2f}", member.resolution)
+            rows.append([str(cell) for cell in (phi, *factors, format_amount(cost.macs), format_amount(cost.params))])
+    return {"columns": ["phi", "Depth", "Width", "Resolution", "MACs", "Parameters"], "rows": rows}
+
+
+def triples(run: RunRecord) -> list[dict[str, Any]]:
+    """For each trial the triple, the length of training and the seed that it stands for."""
+    settings, grid = _grid(run)
+    return [
+        {
+            "triple": str(grid.candidates[trial.tokens[CANDIDATE]].coefficients),
+            "rung": trial.tokens[FIDELITY],
+            "fidelity": settings.rungs[trial.tokens[FIDELITY]],
+            "seed": trial.tokens[REPEAT],
+        }
+        for trial in run.trials
+    ]
 
 
 def grid_facts(run: RunRecord) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Shows the report on this machine while a run goes on: the page and its stamp, on 127.0.0.1, and nothing else."""
+"""Shows the report on this machine while a run goes on: the page, its news and its stamp, on 127.0.0.1 alone."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ HOST = "127.0.0.1"
 
 
 class ReportServer(ThreadingHTTPServer):
-    """Answers ``/`` with the page and ``/stamp`` with what changes when the page would."""
+    """Answers ``/`` with the page, ``/news`` with its data alone, ``/stamp`` with what changes when they would."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, page: Callable[[str], bytes], stamp: Callable[[], str]) -> None:
+    def __init__(
+        self, port: int, page: Callable[[str], bytes], news: Callable[[str], bytes], stamp: Callable[[], str]
+    ) -> None:
         """Listen.
 
         Args:
             port: 0 for any free one.
             page: Gives the page for a stamp; called again only when the stamp has changed.
+            news: Gives the page's data alone, likewise.
             stamp: Gives the state of what is shown.
 
         Raises:
             InputError: The port is taken.
         """
-        self._page, self._stamp = page, stamp
+        self._build, self._stamp = {"page": page, "news": news}, stamp
         self._lock = threading.Lock()
-        self._built: tuple[str, bytes] | None = None
+        self._built: dict[str, tuple[str, bytes]] = {}
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
@@ -50,13 +53,13 @@ class ReportServer(ThreadingHTTPServer):
         """The state of what is shown."""
         return self._stamp().encode()
 
-    def page(self) -> bytes:
-        """The page as of now, built again only if there is something new."""
+    def built(self, what: str) -> bytes:
+        """The page or the news as of now, built again only if there is something new."""
         with self._lock:
             stamp = self._stamp()
-            if self._built is None or self._built[0] != stamp:
-                self._built = stamp, self._page(stamp)
-            return self._built[1]
+            if what not in self._built or self._built[what][0] != stamp:
+                self._built[what] = stamp, self._build[what](stamp)
+            return self._built[what][1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away or sends nonsense is no news."""
@@ -74,7 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host") not in self.server.names:
             self.send_error(403)
         elif self.path == "/":
-            self._answer("text/html; charset=utf-8", self.server.page())
+            self._answer("text/html; charset=utf-8", self.server.built("page"))
+        elif self.path == "/news":
+            self._answer("application/json; charset=utf-8", self.server.built("news"))
         elif self.path == "/stamp":
             self._answer("text/plain; charset=utf-8", self.server.stamp())
         else:

@@ -1,7 +1,8 @@
-// What every part of the page shares: the data, the selection, the theme, small tools. User text only ever becomes
+// What every part of the page shares: the data, the selection, the filter, small tools. User text only ever becomes
 // textContent.
-const data = JSON.parse(document.getElementById("data").textContent);
+let data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
+const SVG = "http://www.w3.org/2000/svg";
 
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -13,44 +14,81 @@ function element(tag, attributes = {}, ...children) {
   node.append(...children);
   return node;
 }
+function svg(tag, attributes, text) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
 
 function amount(value) {
   for (const [unit, size] of [["B", 1e9], ["M", 1e6], ["K", 1e3]]) {
     if (value >= size) return Number((value / size).toPrecision(4)) + unit;
   }
-  return String(value);
+  return String(Number(value.toPrecision(4)));
 }
 const percent = (value) => (value === null ? "–" : (100 * value).toFixed(2) + "%");
 const decimal = (value) => (value === null ? "–" : value.toFixed(4));
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const seriesColour = (run) => css(`--series-${(run % 7) + 1}`);
-// Plotly reads a few HTML tags in its labels; names are to be shown as they are.
-const label = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-const several = data.runs.length > 1;
+const series = (run) => `var(--series-${(run % 7) + 1})`;
+const several = data.runs?.length > 1;
 
 /** One trial as an object; the page holds trials as columns. */
 function trial(run, number) {
-  const t = data.runs[run].trials;
-  return {
-    run, number, macs: t.macs[number], params: t.params[number], accuracy: t.accuracy[number],
-    reward: t.reward[number], status: t.status[number], reason: data.runs[run].reasons[t.reason[number]],
-    seconds: t.seconds[number], repeatOf: t.repeat_of[number], network: t.network[number], key: t.key[number],
-    name: `Trial ${number}`,
-  };
+  const { trials, reasons, grid_trials: triples } = data.runs[run];
+  const t = Object.fromEntries(Object.entries(trials).map(([name, values]) => [name, values[number]]));
+  const own = triples?.[number];
+  const name = own ? `Trial ${number}, ${own.triple}, ${own.fidelity}× epochs, seed ${own.seed}` : `Trial ${number}`;
+  return { ...t, run, number, reason: reasons[t.reason], repeatOf: t.repeat_of, name, triple: own };
 }
 const reference = (run, index) => ({ run, reference: index, ...data.runs[run].references[index] });
+const indices = (run, wanted) => data.runs[run].trials.status.flatMap((status, i) => (wanted(status, i) ? [i] : []));
+const succeeded = (run) => indices(run, (status) => status === "ok");
+const failed = (run) => indices(run, (status) => status !== "ok" && status !== "pending");
+const column = (run, name, chosen) => chosen.map((i) => data.runs[run].trials[name][i]);
+const blockOf = (decision) => (decision.includes(".") ? decision.split(".")[0] : "network");
 
-const selection = { item: null, listeners: [] };
+// The selected network, and those that are kept beside it. Its address: #trial=20, #trial=1.20 in the second of several
+// runs, #trial=r0 for a reference; &keep=3,7 for the others.
+const MOST_KEPT = 5;
+const selection = { item: null, kept: [], listeners: [] };
+const same = (a, b) => a && b && a.run === b.run && a.number === b.number && a.reference === b.reference;
+const addressOf = (item) => (several ? item.run + "." : "") + (item.reference === undefined ? item.number : "r" + item.reference);
+/** The kept networks, and the selected one after them. */
+function compared() {
+  const { item, kept } = selection;
+  return !item || kept.some((other) => same(item, other)) ? kept : [...kept, item];
+}
+const kept = (item) => selection.kept.findIndex((other) => same(item, other));
+
 function select(item, quietly = false) {
   selection.item = item;
-  if (!quietly) {
-    const name = item.reference === undefined ? `trial-${item.run}-${item.number}` : `reference-${item.run}-${item.reference}`;
-    history.replaceState(null, "", "#" + name);
-    const jump = byId("jump");
-    jump.hidden = false;
-    jump.textContent = `${item.name} · ${percent(item.accuracy)} · ${amount(item.macs)} MACs: show the network`;
-  }
+  if (!quietly) writeAddress();
   for (const listener of selection.listeners) listener(item);
+}
+/** Keep the network to compare it with others, or let it go; beyond five the first one goes. */
+function toggleKept(item) {
+  const at = kept(item);
+  if (at >= 0) selection.kept.splice(at, 1);
+  else selection.kept = [...selection.kept, item].slice(-MOST_KEPT);
+  select(at >= 0 ? selection.item : item);
+}
+function writeAddress() {
+  const keep = selection.kept.map(addressOf).join(",");
+  history.replaceState(null, "", `#trial=${addressOf(selection.item)}${keep ? "&keep=" + keep : ""}`);
+}
+function itemAt(address) {
+  const [, run = 0, isReference, index] = /^(?:(\d+)\.)?(r?)(\d+)$/.exec(address ?? "") ?? [];
+  if (index === undefined || !data.runs[run]) return null;
+  if (isReference) return data.runs[run].references[index] ? reference(Number(run), Number(index)) : null;
+  return data.runs[run].trials.macs[index] === undefined ? null : trial(Number(run), Number(index));
+}
+/** Select what the address names; false where it names nothing. */
+function selectByAddress() {
+  const named = new URLSearchParams(location.hash.slice(1));
+  const item = itemAt(named.get("trial"));
+  if (named.has("keep")) selection.kept = named.get("keep").split(",").map(itemAt).filter(Boolean).slice(0, MOST_KEPT);
+  if (item) select(item, true);
+  return item !== null;
 }
 /** The next trial of the same run; from a reference, its run's best or first. */
 function step(by) {
@@ -59,76 +97,24 @@ function step(by) {
   const start = item.number === undefined ? data.runs[item.run].best ?? 0 : item.number + by;
   select(trial(item.run, (start + count) % count));
 }
-function selectedByAddress() {
-  const [, kind, run, index] = /^#(trial|reference)-(\d+)-(\d+)$/.exec(location.hash) ?? [];
-  if (kind === "trial" && data.runs[run]?.trials.macs[index] !== undefined) return trial(Number(run), Number(index));
-  if (kind === "reference" && data.runs[run]?.references[index]) return reference(Number(run), Number(index));
-  return null;
-}
 
-// A chart is drawn when it comes near the screen, and again when the theme changes.
-const charts = [];
-const seen = new IntersectionObserver((entries) => {
-  for (const entry of entries) {
-    if (!entry.isIntersecting) continue;
-    seen.unobserve(entry.target);
-    charts.find((chart) => chart.node === entry.target).draw();
-  }
-}, { rootMargin: "300px" });
-const sized = new ResizeObserver((entries) => {
-  for (const { target } of entries) if (target.dataset.drawn) Plotly.Plots.resize(target);
-});
-/** Register a chart: `figure()` gives {data, layout}; `onPoint(customdata)` is called for a point that is clicked. */
-function addChart(node, figure, describe) {
-  const chart = {
-    node,
-    async draw() {
-      const { data: traces, layout } = figure();
-      await Plotly.react(node, traces, themed(layout, node), { displayModeBar: false, responsive: false });
-      if (!node.dataset.drawn && describe) listen(node, describe);
-      node.dataset.drawn = "yes";
-    },
-  };
-  charts.push(chart);
-  seen.observe(node);
-  sized.observe(node);
-  return chart;
+// What the table and the charts show strongly: text, status, choices of decisions. Everything else is pale.
+const filter = { words: [], status: "", choices: new Map(), listeners: [] };
+function matches(t) {
+  if (filter.status && t.status !== filter.status) return false;
+  for (const [index, tokens] of filter.choices) if (!tokens.has(t.tokens[index])) return false;
+  if (!filter.words.length) return true;
+  const text = haystack(t);
+  return filter.words.every((word) => text.includes(word));
 }
-/** Drop the charts inside `parent`, which is about to be filled anew. */
-function clearCharts(parent) {
-  for (let i = charts.length - 1; i >= 0; i--) if (parent.contains(charts[i].node)) charts.splice(i, 1);
-  parent.replaceChildren();
-}
-const redraw = () => charts.forEach((chart) => chart.node.dataset.drawn && chart.draw());
-
-function listen(node, describe) {
-  node.on("plotly_hover", (event) => {
-    const item = describe(event.points[0].customdata);
-    if (item) showTooltip(item, event.event);
-  });
-  node.on("plotly_unhover", hideTooltip);
-  node.on("plotly_click", (event) => {
-    const item = describe(event.points[0].customdata);
-    if (item) select(item);
-  });
-  node.addEventListener("keydown", (event) => {
-    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!by) return;
-    event.preventDefault();
-    step(by);
-  });
-}
-
-const axis = () => ({ gridcolor: css("--line"), zerolinecolor: css("--line"), linecolor: css("--line"), automargin: "left" });
-function themed(layout, node) {
-  const narrow = node.clientWidth < 520;
-  return {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest",
-    dragmode: matchMedia("(pointer: fine)").matches ? "zoom" : false,
-    font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 13, color: css("--muted") },
-    margin: { l: narrow ? 46 : 64, r: narrow ? 12 : 24, t: 18, b: 62 },
-    ...layout,
-  };
+const filtering = () => filter.words.length > 0 || filter.status !== "" || filter.choices.size > 0;
+const changeFilter = () => filter.listeners.forEach((listener) => listener());
+function toggleChoice(decision, token) {
+  const tokens = filter.choices.get(decision) ?? new Set();
+  if (!tokens.delete(token)) tokens.add(token);
+  if (tokens.size) filter.choices.set(decision, tokens);
+  else filter.choices.delete(decision);
+  changeFilter();
 }
 
 function showTooltip(item, event) {
@@ -138,6 +124,10 @@ function showTooltip(item, event) {
     : `${item.status}: ${item.reason}`;
   const run = several ? `${data.runs[item.run].name}: ` : "";
   tip.replaceChildren(element("b", {}, run + item.name), facts, element("div", {}, ...networkLines(item.network)));
+  placeTooltip(event);
+}
+function placeTooltip(event) {
+  const tip = byId("tooltip");
   tip.hidden = false;
   const x = Math.min(event.clientX + 16, innerWidth - tip.offsetWidth - 8);
   const below = event.clientY + 16 + tip.offsetHeight < innerHeight;
@@ -146,23 +136,35 @@ function showTooltip(item, event) {
 }
 const hideTooltip = () => { byId("tooltip").hidden = true; };
 
-function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
-  byId("theme").textContent = theme === "dark" ? "☀" : "☾";
-  colourDots();
-  if (byId("trials")) {
-    drawLegends();
-    drawSelected();
-  }
-  if (byId("family")) drawFamilyLegend();
-  redraw();
-}
-function colourDots() {
-  for (const dot of document.querySelectorAll(".dot[data-run]")) dot.style.background = seriesColour(Number(dot.dataset.run));
-}
 function saveFile(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = element("a", { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+async function copyText(text, node, said) {
+  try {
+    await navigator.clipboard.writeText(text);
+    said.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(node);
+    said.textContent = "Marked";
+  }
+}
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  byId("theme").textContent = theme === "dark" ? "☀" : "☾";
+}
+function followTheme() {
+  setTheme(localStorage.getItem("theme") ?? (dark.matches ? "dark" : "light"));
+  byId("theme").addEventListener("click", () => {
+    const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    localStorage.setItem("theme", theme);
+    setTheme(theme);
+  });
+  dark.addEventListener("change", (event) => {
+    if (!localStorage.getItem("theme")) setTheme(event.matches ? "dark" : "light");
+  });
 }

@@ -1,16 +1,17 @@
 // Puts the page together.
 function contents() {
-  const titles = [...document.querySelectorAll("main section > h2")];
-  byId("contents").replaceChildren(...titles.map((title) => element("a", { href: "#" + title.parentElement.id }, title.textContent)));
+  const titles = [...document.querySelectorAll("main section[data-short]")].filter((section) => section.checkVisibility());
+  byId("contents").replaceChildren(...titles.map((section) => element("a", { href: "#" + section.id }, section.dataset.short)));
+  byId("goto").replaceChildren(element("option", { value: "" }, "Go to …"), ...titles.map((section) => element("option", { value: section.id }, section.dataset.short)));
 }
 
 /** A choice of the run that a section shows, where there are several. */
-function runPicker(parent, text, onPick) {
-  if (!several) return onPick(0);
-  const menu = element("select", {}, ...data.runs.map((run, r) => element("option", { value: r }, run.name)));
-  menu.addEventListener("change", () => onPick(Number(menu.value)));
-  parent.prepend(element("label", {}, text + " ", menu));
-  onPick(0);
+function runPicker(parent, onPick) {
+  const picked = { run: 0 };
+  const menu = element("select", { "aria-label": "Run" }, ...data.runs.map((run, r) => element("option", { value: r }, run.name)));
+  menu.addEventListener("change", () => { picked.run = Number(menu.value); onPick(picked.run); });
+  if (several) parent.prepend(menu);
+  return () => onPick(picked.run);
 }
 
 function showFailures() {
@@ -23,43 +24,78 @@ function showFailures() {
     }
   });
   const lines = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 12);
-  if (!lines.length) return;
-  byId("failures").append(element("ul", { "aria-label": "Why trials failed" },
-    ...lines.map(([line, count]) => element("li", {}, element("span", { class: "bad" }, `${count} × `), line))));
+  byId("failures").replaceChildren(...(lines.length ? [element("ul", { "aria-label": "Why trials failed" },
+    ...lines.map(([line, count]) => element("li", {}, element("span", { class: "bad" }, `${count} × `), line)))] : []));
 }
 
-function showEffects(parent) {
-  const button = element("button", { type: "button" });
+/** Everything that a reader may want later is drawn when its fold is opened. */
+function onOpen(id, draw) {
+  byId(id).addEventListener("toggle", () => byId(id).open && draw());
+  return () => byId(id).open && draw();
+}
+function choicesSection() {
+  const state = { run: 0 };
+  const policy = onOpen("policy", () => { addSignals(byId("signals")); addPolicy(state.run, byId("heat-maps")); });
+  return runPicker(byId("choices-pick"), (run) => {
+    state.run = run;
+    byId("choices-note").textContent = data.runs[run].beliefs_text;
+    addShares(run, byId("shares"));
+    policy();
+  });
+}
+function decisionsSection() {
   const state = { run: 0, all: false };
+  const button = byId("all-decisions");
   const show = () => {
-    addEffects(state.run, state.all, byId("effects-charts"));
     const count = data.runs[state.run].effects.length;
+    byId("decisions-none").hidden = count > 0;
+    addEffects(state.run, state.all, byId("effects"));
     button.hidden = count <= FIRST_DECISIONS;
     button.textContent = state.all ? `Show the first ${FIRST_DECISIONS}` : `Show all ${count} decisions`;
+    drawParallel(state.run, byId("parallel-chart"));
   };
   button.addEventListener("click", () => { state.all = !state.all; show(); });
-  parent.append(button);
-  runPicker(parent, "Run", (run) => { state.run = run; show(); });
+  const again = () => drawParallel(state.run, byId("parallel-chart"));
+  new ResizeObserver(again).observe(byId("parallel-chart"));
+  filter.listeners.push(again);
+  selection.listeners.push(() => markThreads(byId("parallel-chart")));
+  return runPicker(byId("decisions-pick"), (run) => { state.run = run; filter.choices.clear(); show(); });
 }
 
+/** What draws each part of the page anew from the data, in order. */
 function showTrials() {
-  const tradeoff = addChart(byId("tradeoff-chart"), tradeoffFigure, described);
-  const progress = addChart(byId("progress-chart"), progressFigure, described);
-  const controls = data.runs.filter((run) => several && run.is_random).map((run) => run.name);
-  if (controls.length) byId("control-note").textContent = ` The dashed line is random search, the control (${controls.join(", ")}).`;
-  showFailures();
-  addSignals(byId("signals"));
-  runPicker(byId("beliefs-pick"), "Run", (run) => addHeatMaps(run, byId("heat-maps")));
-  showEffects(byId("effects-pick"));
   buildTable();
-  selection.listeners.push(showNetwork, markRow, () => moveRing(tradeoff, "macs", "accuracy"), () => moveRing(progress, "number", "reward"));
+  const draws = [fillTable];
+  if (byId("tradeoff")) {
+    draws.push(drawLegends, showFailures);
+    for (const [id, figure] of [["tradeoff-chart", tradeoffFigure], ["progress-chart", progressFigure]]) draws.push(addChart(byId(id), figure).draw);
+  }
+  byId("curves").hidden = !hasCurves();
+  const curves = addChart(byId("curves-chart"), curvesFigure);
+  selection.listeners.push(showNetwork, markRow, showCompared, curves.draw);
+  if (byId("choices")) draws.push(choicesSection(), decisionsSection());
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
   byId("to-best").addEventListener("click", () => select(trial(...bestTrial())));
-  byId("copy").addEventListener("click", copyYaml);
+  byId("keep").addEventListener("click", () => toggleKept(selection.item));
+  byId("copy").addEventListener("click", () => copyText(byId("yaml").textContent, byId("yaml"), byId("copied")));
   byId("save-yaml").addEventListener("click", () => saveFile("architecture.yaml", byId("yaml").textContent, "application/yaml"));
   new ResizeObserver(drawSelected).observe(byId("drawing"));
-  select(selectedByAddress() ?? trial(...bestTrial()), true);
+  new IntersectionObserver(([entry]) => { jump.away = !entry.isIntersecting; showJump(); }).observe(byId("network"));
+  addEventListener("hashchange", selectByAddress);
+  keepFirst();
+  if (!selectByAddress()) select(trial(...bestTrial()), true);
+  selection.listeners.push(() => { jump.wanted = true; showJump(); });
+  return draws;
+}
+/** A way to the drawing, once something was selected while the drawing is out of sight. */
+const jump = { away: false, wanted: false };
+function showJump() { byId("jump").hidden = !(jump.away && jump.wanted); }
+/** At first the best network stands beside the known one. */
+function keepFirst() {
+  const [run, number] = bestTrial();
+  const known = data.runs[run].references[0];
+  selection.kept = [trial(run, number), ...(known ? [reference(run, 0)] : [])].filter((item) => item.network !== null);
 }
 /** [run, number] of the highest reward of all runs; the first trial where none succeeded. */
 function bestTrial() {
@@ -67,42 +103,34 @@ function bestTrial() {
   const reward = ([r, i]) => data.runs[r].trials.reward[i];
   return found.sort((a, b) => reward(b) - reward(a))[0] ?? [data.runs.findIndex((run) => run.trials.macs.length), 0];
 }
-async function copyYaml() {
-  try {
-    await navigator.clipboard.writeText(byId("yaml").textContent);
-    byId("copied").textContent = "Copied";
-  } catch {
-    getSelection().selectAllChildren(byId("yaml"));
-    byId("copied").textContent = "Marked: copy it with Ctrl-C";
-  }
-}
 
-/** A served page asks its own server whether the journals have grown, and loads itself again. */
-function watch() {
+/** A served page asks its own server whether the journals have grown, and for the data alone if so. */
+function watch(draws) {
   setInterval(async () => {
-    if (document.hidden || document.activeElement === byId("filter")) return;
+    if (document.hidden) return;
     const stamp = await fetch("stamp").then((answer) => answer.text()).catch(() => data.stamp);
-    if (stamp !== data.stamp) location.reload();
+    if (stamp === data.stamp) return;
+    const news = await fetch("news").then((answer) => answer.json());
+    if (news.data.sections !== data.sections) return location.reload();
+    data = news.data;
+    const answer = new DOMParser().parseFromString(news.answer, "text/html").getElementById("answer");
+    byId("answer").replaceWith(answer);
+    byId("settings")?.toggleAttribute("open", false);
+    for (const draw of draws) draw();
+    if (selection.item) select(itemAt(addressOf(selection.item)), true);
   }, 2000);
 }
 
-const wanted = localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-document.documentElement.dataset.theme = wanted;
+followTheme();
+const draws = [];
+if (byId("trials")) draws.push(...showTrials());
+if (byId("family")) draws.push(drawFamilyLegend, addChart(byId("family-chart"), familyFigure).draw);
 contents();
-if (byId("trials")) showTrials();
-if (byId("family")) addChart(byId("family-chart"), familyFigure, described);
-if (byId("difference")) {
-  const [run, number] = bestTrial();
-  showDifference(trial(run, number), reference(run, 0));
-}
-setTheme(wanted);
-byId("theme").addEventListener("click", () => {
-  const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-  localStorage.setItem("theme", theme);
-  setTheme(theme);
+for (const draw of draws) draw();
+byId("goto").addEventListener("change", () => { location.hash = byId("goto").value; });
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (button) copyText(button.dataset.copy, button.previousElementSibling, button);
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => {
-  if (!localStorage.getItem("theme")) setTheme(event.matches ? "dark" : "light");
-});
-if (data.live) watch();
+if (data.live) watch(draws);
 document.documentElement.dataset.ready = Math.round(performance.now());

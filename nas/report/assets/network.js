@@ -1,16 +1,15 @@
-// The selected network: its facts, its drawing stage by stage, its YAML; and the stages of two networks side by side.
+// The selected network: its facts, its drawing stage by stage, its YAML.
 const STAGE = ["op", "expand", "kernel", "stride", "channels", "layers", "se", "skip", "inChannels", "inSide", "side", "macs", "params"];
 const FRAME = ["resolution", "classes", "stem", "head", "activation", "dropout", "stemMacs", "stemStride", "stemKernel", "stemPool"];
-const SVG = "http://www.w3.org/2000/svg";
 
-const named = (names, row) => Object.fromEntries(names.map((name, i) => [name, row[i]]));
+const fields = (names, row) => Object.fromEntries(names.map((name, i) => [name, row[i]]));
 
 /** A network as an object, or null where it is not known. */
 function network(index) {
   if (index === null) return null;
   const [frame, macs, params, ...stages] = data.networks.networks[index];
-  const whole = named(FRAME, data.networks.frames[frame]);
-  const built = stages.map((stage) => named(STAGE, data.networks.stages[stage]));
+  const whole = fields(FRAME, data.networks.frames[frame]);
+  const built = stages.map((stage) => fields(STAGE, data.networks.stages[stage]));
   const headMacs = macs - whole.stemMacs - built.reduce((sum, stage) => sum + stage.macs, 0);
   return { ...whole, macs, params, headMacs, stages: built };
 }
@@ -23,13 +22,6 @@ function networkLines(index) {
     element("div", {}, `${i + 1}  ${operator(s)}${s.se ? " + SE" : ""}, ${s.channels} channels × ${s.layers}`));
 }
 
-function svg(tag, attributes, text) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
 function drawingRows(net) {
   const first = Math.ceil(net.resolution / net.stemStride);
   const last = net.stages.at(-1).side;
@@ -37,7 +29,7 @@ function drawingRows(net) {
     { title: `conv ${net.stemKernel}×${net.stemKernel}`, notes: net.stemPool ? "stem, pool" : "stem", channels: net.stem, side: first, macs: net.stemMacs, layers: 1, fill: "--early" },
     ...net.stages.map((s) => ({
       title: operator(s), layers: s.layers, channels: s.channels, side: s.side, macs: s.macs, se: s.se,
-      notes: [s.stride === 2 ? "stride 2" : "", s.se ? `SE ${s.se}` : "", s.skip === "none" ? "no skip" : s.skip === "pool" ? "pool skip" : ""].filter(Boolean).join(", "),
+      notes: [s.stride === 2 ? "stride 2" : "", s.se ? "SE" : "", s.skip === "none" ? "no skip" : s.skip === "pool" ? "pool skip" : ""].filter(Boolean).join(", "),
       fill: s.op !== "mbconv" ? "--series-2" : s.expand === 1 ? "--series-3" : "--series-1",
     })),
     { title: net.head ? "conv 1×1, classifier" : "classifier", notes: `${net.classes} classes`, channels: net.head || net.stages.at(-1).channels, side: last, macs: net.headMacs, layers: 1, fill: "--early" },
@@ -51,9 +43,9 @@ function drawNetwork(net, width) {
   const most = Math.max(...rows.map((row) => row.macs));
   const widest = Math.max(...rows.map((row) => Math.sqrt(row.channels)));
   const narrow = width < 350;
-  const shapes = narrow ? width * 0.21 : 112;
+  const shapes = narrow ? width * 0.21 : 96;
   const gap = narrow ? 3 : 5;
-  const bars = narrow ? 40 : 72;
+  const bars = narrow ? 40 : 52;
   const image = svg("svg", { viewBox: `0 0 ${width} ${rows.length * height + 22}`, role: "img", "aria-label": describeNetwork(net) });
   image.append(svg("text", { x: shapes + 12, y: 12, class: "muted" }, narrow ? "channels at side²" : "operator, channels at side²"));
   image.append(svg("text", { x: width, y: 12, "text-anchor": "end", class: "muted" }, "MACs"));
@@ -61,10 +53,10 @@ function drawNetwork(net, width) {
     const top = 22 + i * height;
     const cards = Math.min(row.layers, 6);
     const card = Math.max(10, (shapes - 5 * gap) * (Math.sqrt(row.channels) / widest));
-    if (i) image.append(svg("line", { x1: shapes / 2, x2: shapes / 2, y1: top - 12, y2: top + 8, stroke: css("--line"), "stroke-width": 2 }));
+    if (i) image.append(svg("line", { x1: shapes / 2, x2: shapes / 2, y1: top - 12, y2: top + 8, stroke: "var(--line)", "stroke-width": 2 }));
     for (let layer = cards - 1; layer >= 0; layer--) {
       const x = (shapes - card - (cards - 1) * gap) / 2 + layer * gap;
-      image.append(svg("rect", { x, y: top + 6, width: card, height: 30, rx: 5, fill: css(row.fill), stroke: css("--card"), "stroke-width": 1.5 }));
+      image.append(svg("rect", { x, y: top + 6, width: card, height: 30, rx: 5, fill: `var(${row.fill})`, stroke: "var(--card)", "stroke-width": 1.5 }));
     }
     const label = `${row.title}${row.layers > 1 ? `  × ${row.layers}` : ""}`;
     image.append(svg("text", { x: shapes + 12, y: top + 17, "font-weight": 600 }, label));
@@ -73,7 +65,7 @@ function drawNetwork(net, width) {
     const share = (100 * row.macs) / net.macs;
     image.append(svg("text", { x: width, y: top + 17, "text-anchor": "end" }, `${share.toFixed(1)}%`));
     const bar = Math.max(1, (bars * row.macs) / most);
-    image.append(svg("rect", { x: width - bar, y: top + 25, width: bar, height: 5, rx: 2.5, fill: css("--late") }));
+    image.append(svg("rect", { x: width - bar, y: top + 25, width: bar, height: 5, rx: 2.5, fill: "var(--late)" }));
   });
   return image;
 }
@@ -111,6 +103,9 @@ function showNetwork(item) {
     failed, repeated,
   ];
   byId("network-facts").replaceChildren(...parts.filter(Boolean));
+  byId("keep").textContent = kept(item) < 0 ? "Keep to compare" : "Let go";
+  const jump = byId("jump");
+  jump.textContent = `${item.name} · ${percent(item.accuracy)} · ${amount(item.macs)} MACs: show the network`;
   drawSelected();
   byId("yaml").textContent = item.network === null ? "The search space cannot be read." : networkYaml(item);
 }
@@ -118,22 +113,4 @@ function drawSelected() {
   const item = selection.item;
   const net = item && network(item.network);
   byId("drawing").replaceChildren(net ? drawNetwork(net, Math.max(280, byId("drawing").clientWidth)) : "");
-}
-
-/** The best network's stages beside a reference's; what differs is marked. */
-function showDifference(best, other) {
-  byId("difference-title").textContent = `${best.name} (best) beside ${other.name}, stage by stage`;
-  const [a, b] = [network(best.network), network(other.network)];
-  const rows = [["operator", operator], ["channels", (s) => s.channels], ["layers", (s) => s.layers], ["SE", (s) => s.se || "–"],
-    ["skip", (s) => s.skip], ["side", (s) => s.side], ["MACs", (s) => amount(s.macs)]];
-  const count = Math.max(a.stages.length, b.stages.length);
-  byId("difference").tHead.replaceChildren(element("tr", {}, element("th", { scope: "col" }, "Stage"),
-    ...rows.map(([name]) => element("th", { scope: "col" }, name))));
-  byId("difference").tBodies[0].replaceChildren(...Array.from({ length: count }, (_, i) => element("tr", {},
-    element("th", { scope: "row" }, String(i + 1)),
-    ...rows.map(([, get]) => differenceCell(a.stages[i], b.stages[i], get)))));
-}
-function differenceCell(a, b, get) {
-  const [mine, theirs] = [a ? String(get(a)) : "none", b ? String(get(b)) : "none"];
-  return mine === theirs ? element("td", {}, mine) : element("td", { class: "changed" }, `${mine} ← ${theirs}`);
 }

@@ -1,9 +1,10 @@
-// All trials: sorted by a column, filtered by text and status, a page of rows at a time.
+// All trials: sorted by a column, those that match the page's filter, a page of rows at a time.
 const ROWS = 25;
 const table = { rows: [], shown: [], sort: "reward", down: true, page: 0 };
 const COLUMNS = [
   ...(several ? [{ name: "run", title: "Run", get: (t) => data.runs[t.run].name }] : []),
   { name: "number", title: "Trial", number: true, get: (t) => t.number },
+  ...(data.runs?.some((run) => run.grid) ? [{ name: "triple", title: "Triple, epochs, seed", get: (t) => (t.triple ? `${t.triple.triple}, ${t.triple.fidelity}×, ${t.triple.seed}` : "–") }] : []),
   { name: "reward", title: "Reward", number: true, get: (t) => t.reward, show: decimal },
   { name: "accuracy", title: "Accuracy", number: true, get: (t) => t.accuracy, show: percent },
   { name: "macs", title: "MACs", number: true, get: (t) => t.macs, show: amount },
@@ -19,26 +20,44 @@ function what(t) {
   const net = network(t.network);
   return net ? net.stages.map((s) => `${s.op === "mbconv" ? "e" + s.expand : s.op}k${s.kernel}${s.se ? "se" : ""} ${s.channels}×${s.layers}`).join(" · ") : t.key;
 }
+const texts = new Map();
 function haystack(t) {
-  return [t.name, t.number, t.status, t.reason, t.key, several ? data.runs[t.run].name : "", what(t)].join(" ").toLowerCase();
+  const key = `${t.run}.${t.number}`;
+  if (!texts.has(key)) texts.set(key, [t.name, t.number, t.status, t.reason, t.key, several ? data.runs[t.run].name : "", what(t)].join(" ").toLowerCase());
+  return texts.get(key);
 }
 
 function buildTable() {
-  table.rows = data.runs.flatMap((run, r) => run.trials.macs.map((_, i) => trial(r, i)));
-  byId("table").tHead.rows[0].replaceChildren(...COLUMNS.map((c) => element("th", { scope: "col", class: c.number ? "number" : "", "data-column": c.name },
+  byId("table").tHead.rows[0].replaceChildren(...COLUMNS.map((c) => element("th", { scope: "col", class: `${c.number ? "number" : ""} column-${c.name}`.trim(), "data-column": c.name },
     element("button", { type: "button", onclick: () => sortBy(c.name) }, c.title))));
-  const statuses = [...new Set(table.rows.map((t) => t.status))].sort();
-  byId("status").replaceChildren(element("option", { value: "" }, "all"), ...statuses.map((s) => element("option", { value: s }, s)));
-  byId("filter").value = sessionStorage.getItem("filter") ?? "";
-  for (const [id, event] of [["filter", "input"], ["status", "change"]]) byId(id).addEventListener(event, filterTable);
+  for (const [id, event] of [["filter", "input"], ["status", "change"]]) byId(id).addEventListener(event, readFilter);
+  byId("clear").addEventListener("click", clearFilter);
   byId("page-back").addEventListener("click", () => turnPage(-1));
   byId("page-on").addEventListener("click", () => turnPage(1));
   byId("save-csv").addEventListener("click", () => saveFile("trials.csv", tableCsv(), "text/csv"));
   byId("table").tBodies[0].addEventListener("click", (event) => {
     const row = event.target.closest("tr");
-    if (row) select(trial(Number(row.dataset.run), Number(row.dataset.trial)));
+    if (row) (event.shiftKey ? toggleKept : select)(trial(Number(row.dataset.run), Number(row.dataset.trial)));
   });
-  filterTable();
+  filter.listeners.push(filterTable);
+}
+function fillTable() {
+  table.rows = data.runs.flatMap((run, r) => run.trials.macs.map((_, i) => trial(r, i)));
+  texts.clear();
+  const statuses = [...new Set(table.rows.map((t) => t.status))].sort();
+  byId("status").replaceChildren(element("option", { value: "" }, "all"), ...statuses.map((s) => element("option", { value: s }, s)));
+  byId("status").value = filter.status;
+  changeFilter();
+}
+function readFilter() {
+  filter.words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+  filter.status = byId("status").value;
+  changeFilter();
+}
+function clearFilter() {
+  byId("filter").value = byId("status").value = "";
+  filter.choices.clear();
+  readFilter();
 }
 function sortBy(name) {
   table.down = table.sort === name ? !table.down : COLUMNS.find((c) => c.name === name).number === true && name !== "number";
@@ -46,16 +65,8 @@ function sortBy(name) {
   filterTable();
 }
 function filterTable() {
-  const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-  sessionStorage.setItem("filter", byId("filter").value);
-  const status = byId("status").value;
   const { get } = COLUMNS.find((c) => c.name === table.sort);
-  const matching = table.rows.filter((t) => {
-    if (status && t.status !== status) return false;
-    if (!words.length) return true;
-    t.haystack ??= haystack(t);
-    return words.every((word) => t.haystack.includes(word));
-  });
+  const matching = table.rows.filter(pass);
   const sign = table.down ? -1 : 1;
   const keyed = matching.map((t) => [get(t), t]);
   // What has no value comes last, whatever the direction.
@@ -80,6 +91,7 @@ function showPage() {
     button.textContent = COLUMNS.find((c) => c.name === head.dataset.column).title + (sorted ? (table.down ? " ↓" : " ↑") : "");
   }
   byId("count").textContent = `${table.shown.length.toLocaleString("en")} of ${table.rows.length.toLocaleString("en")} trials`;
+  byId("clear").hidden = !filtering();
   byId("page").textContent = rows.length ? `${start + 1} to ${start + rows.length}` : "no trial matches";
   byId("page-back").disabled = table.page === 0;
   byId("page-on").disabled = start + ROWS >= table.shown.length;
@@ -90,7 +102,7 @@ function tableRow(t) {
     const value = c.get(t);
     const text = c.show ? c.show(value) : String(value);
     const style = [c.number ? "number" : "", c.wide ? "wide" : "", c.name === "status" && t.status !== "ok" ? "bad" : ""].join(" ").trim();
-    return element("td", { class: style }, c.name === "number" ? element("button", { type: "button", "aria-label": `Select trial ${text}` }, text) : text);
+    return element("td", { class: `${style} column-${c.name}`.trim() }, c.name === "number" ? element("button", { type: "button", "aria-label": `Select trial ${text}` }, text) : text);
   });
   return element("tr", { "data-run": t.run, "data-trial": t.number }, ...cells);
 }

@@ -61,7 +61,7 @@ def _show(root: Path, kind: str, names: list[str]) -> Shown:
     else:
         records = [report.load(root / name) for name in names]
     page = root / f"{kind}.html"
-    page.write_text(report.render(records), encoding="utf-8")
+    page.write_text(report.render(records, root), encoding="utf-8")
     return Shown(page, records)
 
 

@@ -62,7 +62,6 @@ def test_table_filters(browser: Browser, pages: dict[str, Shown], tmp_path: Path
     assert cells(browser, "number") == [str(failed[0].number)]
     browser.find("#filter").send_keys("nonsense")
     assert browser.text("#page") == "no trial matches"
-    browser.js("return sessionStorage.clear()")
     browser.open(pages["plain"].page)
     browser.js("return (byId('status').value = 'failed', byId('status').dispatchEvent(new Event('change')))")
     assert browser.text("#count") == f"{len(failed)} of {len(run.trials)} trials"
@@ -77,7 +76,7 @@ def test_files_are_saved(browser: Browser, pages: dict[str, Shown], tmp_path: Pa
     )
     browser.open(pages["plain"].page)
     browser.find("#save-csv").click()
-    browser.find("aside summary").click()
+    browser.find("#yaml-fold summary").click()
     browser.find("#save-yaml").click()
     deadline = time.monotonic() + 20
     while {path.name for path in tmp_path.iterdir()} != {"trials.csv", "architecture.yaml"}:
@@ -96,25 +95,117 @@ def test_a_row_selects_its_trial(browser: Browser, pages: dict[str, Shown]) -> N
     assert browser.js("document.querySelector('#table tr.selected').dataset.trial") == number
 
 
-def test_an_address_opens_with_its_trial(browser: Browser, pages: dict[str, Shown]) -> None:
-    browser.open(pages["plain"].page, fragment="#trial-0-13")
+def test_an_address_restores_a_selection(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page, fragment="#trial=13")
     assert browser.text("#network-facts b") == "Trial 13"
-    browser.open(pages["plain"].page, fragment="#reference-0-0")
+    browser.js("return (location.hash = '#trial=5&keep=7,r0')")
+    browser.wait("byId('network-facts').querySelector('b').textContent === 'Trial 5'")
+    assert browser.js("compared().map(addressOf)") == ["7", "r0", "5"]
+    browser.open(pages["plain"].page, fragment="#trial=r0")
     assert browser.text("#network-facts b") == "efficientnet-b0"
-    browser.open(pages["plain"].page, fragment="#trial-0-99999")
+    browser.open(pages["plain"].page, fragment="#trial=99999&keep=x,9999")
     assert browser.text("#network-facts b").endswith("the best")
+    browser.open(pages["compared"].page, fragment="#trial=1.4")
+    assert browser.text("#network-facts b") == "random: Trial 4"
+
+
+QUESTIONS = {
+    "which network": r"trial \d+, the best",
+    "how good": r"\d\d\.\d\d% with ",
+    "how sure": r"How sure this is",
+    "against what": r"efficientnet-b0\s+\d",
+    "at what cost": r"costs \d+% of the target of 400M multiply-adds",
+    "on which data": r"judged by \S+",
+    "how long": r"Time evaluating\s+\d+ s",
+    "where is the file": r"best\.yaml\s+trials\.csv",
+    "what next": r"nas-train --run ",
+    "what failed": r"Failed\s+\d+ \u00d7 failed: RuntimeError: this network always fails",
+}
+"""What a newcomer asks, and what on the first screen answers it."""
+
+
+def test_the_first_screen_answers_a_newcomer(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    browser.resize(1280, 800)
+    script = """
+      return [...byId('answer').querySelectorAll('h1, p, h2, th, td, dt, dd, li')].filter((n) =>
+        n.checkVisibility() && n.getBoundingClientRect().bottom <= innerHeight).map((n) => n.innerText).join(' ')
+    """
+    text = browser.js(script)
+    assert {question: bool(re.search(answer, text)) for question, answer in QUESTIONS.items()} == dict.fromkeys(
+        QUESTIONS, True
+    )
+
+
+def test_a_choice_keeps_what_took_it_everywhere(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    (run,) = pages["plain"].runs
+    assert run.space is not None
+    name = browser.js("document.querySelector('[data-choice]').dataset.choice")
+    browser.js("document.querySelector('[data-choice]').dispatchEvent(new Event('click'))")
+    decision, choice = name.split("=")
+    place = [d.name for d in run.space.decisions].index(decision)
+    token = run.space.decisions[place].choices.index(choice)
+    taken = {t.number for t in run.trials if t.tokens[place] == token}
+    assert 0 < len(taken) < len(run.trials)
+    assert {int(n) for n in cells(browser, "number")} == taken
+    for chart in ("tradeoff-chart", "progress-chart"):
+        script = "return [...new Set(charts.find((c) => c.node.id === arguments[0]).spots.filter((s) => s.item.number"
+        strong = browser.js(script + " >= 0 && !s.mark.matches('.pale')).map((s) => s.item.number))]", chart)
+        assert set(strong) == taken
+    browser.find("#clear").click()
+    assert browser.js("document.querySelectorAll('.pale').length") == 0
+
+
+def overlaps(browser: Browser) -> list[list[str]]:
+    """Pairs of texts of one chart that lie over each other."""
+    script = """
+      const pairs = [];
+      for (const image of document.querySelectorAll('.chart svg, figure svg')) {
+        const boxes = [...image.querySelectorAll('text')].map((t) => [t.textContent, t.getBoundingClientRect()]);
+        boxes.forEach(([a, p], i) => boxes.slice(i + 1).forEach(([b, q]) => {
+          const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+          const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+          if (wide > 1 && high > 5) pairs.push([a, b]);
+        }));
+      }
+      return pairs;
+    """
+    found: list[list[str]] = browser.js(script)
+    return found
+
+
+def test_labels_never_overlap_and_print_has_all_charts(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    for width in (390, 1280):
+        browser.resize(width)
+        assert overlaps(browser) == []
+    assert browser.js("charts.filter((c) => c.node.checkVisibility() && !c.node.querySelector('svg')).length") == 0
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        shown = browser.js("charts.filter((c) => c.node.querySelector('svg')?.checkVisibility()).length")
+        assert shown == browser.js("charts.filter((c) => c.node.checkVisibility()).length") >= 8
+        assert browser.js("byId('goto').checkVisibility()") is False
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_early_failures_do_not_flatten_the_winners(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    assert browser.js("robust([0.1, 0.1, 0.1, 0.97, 0.98, 0.985, 0.99])") == [0.97, 0.99]
+    assert browser.js("robust([0, 0.25, 0.5, 0.75, 1])") == [0, 1]
+    assert browser.js("[robust([]), robust([0.4])]") == [[0, 1], [0.4, 0.4]]
 
 
 def test_everything_is_reached_by_keyboard(browser: Browser, pages: dict[str, Shown]) -> None:
     from selenium.webdriver import ActionChains, Keys
 
     browser.open(pages["plain"].page)
-    browser.draw_all()
     reached = []
-    for _ in range(120):
+    for _ in range(150):
         ActionChains(browser.driver).send_keys(Keys.TAB).perform()
         reached.append(browser.js("document.activeElement.id || document.activeElement.closest('th')?.dataset.column"))
-    controls = {"theme", "tradeoff-chart", "progress-chart", "previous", "next", "to-best", "filter", "status"}
+    controls = {"theme", "tradeoff-chart", "progress-chart", "previous", "next", "to-best", "keep", "filter", "status"}
     assert controls | {"save-csv", "reward", "macs", "number"} <= set(reached)
     browser.js("return select(trial(0, 5))")
     browser.js("return byId('tradeoff-chart').focus()")
@@ -126,19 +217,26 @@ def test_everything_is_reached_by_keyboard(browser: Browser, pages: dict[str, Sh
     assert browser.text("#network-facts b").startswith(f"Trial {cells(browser, 'number')[2]}")
 
 
-@pytest.mark.parametrize("size", SIZES)
+WIDTHS = (360, 390, 768, 1280, 1600, 1920)
+
+
 @pytest.mark.parametrize("kind", ["plain", "compared", "hostile", "failed", "empty"])
-def test_the_page_fits_its_screen(browser: Browser, pages: dict[str, Shown], kind: str, size: str) -> None:
-    browser.open(pages[kind].page, size)
-    browser.draw_all()
-    assert browser.js("document.documentElement.scrollWidth") <= SIZES[size][0]
-    script = "[...document.querySelectorAll('.main-svg')].filter((s) => s.getBoundingClientRect().right > innerWidth)"
-    assert browser.js(script + ".length") == 0
-    if size == "phone":
-        small = "[...document.querySelectorAll('main button, main select')].filter((b) => b.checkVisibility() &&"
-        assert browser.js(small + " b.offsetHeight < 24).map((b) => b.outerHTML)") == []  # WCAG 2.5.8
-        browser.js("return selection.item && select(selection.item)")
-        assert browser.js("byId('trials') === null || byId('jump').offsetHeight > 0")
+def test_the_page_fits_every_screen(browser: Browser, pages: dict[str, Shown], kind: str) -> None:
+    browser.open(pages[kind].page)
+    outside = "return [...document.querySelectorAll('svg')].filter((n) => n.checkVisibility() &&"
+    sideways = "return [...document.querySelectorAll('.scroll, nav')].filter((n) => n.scrollWidth > n.clientWidth)"
+    for width in WIDTHS:
+        browser.resize(width)
+        assert browser.js("document.documentElement.scrollWidth") <= width
+        assert browser.js(outside + " n.getBoundingClientRect().right > innerWidth)") == []
+        if width >= 1280 and kind != "hostile":
+            assert browser.js(sideways + ".map((n) => n.outerHTML.slice(0, 80))") == []
+        if width < 400:
+            small = "[...document.querySelectorAll('main button, main select')].filter((b) => b.checkVisibility() &&"
+            assert browser.js(small + " b.offsetHeight < 24).map((b) => b.outerHTML)") == []  # WCAG 2.5.8
+    browser.resize(390)
+    browser.js("return selection.item && select(selection.item)")
+    browser.wait("byId('trials') === null || byId('jump').offsetHeight > 0")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -148,7 +246,6 @@ def test_axe_finds_nothing(browser: Browser, pages: dict[str, Shown], kind: str,
     axe = pytest.importorskip("axe_core_python").__path__[0]
     browser.open(pages[kind].page, size, theme)
     assert browser.js("document.documentElement.dataset.theme") == theme
-    browser.draw_all()
     browser.js("for (const part of document.querySelectorAll('details')) part.open = true")
     browser.driver.execute_script(Path(axe, "axe.min.js").read_text(encoding="utf-8"))
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
@@ -219,12 +316,12 @@ def test_colours_survive_colour_blindness(theme: str, blindness: str) -> None:
 def test_eight_thousand_trials_are_interactive(browser: Browser, long_run: Path) -> None:
     assert report_command.main([str(long_run)]) == 0
     browser.open(long_run / "report.html", size="wide")
-    browser.draw_all()
     browser.js("return select(trial(0, 4321))")
     points = browser.js("byId('tradeoff-chart').querySelectorAll('path.point').length")
     assert points >= 8_000
     assert browser.text("#network-facts b") == "Trial 4321"
     assert browser.js("byId('progress-chart').querySelectorAll('path.point').length") == 8_000
+    assert (long_run / "report.html").stat().st_size < 8_000_000
     browser.find("#table th[data-column=macs] button").click()
     browser.find("#filter").send_keys("convk5 ok")
     assert "of 8,000 trials" in browser.text("#count")
@@ -234,7 +331,10 @@ def test_a_served_page_follows_the_run(browser: Browser, tmp_path: Path) -> None
     make_run(tmp_path, trials=16, stop_after=8)
     journal = tmp_path / "journal.jsonl"
     server = ReportServer(
-        0, lambda stamp: report.render([load(tmp_path)], stamp).encode(), lambda: str(journal.stat().st_size)
+        0,
+        lambda stamp: report.render([load(tmp_path)], live_stamp=stamp).encode(),
+        lambda stamp: report.news([load(tmp_path)], stamp).encode(),
+        lambda: str(journal.stat().st_size),
     )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -245,12 +345,15 @@ def test_a_served_page_follows_the_run(browser: Browser, tmp_path: Path) -> None
         make_run(tmp_path, trials=16)
         browser.wait("data.runs[0].trials.status.filter((s) => s === 'ok').length === 16")
         assert browser.text("#network-facts b") == "Trial 3"
+        assert browser.text(".state") == "finished, 16 trials"
+        assert browser.text("#count") == "16 of 16 trials"
+        assert browser.js("byId('progress-chart').querySelectorAll('path.point').length") == 16
         assert browser.logs("browser") == []
         origin = f"http://127.0.0.1:{server.server_port}/"
         assert {u for u in browser.requests() if u.startswith("http")} <= {
             origin,
             origin + "stamp",
-            origin + "#trial-0-3",
+            origin + "news",
         }
     finally:
         browser.driver.get("about:blank")

@@ -132,3 +132,11 @@ def test_choices_tried_once_have_no_interval() -> None:
     assert [difference for difference, _ in table["accuracy"]] == pytest.approx([-0.1, 0, 0.1])
     assert [half_width for _, half_width in table["accuracy"]] == [None] * 3
     assert table["accuracy_share"] == 0
+
+
+PAIRS = [[i, i + 1] for i in range(0, 48, 2)]
+
+
+@pytest.mark.parametrize(("count", "groups"), [(0, []), (1, [[0, 0]]), (3, [[0, 0], [1, 1], [2, 2]]), (48, PAIRS)])
+def test_batches_are_grouped_without_gaps(count: int, groups: list[list[int]]) -> None:
+    assert report_charts.batch_groups(count) == groups

@@ -5,6 +5,7 @@ import pytest
 
 from nas.commands import grid as grid_search
 from nas.report import data as report_data
+from nas.report import facts as report_facts
 from nas.report import grid as report_grid
 from nas.report import page as report
 from nas.report.networks import NetworkTable
@@ -52,6 +53,11 @@ def test_winner_and_family_are_those_of_the_files(path: Path, run: RunRecord) ->
     assert run.grid is not None
     triple = found.coefficients(run.grid[1])
     assert (triple.alpha, triple.beta, triple.gamma) == tuple(document[name] for name in ("alpha", "beta", "gamma"))
+    assert report_grid.verdict_lines(run)[0].startswith("The ")
+    rows = report_grid.finalists(run)["rows"]
+    assert [row[0].partition(" /")[0] for row in rows] == [
+        f"{c['alpha']:g}" for c in document["candidates"] if "accuracy" in c
+    ]
     rows = report_grid.family_table(run)["rows"]
     files = sorted((path / "family").iterdir())
     assert [row[3] for row in rows] == [str(Architecture.load(file).resolution) for file in files]
@@ -64,7 +70,7 @@ def test_a_grid_has_a_record(run: RunRecord) -> None:
     data = report_data.run_data(run, NetworkTable())
     assert (data["effects"], data["beliefs"], data["iso_rewards"]) == ([], None, [])
     assert [item["name"] for item in data["references"]] == ["baseline"]
-    facts = dict(report_data.run_texts(run)["facts"])
+    facts = dict(report_facts.asked(run))
     assert facts["Baseline"] == "efficientnet-b0"
     assert facts["Target"] == "2 times its multiply-adds"
 
@@ -80,21 +86,38 @@ def test_a_grid_that_is_not_over_has_no_winner(path: Path, tmp_path: Path) -> No
     run = load(tmp_path)
     assert run.state == "stopped"
     assert report_grid.outcome(run) is None
-    assert report_grid.family_table(run)["text"].endswith("No triple has won.")
+    assert report_grid.family_table(run)["rows"] == report_grid.finalists(run)["rows"] == []
+    assert report_grid.commands(run) == []
+    assert report_grid.verdict_lines(run) == ["No triple has won."]
 
 
 @pytest.mark.slow
 def test_the_page_shows_every_network_with_its_error(browser: Browser, path: Path, run: RunRecord) -> None:
     browser.open(path / "report.html")
-    browser.draw_all()
     points = report_grid.grid_points(run)
-    shown = browser.js("byId('family-chart').data.map((t) => [t.x, t.y, t.error_y.visible, t.error_y.array])")
-    for rung, (x, y, visible, errors) in enumerate(shown):
+    layers = "byId('family-chart').figure.layers.map((l) => [l.x, l.y, l.error ?? null, l.items.map((t) => t.number)])"
+    for rung, (x, y, errors, trials) in enumerate(browser.js(layers)):
         own = [p for p in points if p["rung"] == rung]
         assert (x, y) == ([p["ratio"] for p in own], [p["accuracy"] for p in own])
-        assert visible == own[0]["last"]
-        assert errors == [p["error"] or 0 for p in own]
+        assert trials == [p["trial"] for p in own]
+        if own[0]["last"]:
+            half = [high - mean for (_, high), mean in zip(errors, y, strict=True)]
+            assert half == pytest.approx([p["error"] for p in own])
+        else:
+            assert errors is None
     assert browser.js("document.querySelectorAll('.family tbody tr').length") == 8
+    assert len(browser.js("[...byId('found').tBodies[0].rows]")) == len(report_grid.finalists(run)["rows"])
+    low, high = browser.js("byId('family-chart').figure.y.limits")
+    assert 0 <= low < high <= 1
+    shown = browser.js(
+        "[...document.querySelectorAll('main section')].filter((s) => s.checkVisibility()).map((s) => s.id)"
+    )
+    assert shown == ["answer", "family", "network", "comparing", "trials"]  # and nothing that does not apply
+    best = run.best_trial
+    assert best is not None
+    triple = str(run.grid[1].candidates[best.tokens[0]].coefficients) if run.grid else ""
+    assert triple in browser.text("#network-facts b")
+    assert triple in browser.text("#table tr.selected .column-triple")
     assert browser.logs("browser") == []
 
 

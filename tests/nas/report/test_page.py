@@ -4,8 +4,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from nas.commands import report as report_command
 from nas.commands import search
 from nas.journal import Journal
@@ -74,7 +72,7 @@ def test_hostile_names_and_reasons_stay_text(tmp_path: Path) -> None:
     make_run(run, trials=8, evaluator={"fail_every": 2, "fail_with": f"</script>{HOSTILE}"})
     page = page_of(run)
     assert ("img", {"src": "x", "onerror": "alert(1)"}) not in page.tags
-    assert [tag for tag, _ in page.tags].count("script") == 3  # the data, plotly, our own
+    assert [tag for tag, _ in page.tags].count("script") == 2  # the data, our own
     assert HOSTILE in page.text
     assert HOSTILE in " ".join(page.data["runs"][0]["reasons"])
 
@@ -86,7 +84,7 @@ def test_the_policy_allows_our_scripts_by_digest_and_no_network(tmp_path: Path) 
     assert policy is not None
     assert policy.startswith("default-src 'none'; ")
     assert "connect-src 'none'" in policy
-    assert re.search(r"script-src('sha256-[A-Za-z0-9+/]{43}='| )+$", policy)
+    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/]{43}='$", policy)
     assert not re.findall(r"unsafe-eval|https?:", policy)
 
 
@@ -115,7 +113,7 @@ def test_one_trial_and_none(tmp_path: Path) -> None:
     assert "nothing was recorded yet" in page_of(tmp_path / "none").text
 
 
-@pytest.mark.slow
-def test_eight_thousand_trials_are_small(long_run: Path) -> None:
-    assert report_command.main([str(long_run)]) == 0
-    assert (long_run / "report.html").stat().st_size < 10_000_000
+def test_a_run_of_32_trials_is_small(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=32)
+    assert report_command.main([str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").stat().st_size < 1_500_000

@@ -1,3 +1,4 @@
+import json
 import socket
 import threading
 import urllib.error
@@ -25,6 +26,9 @@ class State:
         self.built += 1
         return f"<p>{stamp}".encode()
 
+    def news(self, stamp: str) -> bytes:
+        return f"news of {stamp}".encode()
+
 
 @pytest.fixture
 def state() -> State:
@@ -33,7 +37,7 @@ def state() -> State:
 
 @pytest.fixture
 def server(state: State) -> Iterator[ReportServer]:
-    with ReportServer(0, state.page, lambda: state.stamp) as server:
+    with ReportServer(0, state.page, state.news, lambda: state.stamp) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -76,6 +80,7 @@ def test_the_page_is_built_once_for_each_stamp(server: ReportServer, state: Stat
     assert get(server, "/stamp") == (200, b"second")
     assert get(server, "/") == (200, b"<p>second")
     assert state.built == 2
+    assert get(server, "/news") == (200, b"news of second")
 
 
 @pytest.mark.parametrize(
@@ -128,19 +133,21 @@ def test_a_client_that_hangs_up_is_no_news(server: ReportServer, capfd: pytest.C
 
 def test_a_port_that_is_taken(server: ReportServer) -> None:
     with pytest.raises(InputError, match=rf"--serve {server.server_port}: cannot listen there: Address already in use"):
-        ReportServer(server.server_port, lambda stamp: b"", lambda: "")
+        ReportServer(server.server_port, lambda stamp: b"", lambda stamp: b"", lambda: "")
 
 
 def test_the_command_follows_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path, trials=16, stop_after=8)
     seen: list[bytes] = []
+    news: list[bytes] = []
 
     def serve(server: ReportServer) -> None:
         seen.append(server.stamp())
-        seen.append(server.page())
+        seen.append(server.built("page"))
         make_run(tmp_path, trials=16)
+        news.append(server.built("news"))
         seen.append(server.stamp())
-        seen.append(server.page())
+        seen.append(server.built("page"))
 
     monkeypatch.setattr(ReportServer, "serve_forever", serve)
     assert report_command.main([str(tmp_path), "--serve"]) == 0
@@ -148,6 +155,9 @@ def test_the_command_follows_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert b"stopped after 8 of 16" in seen[1]
     assert b"finished, 16 trials" in seen[3]
     assert b"connect-src &#39;self&#39;" in seen[3]
+    assert b"finished, 16 trials" in news[0]
+    assert len(news[0]) < len(seen[3]) / 2
+    assert len(json.loads(news[0])["data"]["runs"][0]["trials"]["macs"]) == 16
     assert b"finished, 16 trials" in (tmp_path / "report.html").read_bytes()
     assert b"connect-src &#39;none&#39;" in (tmp_path / "report.html").read_bytes()
 
@@ -158,8 +168,8 @@ def test_the_stamp_tells_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pyt
 
     def serve(server: ReportServer) -> None:
         with Journal(tmp_path / "journal.jsonl"):
-            pages.append(server.page())
-        pages.append(server.page())
+            pages.append(server.built("page"))
+        pages.append(server.built("page"))
 
     monkeypatch.setattr(ReportServer, "serve_forever", serve)
     assert report_command.main([str(tmp_path), "--serve"]) == 0
