@@ -1,4 +1,4 @@
-"""What a benchmark of controllers shows: a table, a CSV and a plot."""
+"""What a benchmark of controllers shows: a table and a CSV."""
 
 from __future__ import annotations
 
@@ -75,25 +75,3 @@ def to_csv(runs: Sequence[Run]) -> str:
     for run in runs:
         writer.writerows((run.controller, run.seed, trial, f"{reward:.6f}") for trial, reward in enumerate(run.best, 1))
     return file.getvalue()
-
-
-def to_html(runs: Sequence[Run], best_known: float, reference: float | None) -> str:
-    """Mean best-so-far against evaluations, with a band of one standard deviation, as one self-contained page."""
-    from plotly import graph_objects  # slow to load
-
-    figure = graph_objects.Figure()
-    for name in dict.fromkeys(run.controller for run in runs):
-        curves = np.array([run.best for run in runs if run.controller == name])
-        mean, spread, x = curves.mean(0), curves.std(0), np.arange(1, curves.shape[1] + 1)
-        figure.add_scatter(x=x, y=mean, name=name, legendgroup=name)
-        band = np.concatenate([mean + spread, (mean - spread)[::-1]])
-        figure.add_scatter(
-            x=np.concatenate([x, x[::-1]]), y=band, fill="toself", opacity=0.15, legendgroup=name,
-            showlegend=False, line={"width": 0}, hoverinfo="skip",
-        )  # fmt: skip
-    figure.add_hline(best_known, line_dash="dot", annotation_text="best known")
-    if reference is not None:
-        figure.add_hline(reference, line_dash="dot", annotation_text="EfficientNet-B0")
-    figure.update_layout(xaxis_title="evaluations", yaxis_title="best reward so far", xaxis_type="log")
-    html: str = figure.to_html(include_plotlyjs=True, full_html=True)
-    return html

@@ -16,6 +16,7 @@ from nas.bench import agreement
 from nas.bench import table as bench_table
 from nas.bench.run import Bench, Benchmark, Run, parse_controller
 from nas.commands import cli
+from nas.report import bench as report_bench
 from nas.runs.directory import REFERENCE_NETWORK
 from search_space.architecture import Architecture
 from search_space.errors import InputError
@@ -94,13 +95,17 @@ def _main(args: argparse.Namespace) -> int:
         cli.say(f"{len(runs)}/{len(names) * args.seeds}  {run.controller} seed {run.seed}: {run.best[-1]:.4f}")
     top = max(runs, key=lambda run: run.best[-1])
     best_known = max(bench.climb(top.tokens), top.best[-1]) if top.tokens else top.best[-1]
-    cli.say(f"\nT = {target / 1e6:g}M, {args.objective}, noise {args.noise:g} points, {args.seeds} seeds.")
     known, beside = (reference[0], f"{reference[0]:.4f}") if reference else (None, "unknown to this benchmark")
-    cli.say(f"Best known reward {best_known:.4f}, {REFERENCE_NETWORK} {beside}.\n")
-    cli.say(bench_table.text(bench_table.table(runs, best_known, known)))
+    asked = f"T = {target / 1e6:g}M, {args.objective}, noise {args.noise:g} points, {args.seeds} seeds."
+    values = f"Best known reward {best_known:.4f}, {REFERENCE_NETWORK} {beside}."
+    rows = bench_table.table(runs, best_known, known)
+    cli.say(f"\n{asked}\n{values}\n")
+    cli.say(bench_table.text(rows))
     if args.out:
+        page = report_bench.render(runs, rows, best_known, known, f"{args.benchmark}: {asked} {values}")
         write_atomic(args.out / "bench.csv", bench_table.to_csv(runs))
-        write_atomic(args.out / "bench.html", bench_table.to_html(runs, best_known, known))
+        write_atomic(args.out / "bench.html", page)
+        cli.say(f"\nReport: {args.out / 'bench.html'}")
     return cli.DONE
 
 
