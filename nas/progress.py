@@ -89,7 +89,7 @@ class SearchProgress:
         again = f" (same network as trial {trial.repeat_of})" if trial.repeat_of is not None else ""
         count = f"{self.done}/{self.study.num_trials}"
         status = f"{self.found()}  {self._time_left()}"
-        return f"trial {trial.number} [{count}]  {result}  {format_amount(trial.macs)} MACs{again}  {status}"
+        return f"{count} done: trial {trial.number}  {result}  {format_amount(trial.macs)} MACs{again}  {status}"
 
     def found(self) -> str:
         """The best so far, in a few words."""

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -146,7 +147,32 @@ def _drop_output() -> None:
 
 def say(text: str = "") -> None:
     """Print to stdout, without control characters: the only way output leaves a command, apart from progress."""
-    print(printable(text, keep="\n\t"), flush=True)  # noqa: T201 - the one place that prints
+    text = printable(text, keep="\n\t")
+    if sys.stdout.isatty():
+        text = wrapped(text, shutil.get_terminal_size().columns)
+    print(text, flush=True)  # noqa: T201 - the one place that prints
+
+
+_WHOLE = re.compile(r"nas-[a-z]+(?: (?:--?[a-z][\w-]*(?: [^\s-][^\s;)]*)?|[^\s;)]*[/.][^\s;)]+))*[;).,]*|\S+")
+"""A command with its paths and flags, or a word: what a line is never broken in."""
+
+
+def wrapped(text: str, width: int) -> str:
+    """Text for a terminal: lines end between words, never inside a command or a path; what is set in stays as it is."""
+    lines = []
+    for line in text.split("\n"):
+        if len(line) <= width or line.startswith((" ", "|")):
+            lines.append(line)
+            continue
+        row = ""
+        for word in _WHOLE.findall(line):
+            if row and len(row) + 1 + len(word) > width:
+                lines.append(row)
+                row = word
+            else:
+                row = f"{row} {word}" if row else word
+        lines.append(row)
+    return "\n".join(lines)
 
 
 def say_notes(described: Mapping[str, Any]) -> None:
@@ -156,10 +182,13 @@ def say_notes(described: Mapping[str, Any]) -> None:
 
 
 def show(*parts: object) -> None:
-    """Print texts and tables to stdout; a terminal wraps them, nothing else does."""
+    """Print texts and tables to stdout; for a terminal they are wrapped, for nothing else."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for part in parts:
-        console.print(printable(part, keep="\n\t") if isinstance(part, str) else part)
+        if isinstance(part, str):
+            say(part)
+        else:
+            console.print(part)
 
 
 def _complain(message: str, code: int) -> int:

@@ -144,6 +144,7 @@ def _search(args: argparse.Namespace) -> int:
                 report.write_ended(run.path)
                 if caveat := summary.caveat(settings, space):
                     cli.say(caveat)
+                cli.show(*summary.next_steps(run.path))
     if args.retrain and code == cli.DONE:
         metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet)
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from nas.config import SearchConfig
 from nas.engines.base import Job
 from nas.engines.local import estimate_seconds
 from nas.problem import make_problem
+from nas.report.answer import commands
 from nas.runs.deployment import describe, reference_name, reference_network
+from nas.runs.record import load
 from nas.runs.search import StudyRun
 from nas.study import Study
 from nas.trust.invisible import invisible
@@ -105,6 +108,13 @@ def result(run: StudyRun, reference: str) -> list[str | Table]:
     notes = [*_repeats(run), *_off_target(run.settings, best.macs)]
     files = [f"Best network: {run.path / 'best.yaml'}", f"Report: {run.path / 'report.html'}"]
     return ["", table, f"\n{counts}", *notes, *files]
+
+
+def next_steps(path: Path) -> list[str]:
+    """What to do with the run that lies at `path`, a command a line."""
+    steps = commands(load(path))
+    width = max((len(command) for _, command in steps), default=0)
+    return ["\nWhat next:", *(f"  {command:<{width}}  {what.lower()}" for what, command in steps)] if steps else []
 
 
 def _repeats(run: StudyRun) -> list[str]:

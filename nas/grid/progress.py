@@ -33,13 +33,16 @@ class GridProgress(SearchProgress):
     def __init__(self, study: Study, grid: Grid, settings: GridConfig, trainings: Sequence[int], *, quiet: bool):
         self._grid = grid
         self._settings = settings
+        self._trainings = trainings
         self._all_work = work(grid, settings, trainings)
         super().__init__(study, quiet=quiet)
 
     def found(self) -> str:
         """The rung; scores of different rungs are no match for each other."""
         rung = self.study.trials[-1].tokens[FIDELITY] if self.study.trials else 0
-        return f"rung {rung + 1} of {len(self._settings.rungs)}"
+        done = sum(t.tokens[FIDELITY] == rung for t in self.study.trials if t.evaluation is not None)
+        trained = f"{done} of at most {self._trainings[rung]} trained at {self._settings.rungs[rung]}x the epochs"
+        return f"rung {rung + 1} of {len(self._settings.rungs)}, {trained}"
 
     def done_work(self) -> float:
         """The finished trials' share of `all_work`."""

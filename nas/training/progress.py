@@ -13,7 +13,7 @@ from search_space.io.amounts import format_clock
 
 
 class TrainProgress:
-    """Shows epochs, loss, images a second and time left. Use as a context manager."""
+    """Shows epochs, loss, validation accuracy, images a second and time left. Use as a context manager."""
 
     def __init__(self, title: str, epochs: int, done: int, *, quiet: bool, console: Console | None = None) -> None:
         """Show a training of `epochs`, of which `done` are done; nothing at all if `quiet`."""
@@ -24,9 +24,10 @@ class TrainProgress:
         self._first = float(done)
         self._epoch_begun = self._begun
         self._rate = 0.0
+        self._scores: list[float] = []
         columns = (
             TextColumn(title, markup=False),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=20 if self.console.width >= 120 else 8),
             TextColumn("{task.description}", markup=False),
         )
         self._live = Progress(*columns, console=self.console, disable=quiet or not self.console.is_terminal)
@@ -40,20 +41,25 @@ class TrainProgress:
         """`done` of `total` images of the epoch are trained on."""
         self._rate = done / max(1e-9, time.monotonic() - self._epoch_begun)
         position = epoch + done / total
-        text = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.3f}  {self._speed(position)}"
+        text = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.3f}{self._scored()}  {self._speed(position)}"
         self._live.update(self._task, completed=position, description=text)
 
     def end_epoch(self, row: dict[str, Any]) -> None:
         """An epoch is trained, scored and saved."""
+        self._scores.append(row["validation_accuracy"])
         if not self.quiet and not self.console.is_terminal:
-            accuracy, position = row["validation_accuracy"], row["epoch"]
-            text = f"epoch {position}/{self.epochs}  loss {row['loss']:.3f}  validation {accuracy:.2%}"
+            position = row["epoch"]
+            text = f"epoch {position}/{self.epochs}  loss {row['loss']:.3f}{self._scored()}"
             self.console.print(f"{text}  {self._speed(position)}", markup=False, highlight=False, soft_wrap=True)
 
     @property
     def images_per_sec(self) -> float:
         """Of the training of the current or last epoch."""
         return self._rate
+
+    def _scored(self) -> str:
+        """Validation accuracy of the last epoch and the best so far."""
+        return f"  validation {self._scores[-1]:.2%} (best {max(self._scores):.2%})" if self._scores else ""
 
     def _speed(self, position: float) -> str:
         pace = (time.monotonic() - self._begun) / max(1e-9, position - self._first)

@@ -49,7 +49,7 @@ def test_elsewhere_there_is_a_line_a_trial(tmp_path: Path) -> None:
     lines = shown(study, terminal=False).splitlines()
     assert len(lines) == 3
     trial = study.trials[5]
-    assert lines[0].startswith(f"trial 5 [9/8]  reward {trial.reward:.4f}  accuracy ")
+    assert lines[0].startswith(f"9/8 done: trial 5  reward {trial.reward:.4f}  accuracy ")
     assert "\x1b" not in "".join(lines)
 
 

@@ -127,3 +127,26 @@ def test_modules_run_as_commands() -> None:
     command = [sys.executable, "-m", "nas.commands.scale", "--version"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("nas-scale ")
+
+
+PROSE = (
+    "This answer is worth nothing that could be shown (to measure more: nas-trust runs/mine --budget 406%). For a real "
+    "answer, on a GPU: nas-search --target-flops 400M --evaluator-preset small --data folder:DIR; as nas-train does."
+)
+COMMANDS = (
+    "nas-trust runs/mine --budget 406%).",
+    "nas-search --target-flops 400M --evaluator-preset small --data folder:DIR;",
+)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_lines_end_between_words_and_never_inside_a_command(width: int) -> None:
+    lines = cli.wrapped(PROSE, width).split("\n")
+    assert " ".join(lines) == PROSE
+    assert all(len(line) <= width or line in COMMANDS for line in lines)
+    assert all(any(command in line for line in lines) for command in COMMANDS)
+
+
+def test_what_is_set_in_and_what_fits_stays_as_it_is() -> None:
+    command = "  nas-search --run-dir a/very/long/path/of/a/run --resume and more words than fit"
+    assert cli.wrapped(f"short\n{command}\n", 30) == f"short\n{command}\n"

@@ -131,6 +131,16 @@ def test_repeats_are_said(tmp_path: Path) -> None:
         assert "3 of 4 trials repeat a network that was tried before" in text(run)
 
 
+def test_a_search_ends_with_what_next(tmp_path: Path) -> None:
+    run = make(tmp_path / "run")
+    title, *steps = summary.next_steps(run.path)
+    assert title == "\nWhat next:"
+    assert steps[0].split() == ["nas-train", "--run", str(run.path), "train", "it", "in", "full"]
+    assert all(step.startswith("  nas-") for step in steps)
+    make(tmp_path / "failed", fail_every=1)
+    assert summary.next_steps(tmp_path / "failed") == []
+
+
 @pytest.mark.parametrize(
     ("macs", "objective", "band", "words"),
     [

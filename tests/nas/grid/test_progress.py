@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from nas.commands.grid import main
 from nas.grid import config as grid_config
 from nas.grid import progress
 from nas.grid.enumeration import enumerate_grid
+from nas.runs.grid import GridRun
+from nas.runs.header import from_header
+from nas.runs.record import load
 from search_space.architecture import Architecture
 
 B0 = Architecture.load("efficientnet-b0")
@@ -22,3 +27,12 @@ def test_the_plan_counts_trainings_and_their_work() -> None:
     mean = sum(candidate.ratio for candidate in grid.candidates) / 16
     assert progress.work(grid, own, trainings) == mean * (16 + 2 * 9 + 4 * 9)
     assert progress.planned(grid, own, own.halving([])) == [16, 8, 6]
+
+
+def test_the_rung_and_its_trainings_are_shown(tmp_path: Path) -> None:
+    argv = ["--arch", "efficientnet-b0", "--phi", "1", "--evaluator", "tests.toys:ToyEvaluator", "--quiet"]
+    assert main([*argv, "--run-dir", str(tmp_path / "grid")]) == 0
+    with GridRun(tmp_path / "grid", from_header(load(tmp_path / "grid").config, grid_config.GridConfig)) as run:
+        shown = progress.GridProgress(run.study, run.grid, run.settings, run.trainings, quiet=True)
+        last = sum(trial.tokens[1] == 2 for trial in run.trials)
+        assert shown.found() == f"rung 3 of 3, {last} of at most {run.trainings[2]} trained at 3x the epochs"

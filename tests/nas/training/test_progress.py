@@ -25,7 +25,7 @@ def shown(*, quiet: bool = False, terminal: bool = False) -> str:
 
 def test_a_line_an_epoch_with_speed_and_time_left() -> None:
     line = shown()
-    assert line.startswith("epoch 2/4  loss 1.250  validation 50.00%")
+    assert line.startswith("epoch 2/4  loss 1.250  validation 50.00% (best 50.00%)")
     assert "images/s" in line
     assert line.endswith("left\n")
 
@@ -33,3 +33,15 @@ def test_a_line_an_epoch_with_speed_and_time_left() -> None:
 def test_a_live_line_on_a_terminal_and_nothing_if_quiet() -> None:
     assert "epoch 2/4  loss 1.250" in shown(terminal=True)
     assert shown(quiet=True) == ""
+
+
+def test_the_live_line_shows_the_last_accuracy_and_the_best_so_far() -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=120)
+    with TrainProgress("mine", 4, 0, quiet=False, console=console) as progress:
+        for epoch, accuracy in enumerate((0.7, 0.5)):
+            progress.begin_epoch()
+            progress.step(epoch, 100, 100, 1.5)
+            progress.end_epoch({**ROW, "epoch": epoch + 1, "validation_accuracy": accuracy})
+        progress.step(2, 50, 100, 1.5)
+    assert "epoch 3/4  loss 1.500  validation 50.00% (best 70.00%)" in text.getvalue()
