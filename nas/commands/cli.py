@@ -153,7 +153,9 @@ def say(text: str = "") -> None:
     print(text, flush=True)  # noqa: T201 - the one place that prints
 
 
-_WHOLE = re.compile(r"nas-[a-z]+(?: (?:--?[a-z][\w-]*(?: [^\s-][^\s;)]*)?|[^\s;)]*[/.][^\s;)]+))*[;).,]*|\S+")
+_WHOLE = re.compile(
+    r"nas-[a-z]+(?: (?:--?[a-z][\w-]*(?: [^\s-][^\s;)]*)?|[^\s;)]*[/.][^\s;)]+|[^\s;)]+(?= --?[a-z])))*[;).,]*|\S+"
+)
 """A command with its paths and flags, or a word: what a line is never broken in."""
 
 

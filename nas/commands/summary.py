@@ -111,10 +111,8 @@ def result(run: StudyRun, reference: str) -> list[str | Table]:
 
 
 def next_steps(path: Path) -> list[str]:
-    """What to do with the run that lies at `path`, a command a line."""
-    steps = commands(load(path))
-    width = max((len(command) for _, command in steps), default=0)
-    return ["\nWhat next:", *(f"  {command:<{width}}  {what.lower()}" for what, command in steps)] if steps else []
+    """What to do with the run that lies at `path`, a command each."""
+    return [f"{what}: {command}" for what, command in commands(load(path))]
 
 
 def _repeats(run: StudyRun) -> list[str]:

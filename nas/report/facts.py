@@ -124,7 +124,7 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
     told = [own for own in settings if own]
     same = [name for name in names if len({own.get(name) for own in told}) == 1]
     differing = [name for name in names if name not in same]
-    columns = ["Accuracy", "MACs", "Parameters", "Best reward", "Reward of reference", "Trials", "Failed", "State"]
+    columns = ["Accuracy", "MACs", "Params", "Best reward", "Reward of reference", "Trials", "Failed", "State"]
     rows = [
         [run.name, *_results(run), *(own.get(name, "-") for name in differing)]
         for run, own in zip(runs, settings, strict=True)

@@ -127,7 +127,7 @@ def family_table(run: RunRecord) -> Table:
             cost = count(member)
             factors = (f"{triple.alpha**phi:.2f}", f"{triple.beta**phi:.2f}", member.resolution)
             rows.append([str(cell) for cell in (phi, *factors, format_amount(cost.macs), format_amount(cost.params))])
-    return {"columns": ["phi", "Depth", "Width", "Resolution", "MACs", "Parameters"], "rows": rows}
+    return {"columns": ["phi", "Depth", "Width", "Pixels", "MACs", "Params"], "rows": rows}
 
 
 def triples(run: RunRecord) -> list[dict[str, Any]]:

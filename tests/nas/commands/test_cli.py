@@ -130,11 +130,11 @@ def test_modules_run_as_commands() -> None:
 
 
 PROSE = (
-    "This answer is worth nothing that could be shown (to measure more: nas-trust runs/mine --budget 406%). For a real "
+    "This answer is worth nothing that could be shown (to measure more: nas-trust mine --budget 406%). For a real "
     "answer, on a GPU: nas-search --target-flops 400M --evaluator-preset small --data folder:DIR; as nas-train does."
 )
 COMMANDS = (
-    "nas-trust runs/mine --budget 406%).",
+    "nas-trust mine --budget 406%).",
     "nas-search --target-flops 400M --evaluator-preset small --data folder:DIR;",
 )
 

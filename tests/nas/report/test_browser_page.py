@@ -241,7 +241,7 @@ def test_runs_side_by_side(browser: Browser, pages: dict[str, Shown]) -> None:
     runs = pages["compared"].runs
     for chart in ("tradeoff-chart", "progress-chart"):
         assert [len(t["x"]) for t in traces(browser, chart, "trials")] == [len(ok_and_failed(r)[0]) for r in runs]
-    names = browser.js("[...byId('comparison').tBodies[0].rows].map((row) => row.cells[0].textContent)")
+    names = browser.js("[...byId('comparison').tHead.rows[0].cells].slice(1).map((c) => c.textContent)")
     assert names == [run.name for run in runs]
     dashes = browser.js("byId('progress-chart').figure.layers.filter((t) => t.name === 'best').map((t) => t.dash)")
     assert dashes == ["", "6 4", "6 4"]  # the other two are random search, the control

@@ -61,7 +61,7 @@ def test_results_stand_first_and_what_differs_is_named(tmp_path: Path) -> None:
     (tmp_path / "three").mkdir()
     (tmp_path / "three" / "journal.jsonl").touch()
     table = report_facts.comparison([load(tmp_path / name) for name in ("one", "two", "three")])
-    assert table["columns"][:4] == ["Accuracy", "MACs", "Parameters", "Best reward"]
+    assert table["columns"][:4] == ["Accuracy", "MACs", "Params", "Best reward"]
     rows = {row[0]: dict(zip(table["columns"], row[1:], strict=True)) for row in table["rows"]}
     assert (rows["one"]["Trials"], rows["one"]["Failed"]) == ("8", "0")
     assert (rows["two"]["Failed"], rows["two"]["Accuracy"]) == ("4", "-")
