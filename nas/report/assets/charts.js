@@ -49,7 +49,7 @@ function tradeoffFigure() {
   }
   return {
     x: { title: "multiply-adds", amounts: true, limits: across },
-    y: { title: named("accuracy"), percent: true, limits: [low, Math.min(high, high > 1.05 ? high : Math.max(1, limits[1] + 0.002))] },
+    y: { title: named("accuracy"), percent: true, limits: [low, Math.min(high, 1.01)] },
     layers, labels, rules: [...targets].map((target) => ({ x: target, colour: "var(--text)" })),
   };
 }
@@ -75,7 +75,9 @@ function drawLegends() {
     ? data.runs.map((run, r) => legendEntry(series(r), MARKS[shapeOf(r)], run.is_random ? `${run.name} (random search, the control)` : run.name))
     : [legendEntry("var(--late)", "●", "trial, later ones stronger")];
   const star = knownReferences().length ? [legendEntry("var(--series-5)", "★", "known network")] : [];
-  const low = () => values("accuracy").some((a) => a < robust(values("accuracy"))[0]) ? [legendEntry("var(--early)", "▼", "below the axis")] : [];
+  const reached = values("accuracy");
+  const outside = Math.min(...reached) < robust(reached)[0];
+  const low = () => (outside ? [legendEntry("var(--early)", "▼", "below the axis")] : []);
   byId("tradeoff-legend").replaceChildren(...runs(), ...(several ? [] : [legendEntry("var(--front)", "◆", "Pareto front")]), ...star,
     legendEntry("var(--text)", "┆", "target"), ...(several ? [] : [legendEntry("var(--muted)", "┈", "equal reward")]), ...low(), ...bad());
   byId("progress-legend").replaceChildren(...runs(), ...(several ? [] : [legendEntry("var(--front)", "━", "best so far")]), ...low(), ...bad());
