@@ -120,6 +120,8 @@ def _sure(run: RunRecord) -> list[str]:
     if run.grid:
         return report_grid.verdict_lines(run)
     verdict = read_verdict(run.path, len(run.trials))
+    if not verdict and run.finished and not _trains(run):
+        return ["Not measured: these accuracies were looked up or computed, so no longer training can check them."]
     if not verdict:
         return ["Not measured: nothing says yet whether the order of these networks is more than chance."]
     with open(run.path / TRUST, encoding="utf-8", errors="replace") as file:
@@ -141,7 +143,6 @@ def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
         return report_grid.commands(run)
     if run.best_trial is None:
         return []
-    trains = any(t.evaluation and t.evaluation.losses for t in run.finished)
     verdict = read_verdict(run.path, len(run.trials))
     budget = re.search(r" --budget \d+%", verdict)
     measure = ("Be surer" if verdict else "Measure how sure it is", f"nas-trust {path}{budget[0] if budget else ''}")
@@ -149,8 +150,13 @@ def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
         ("Train it in full", f"nas-train --run {path}"),
         ("Export it to PyTorch", f"nas-export --run {path} --to torch"),
         ("Scale it up", f"nas-scale {shlex.quote(str(run.path / 'best.yaml'))} --phi 3 -o larger.yaml"),
-        *([measure] if trains else []),
+        *([measure] if _trains(run) else []),
     ]
+
+
+def _trains(run: RunRecord) -> bool:
+    """Whether its evaluations are trainings: only these have losses."""
+    return any(t.evaluation and t.evaluation.losses for t in run.finished)
 
 
 def _files(run: RunRecord, folder: Path | None) -> list[tuple[str, str]]:

@@ -42,7 +42,8 @@ function tradeoffFigure() {
   const targets = new Set(data.runs.map((run) => run.target).filter(Boolean));
   const all = [...values("macs"), ...known.map((k) => k.macs), ...targets, ...data.runs.flatMap((_, r) => column(r, "macs", failed(r)))];
   const across = padded([Math.min(...all), Math.max(...all)], 0.06);
-  const labels = known.map((k) => ({ x: k.macs, y: k.accuracy, text: several ? `${k.name} (${data.runs[k.run].name})` : k.name }));
+  const labels = [...Map.groupBy(known, (k) => `${k.name} ${k.macs} ${k.accuracy}`).values()].map(([k, ...others]) =>
+    ({ x: k.macs, y: k.accuracy, text: several && !others.length ? `${k.name} (${data.runs[k.run].name})` : k.name }));
   for (const curve of curves) {
     const inside = curve.macs.map((_, i) => i).filter((i) => curve.accuracy[i] >= low && curve.accuracy[i] <= high && curve.macs[i] <= across[1]);
     if (inside.length) labels.push({ x: curve.macs[inside.at(-1)], y: curve.accuracy[inside.at(-1)], text: curve.reward.toFixed(3), colour: "var(--muted)" });

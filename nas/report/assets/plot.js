@@ -62,7 +62,6 @@ function scaleOf(axis, from, to, values) {
   return {
     low, high, out: (value) => (value < low ? -1 : value > high ? 1 : 0),
     at: (value) => from + Math.min(1, Math.max(0, share(value))) * (to - from),
-    free: (value) => from + share(value) * (to - from),
     ticks: axis.ticks ?? (axis.log ? logTicks(low, high) : ticks(low, high, room).filter((v) => !axis.whole || Number.isInteger(v))).map((value) => [value, value]),
   };
 }

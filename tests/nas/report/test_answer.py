@@ -44,6 +44,13 @@ def test_the_verdict_stands_with_its_intervals(tmp_path: Path) -> None:
     assert answer(load(tmp_path), None)["sure"][0].startswith("Not measured: ")
 
 
+def test_what_was_looked_up_cannot_be_measured(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=8, evaluator="tests.toys:LookedUp")
+    shown = answer(load(tmp_path), None)
+    assert shown["sure"][0].startswith("Not measured: these accuracies were looked up")
+    assert not any("nas-trust" in command for _, command in shown["commands"])
+
+
 def test_commands_name_the_run_whatever_it_is_called(tmp_path: Path) -> None:
     run = tmp_path / "a; rm -rf $HOME"
     make_run(run, trials=8)
