@@ -11,6 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from search_space.io.amounts import format_clock
 
+NARROW, WIDE = 80, 110
+"""Columns of a terminal from which the live line shows the loss, and the speed as well."""
+
 
 class TrainProgress:
     """Shows epochs, loss, validation accuracy, images a second and time left. Use as a context manager."""
@@ -27,7 +30,7 @@ class TrainProgress:
         self._scores: list[float] = []
         columns = (
             TextColumn(title, markup=False),
-            BarColumn(bar_width=20 if self.console.width >= 120 else 8),
+            BarColumn(bar_width=20 if self.console.width >= WIDE else 6),
             TextColumn("{task.description}", markup=False),
         )
         self._live = Progress(*columns, console=self.console, disable=quiet or not self.console.is_terminal)
@@ -41,7 +44,10 @@ class TrainProgress:
         """`done` of `total` images of the epoch are trained on."""
         self._rate = done / max(1e-9, time.monotonic() - self._epoch_begun)
         position = epoch + done / total
-        text = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.3f}{self._scored()}  {self._speed(position)}"
+        width = self.console.width
+        loss_text = f"  loss {loss:.3f}" if width >= NARROW else ""
+        pace = self._speed(position) if width >= WIDE else self._left(position)
+        text = f"epoch {epoch + 1}/{self.epochs}{loss_text}{self._scored()}  {pace}"
         self._live.update(self._task, completed=position, description=text)
 
     def end_epoch(self, row: dict[str, Any]) -> None:
@@ -62,9 +68,11 @@ class TrainProgress:
         return f"  validation {self._scores[-1]:.2%} (best {max(self._scores):.2%})" if self._scores else ""
 
     def _speed(self, position: float) -> str:
+        return f"{self._rate:.0f} images/s  {self._left(position)}"
+
+    def _left(self, position: float) -> str:
         pace = (time.monotonic() - self._begun) / max(1e-9, position - self._first)
-        left = format_clock(round(pace * (self.epochs - position)))
-        return f"{self._rate:.0f} images/s  {left} left"
+        return f"{format_clock(round(pace * (self.epochs - position)))} left"
 
     def __enter__(self) -> TrainProgress:
         self._live.start()

@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from nas.training.progress import TrainProgress
@@ -35,13 +36,21 @@ def test_a_live_line_on_a_terminal_and_nothing_if_quiet() -> None:
     assert shown(quiet=True) == ""
 
 
-def test_the_live_line_shows_the_last_accuracy_and_the_best_so_far() -> None:
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (120, "epoch 3/4  loss 1.500  validation 50.00% (best 70.00%)  "),
+        (80, "epoch 3/4  loss 1.500  validation 50.00% (best 70.00%)  0:00 left"),
+        (64, "epoch 3/4  validation 50.00% (best 70.00%)  0:00 left"),
+    ],
+)
+def test_the_live_line_shows_the_last_accuracy_and_the_best_so_far(width: int, shown: str) -> None:
     text = io.StringIO()
-    console = Console(file=text, force_terminal=True, width=120)
+    console = Console(file=text, force_terminal=True, width=width)
     with TrainProgress("mine", 4, 0, quiet=False, console=console) as progress:
         for epoch, accuracy in enumerate((0.7, 0.5)):
             progress.begin_epoch()
             progress.step(epoch, 100, 100, 1.5)
             progress.end_epoch({**ROW, "epoch": epoch + 1, "validation_accuracy": accuracy})
         progress.step(2, 50, 100, 1.5)
-    assert "epoch 3/4  loss 1.500  validation 50.00% (best 70.00%)" in text.getvalue()
+    assert shown in text.getvalue()
