@@ -142,9 +142,9 @@ def _search(args: argparse.Namespace) -> int:
             if code == cli.DONE:
                 _measure_worth(run, engine, engine_options, share)
                 report.write_ended(run.path)
+                cli.show(*summary.next_steps(run.path))
                 if caveat := summary.caveat(settings, space):
                     cli.say(caveat)
-                cli.show(*summary.next_steps(run.path))
     if args.retrain and code == cli.DONE:
         metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet)
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))
