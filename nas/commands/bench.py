@@ -39,7 +39,7 @@ _bench: Bench | None = None
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-bench``."""
-    return cli.run(lambda: _main(_parser().parse_args(argv)))
+    return cli.run(_parser(), _main, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import logging
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any, NoReturn
 
@@ -96,20 +97,28 @@ class _Completion(argparse.Action):
         parser.exit()
 
 
-def run(command: Callable[[], int]) -> int:
+def run(
+    parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None
+) -> int:
     """Run a command's body and turn what it raises into an exit code and one line on stderr.
 
     0 done, 1 failed, 2 wrong input, 130 interrupted. Any other exception is a bug and keeps its traceback.
+
+    Args:
+        parser: The command's own; the line begins with its program.
+        command: Its body.
+        argv: The arguments; None for the process's.
     """
+    complain = functools.partial(_complain, parser.prog)
     try:
         _prepare()
-        return command()
+        return command(parser.parse_args(argv))
     except InputError as error:
-        return _complain(str(error), WRONG_INPUT)
+        return complain(str(error), WRONG_INPUT)
     except NasError as error:
-        return _complain(str(error), FAILED)
+        return complain(str(error), FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED)
+        return complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
         _drop_output()  # its reader has gone (e.g. `| head`): end quietly
         return DONE
@@ -117,8 +126,8 @@ def run(command: Callable[[], int]) -> int:
         _logger.debug("ended by the operating system", exc_info=True)
         if error.filename is None:  # of a file that was open already, our output among them
             _drop_output()
-            return _complain(f"cannot be read or written: {error.strerror or error}", FAILED)
-        return _complain(f"{os.fsdecode(error.filename)}: {error.strerror}", WRONG_INPUT)
+            return complain(f"cannot be read or written: {error.strerror or error}", FAILED)
+        return complain(f"{os.fsdecode(error.filename)}: {error.strerror}", WRONG_INPUT)
 
 
 def _prepare() -> None:
@@ -193,8 +202,7 @@ def show(*parts: object) -> None:
             console.print(part)
 
 
-def _complain(message: str, code: int) -> int:
-    program = os.path.basename(sys.argv[0]) or "nas"
+def _complain(program: str, message: str, code: int) -> int:
     with contextlib.suppress(OSError):
         print(f"{program}: {one_line(message, MOST)}", file=sys.stderr)  # noqa: T201 - the one place that prints errors
     return code

@@ -26,7 +26,7 @@ Exit codes: 0 done, 1 failed, 2 wrong input.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-export``."""
-    return cli.run(lambda: _export(_parser().parse_args(argv)))
+    return cli.run(_parser(), _export, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

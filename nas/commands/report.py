@@ -28,7 +28,7 @@ Exit codes: 0 done, 2 wrong input.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-report``."""
-    return cli.run(lambda: _report(_parser().parse_args(argv)))
+    return cli.run(_parser(), _report, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

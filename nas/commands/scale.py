@@ -37,7 +37,7 @@ Exit codes: 0 done, 2 wrong input.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-scale``."""
-    return cli.run(lambda: _scale(_parser().parse_args(argv)))
+    return cli.run(_parser(), _scale, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

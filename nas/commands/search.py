@@ -47,7 +47,7 @@ Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-search``."""
-    return cli.run(lambda: _search(_parser().parse_args(argv)))
+    return cli.run(_parser(), _search, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,7 +29,7 @@ DEFAULT = "efficientnet"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return cli.run(lambda: _run(_parser().parse_args(argv)))
+    return cli.run(_parser(), _run, argv)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ Exit codes: 0 done, 1 the training diverged, 2 wrong input, 130 interrupted (not
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-train``."""
-    return cli.run(lambda: _train(_parser().parse_args(argv)))
+    return cli.run(_parser(), _train, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

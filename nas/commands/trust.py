@@ -28,7 +28,7 @@ Goes on where an earlier report stopped. Exit codes: 0 done, 1 nothing to report
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-trust``."""
-    return cli.run(lambda: _trust(_parser().parse_args(argv)))
+    return cli.run(_parser(), _trust, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

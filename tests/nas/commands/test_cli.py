@@ -4,6 +4,7 @@ import errno
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -19,6 +20,10 @@ def _raise(error: BaseException) -> int:
     raise error
 
 
+def run(command: Callable[[], int]) -> int:
+    return cli.run(cli.Parser("nas-any"), lambda _: command(), [])
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
@@ -30,16 +35,15 @@ def _raise(error: BaseException) -> int:
 def test_errors_become_one_line_and_an_exit_code(
     error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(lambda: _raise(error)) == code
+    assert run(lambda: _raise(error)) == code
     printed = capsys.readouterr()
-    assert printed.err.count("\n") == 1
-    assert printed.err.endswith(f": {line}\n")
+    assert printed.err == f"nas-any: {line}\n"
     assert printed.out == ""
 
 
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
-        cli.run(lambda: 1 // 0)
+        run(lambda: 1 // 0)
 
 
 @pytest.mark.parametrize(
@@ -52,23 +56,23 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_what_the_operating_system_refuses_is_one_line(
     error: OSError, code: int, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(lambda: _raise(error)) == code
+    assert run(lambda: _raise(error)) == code
     assert capsys.readouterr().err.rstrip("\n").partition(": ")[2] == line
 
 
 def test_messages_are_one_line_of_bounded_length_without_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(lambda: _raise(InputError("a\nb\x1b[31m\udcff" + "x" * 100_000))) == 2
+    assert run(lambda: _raise(InputError("a\nb\x1b[31m\udcff" + "x" * 100_000))) == 2
     error = capsys.readouterr().err
     assert "a\\nb\\x1b[31m\\udcffxxx" in error
     assert error.endswith("...\n")
     assert len(error) < 1100
-    assert cli.run(lambda: cli.say("two\nlines, \x1b[31mred") or 0) == 0
+    assert run(lambda: cli.say("two\nlines, \x1b[31mred") or 0) == 0
     assert capsys.readouterr().out == "two\nlines, \\x1b[31mred\n"
 
 
 def test_an_unknown_log_level_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("NAS_LOG", "verbose")
-    assert cli.run(lambda: 0) == 2
+    assert run(lambda: 0) == 2
     assert "NAS_LOG must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'VERBOSE'" in capsys.readouterr().err
 
 
@@ -77,7 +81,7 @@ def test_a_full_output_is_one_line() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
-    assert done.stderr == "space.py: cannot be read or written: No space left on device\n"
+    assert done.stderr == "nas-space: cannot be read or written: No space left on device\n"
 
 
 def test_a_deleted_current_folder_is_one_line(tmp_path: Path) -> None:
@@ -88,11 +92,11 @@ def test_a_deleted_current_folder_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path / "gone")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == "-c: the current folder has been deleted; change to another\n"
+    assert done.stderr == "nas-space: the current folder has been deleted; change to another\n"
 
 
 def test_a_result_is_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(lambda: cli.say("hello") or 0) == 0
+    assert run(lambda: cli.say("hello") or 0) == 0
     assert capsys.readouterr().out == "hello\n"
 
 

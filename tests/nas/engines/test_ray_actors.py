@@ -208,7 +208,7 @@ def test_an_evaluator_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     process = start(run, *RAY, *victim, "--set", "evaluator.refuse=no such data")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert errors.splitlines() == ["-c: no such data"]
+    assert errors.splitlines() == ["nas-search: no such data"]
     assert not run.exists()
 
 
