@@ -16,6 +16,9 @@ from search_space.io import schema
 
 ConfigT = TypeVar("ConfigT")
 
+CACHE_DIR = Path("~/.cache/nas-b0")
+"""Where what takes long to make is kept, unless told otherwise: decoded images, fitted trees."""
+
 Status = Literal["ok", "infeasible", "diverged", "failed", "timeout"]
 STATUSES = get_args(Status)
 

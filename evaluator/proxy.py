@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from evaluator.base import Evaluation, Evaluator
+from evaluator.base import CACHE_DIR, Evaluation, Evaluator
 from evaluator.continuation import Continuation
-from evaluator.data.dataset import CACHE_DIR, Dataset, Images, load_dataset, majority_share, split
+from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share, split
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
 from evaluator.resources import is_out_of_memory, pick_device, seconds_of_training, threads

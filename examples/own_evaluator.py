@@ -23,8 +23,8 @@ def accuracy(architecture: nas.Architecture, seed: int) -> float:
 def main(folder: Path) -> None:
     """Search twice: by function, and by asking and telling."""
     # The whole loop: the function is called for each proposal. Run it again, and it goes on where it was.
-    with nas.create_study("400M", run_dir=folder / "by-function", resume=True, trials=8) as study:
-        study.optimize(accuracy, trials=8)
+    with nas.create_study("400M", evaluator=accuracy, run_dir=folder / "by-function", resume=True) as study:
+        study.optimize(trials=8)
     print(study.trials_dataframe()[["trial", "reward", "accuracy", "macs"]].tail())
 
     # Your own loop: ask for a network, do with it what you like, tell what came of it.

@@ -12,7 +12,7 @@ from nas.runs import directory, warm_start
 from nas.runs import record as records
 from nas.runs.deployment import deployed
 from nas.runs.grid import GridRun
-from nas.runs.header import recorded_config
+from nas.runs.header import check_trusted, recorded_config
 from nas.runs.record import RunRecord
 from nas.runs.search import StudyRun, load_space
 from search_space.architecture import Architecture
@@ -36,6 +36,7 @@ def create_study(
     run_dir: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
+    trust_code: bool = False,
     earlier: tuple[str | Path, ...] = (),
     **settings: Any,
 ) -> StudyRun:
@@ -55,6 +56,7 @@ def create_study(
         run_dir: Where results go; None for ``runs/<date>-<time>``.
         seed: The same seed gives the same search.
         resume: Go on with the run in `run_dir` if there is one.
+        trust_code: Import code and write to folders that its journal names and this call does not.
         earlier: Journals, run directories or architecture files to learn from first.
         settings: Any other setting of a search: trials, batch, band, promote, asynchronous, top.
 
@@ -62,12 +64,9 @@ def create_study(
         The study, open for writing; close it, or use it as a context manager.
 
     Raises:
-        InputError: Wrong settings, or a directory that is there already.
+        InputError: Wrong settings, a directory that is there already, or a journal that names what nobody here does.
     """
-    path = directory.default_path() if run_dir is None else Path(run_dir)
-    goes_on = resume and path.exists()
-    if not goes_on:
-        directory.check_free(path)
+    path, goes_on = _locate(run_dir, resume)
     asked: dict[str, Any] = {
         **given({"space": None if space is None else _name(space)}),
         "target_flops": str(target_flops),
@@ -78,6 +77,7 @@ def create_study(
         **settings,
     }
     recorded = recorded_config(path) if goes_on else None
+    check_trusted(path, recorded or {}, [asked], trusted=trust_code)
     asked |= given({"resolution": resolution, "classes": classes})
     resolved = _resolve(path, asked, recorded, told=evaluator is None)
     files = [str(file) for file in earlier]
@@ -193,6 +193,7 @@ def grid_search(
     run_dir: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
+    trust_code: bool = False,
     workers: int | None = 1,
     on_trial: Callable[[Trial], None] | None = None,
     **settings: Any,
@@ -206,6 +207,7 @@ def grid_search(
         run_dir: Where results go; None for ``runs/<date>-<time>``.
         seed: The same seed gives the same result.
         resume: Go on with the run in `run_dir` if there is one.
+        trust_code: Import code and write to folders that its journal names and this call does not.
         workers: 1 evaluates in this process, more in as many Ray workers; None takes all that fit.
         on_trial: Called with each training as it finishes.
         settings: Any other setting of a grid: target_flops, step, rungs, finalists, repeats, family, ...
@@ -222,15 +224,13 @@ def grid_search(
     from nas.engines.make import EngineOptions, make_engine
     from nas.grid import config as grid_config
 
-    path = directory.default_path() if run_dir is None else Path(run_dir)
-    goes_on = resume and path.exists()
-    if not goes_on:
-        directory.check_free(path)
+    path, goes_on = _locate(run_dir, resume)
     name, baseline, _ = grid_config.load_baseline(None if network is None else str(network), Path("runs"))
     wanted = {"evaluator": None if evaluator is None else _component(evaluator), "phi": phi, "seed": seed}
     layers = [{"name": name, "baseline": baseline}, given(wanted), settings]
     resolved = grid_config.resolve(layers)
     if goes_on and (recorded := recorded_config(path)):
+        check_trusted(path, recorded, layers, trusted=trust_code)
         if changed := config.differences(grid_config.resolve([recorded]), resolved):
             raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
     asked = EngineOptions(workers=workers)
@@ -242,6 +242,15 @@ def grid_search(
                     on_trial(trial)
             run.conclude()
     return run
+
+
+def _locate(run_dir: str | Path | None, resume: bool) -> tuple[Path, bool]:
+    """A run's directory, and whether there is something to go on with; else it is free."""
+    path = directory.default_path() if run_dir is None else Path(run_dir)
+    goes_on = resume and path.exists()
+    if not goes_on:
+        directory.check_free(path)
+    return path, goes_on
 
 
 def _name(found: Any) -> str:

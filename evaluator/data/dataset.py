@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from evaluator.base import CACHE_DIR
 from evaluator.data.remote import is_url, local_copy
 from evaluator.registry import DATASETS
 from search_space.errors import InputError, NasError, check_fields, one_line
@@ -26,9 +27,6 @@ from search_space.io import named
 from search_space.seeding import derive_seed
 
 T = TypeVar("T")
-
-CACHE_DIR = Path("~/.cache/nas-b0")
-"""Where decoded image folders are kept unless told otherwise."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of images decoded and their total, from any thread."""

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.base import Evaluation, Evaluator
+from evaluator.base import CACHE_DIR, Evaluation, Evaluator
 from evaluator.tabular import accel_nasbench
 from evaluator.tabular.accel_nasbench import Published
 from evaluator.tabular.boosted_trees import fit_cached
@@ -27,7 +27,6 @@ from search_space.io.files import read_text
 from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
 
-CACHE_DIR = Path("~/.cache/nas-b0")
 CAVEAT = (
     "At 224 pixels and 1000 classes. What this answer is worth: its accuracies are predicted from 5,138 published "
     "ImageNet trainings, which were short (43 to 67 % top-1), and are optimistic at the top, where a search looks. "

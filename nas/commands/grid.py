@@ -22,7 +22,7 @@ from nas.grid.enumeration import enumerate_grid
 from nas.grid.result import paper_candidate
 from nas.report import page as report
 from nas.runs.grid import GridRun
-from nas.runs.header import trust_flag
+from nas.runs.header import check_trusted, trust_flag
 from search_space.seeding import derive_seed
 
 DESCRIPTION = """\
@@ -97,7 +97,7 @@ def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Pa
         cli.say(why)
     said += [_flags(args), *(config.parse_setting(text) for text in args.set)]
     if recorded:
-        options.check_code(path, recorded, said, trusted=args.trust_code)
+        check_trusted(path, recorded, said, trusted=args.trust_code)
     settings = grid_config.resolve([*([recorded] if recorded else []), *said])
     if recorded:
         options.check_unchanged(path, grid_config.resolve([recorded]), settings)

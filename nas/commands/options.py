@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from nas import config
 from nas.config import RunConfig
 from nas.engines.make import EngineOptions
 from nas.runs import directory
-from nas.runs.header import code_in, recorded_config
+from nas.runs.header import recorded_config
 from search_space.errors import InputError
 
 
@@ -91,7 +90,9 @@ def add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     run.add_argument("--config", metavar="FILE", help="settings as YAML; flags override it")
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any setting: evaluator.epochs=5")
     run.add_argument("--quiet", action="store_true", help="no progress, only the result")
-    run.add_argument("--trust-code", action="store_true", help="--resume: import Python code that its journal names")
+    run.add_argument(
+        "--trust-code", action="store_true", help="--resume: import code and write to folders that its journal names"
+    )
     return run
 
 
@@ -114,26 +115,6 @@ def locate_run(args: argparse.Namespace) -> tuple[Path, dict[str, Any] | None]:
             f"--run-dir {args.run_dir}: nothing was recorded there yet; start the run again, without --resume"
         )
     return args.run_dir, recorded
-
-
-def check_code(path: Path, recorded: Mapping[str, Any], said: Sequence[object], *, trusted: bool) -> None:
-    """Refuse to import what only a run's journal names: the run may come from a stranger.
-
-    Args:
-        path: The run's directory.
-        recorded: The config in its journal.
-        said: What the user said on the command line: names in it are the user's own.
-        trusted: Whether the user allows all of it.
-
-    Raises:
-        InputError: Something would be imported.
-    """
-    names = sorted(set(code_in(recorded)) - {name for part in said for name in code_in(part)})
-    if names and not trusted:
-        raise InputError(
-            f"{path}: its journal names Python code that this would import: {', '.join(names)}; if you trust it, "
-            "add --trust-code"
-        )
 
 
 def check_unchanged(path: Path, before: RunConfig, after: RunConfig) -> None:

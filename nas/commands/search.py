@@ -23,7 +23,7 @@ from nas.runs import tensorboard, warm_start
 from nas.runs.callbacks import CALLBACKS, Callbacks
 from nas.runs.deployment import deployed, describe
 from nas.runs.directory import REFERENCE_NETWORK
-from nas.runs.header import trust_flag
+from nas.runs.header import check_trusted, trust_flag
 from nas.runs.search import StudyRun, evaluator_of, load_space
 from nas.training import retrain
 from nas.training.run import at_chance_lines, metrics_table
@@ -175,7 +175,7 @@ def _resolve(
     """The config from what is said; a resumed run's own, in which only the number of trials may change."""
     if not recorded:
         return deployed(config.resolve(said), said)
-    options.check_code(path, recorded, said, trusted=args.trust_code)
+    check_trusted(path, recorded, said, trusted=args.trust_code)
     settings = config.resolve([recorded, *said])
     before = config.resolve([recorded])
     options.check_unchanged(path, before, settings)

@@ -12,6 +12,7 @@ from nas.commands import cli, options
 from nas.engines.make import make_engine
 from nas.report import page
 from nas.runs import record as run_record
+from nas.runs.header import check_trusted
 from nas.trust import measure
 from search_space.errors import InputError
 from search_space.io.amounts import parse_share
@@ -38,7 +39,9 @@ def _parser() -> argparse.ArgumentParser:
         "--budget", default=measure.DEFAULT_BUDGET, metavar="SHARE", help="of the search's training time"
     )
     options.add_engine(parser)
-    parser.add_argument("--trust-code", action="store_true", help="import Python code that the run's journal names")
+    parser.add_argument(
+        "--trust-code", action="store_true", help="import code and write to folders that the run's journal names"
+    )
     return parser
 
 
@@ -47,7 +50,7 @@ def _trust(args: argparse.Namespace) -> int:
     record = run_record.load(args.run)
     if record.damaged:
         raise InputError(record.notices[0])
-    options.check_code(args.run, record.config, [], trusted=args.trust_code)
+    check_trusted(args.run, record.config, [], trusted=args.trust_code)
     if args.trust_code:
         run_record.find_code(record)
     if not record.config or record.objective is None or record.space is None or "baseline" in record.config:

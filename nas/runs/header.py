@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from controller.registry import CONTROLLERS
+from evaluator.base import CACHE_DIR
 from evaluator.registry import DATASETS, EVALUATORS
 from nas.config import REGISTRIES, RunConfig
 from nas.history import fold
@@ -18,6 +19,7 @@ from search_space.io import named, schema
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
 _OURS = {"controller": CONTROLLERS, "evaluator": EVALUATORS, "data": DATASETS}
+_FOLDERS = ("keep", "cache_dir")  # evaluators' settings that say where they leave files
 _GONE = {"screen": (None,), "screen_ratio": (None, 5), "feature": (None,)}  # settings of version 0.1, and defaults
 
 
@@ -76,9 +78,41 @@ def recorded_config(path: Path) -> dict[str, Any] | None:
     return without_gone(history.config)
 
 
+def check_trusted(path: Path, recorded: Mapping[str, Any], said: Sequence[object], *, trusted: bool) -> None:
+    """Refuse to import, or to write to, what only a run's journal names: the run may come from a stranger.
+
+    Args:
+        path: The run's directory.
+        recorded: The config in its journal.
+        said: What the user said, on the command line or in Python: names in it are the user's own.
+        trusted: Whether the user allows all of it.
+
+    Raises:
+        InputError: Something would be imported, or files left in a folder.
+    """
+    for found, what in (
+        (code_in, "Python code that this would import"),
+        (folders_in, "folders that this may write to"),
+    ):
+        names = sorted(set(found(recorded)) - {name for part in said for name in found(part)})
+        if names and not trusted:
+            raise InputError(
+                f"{path}: its journal names {what}: {', '.join(names)}; if you trust it, add --trust-code "
+                "(in Python: trust_code=True)"
+            )
+
+
 def trust_flag(plain: Mapping[str, Any]) -> str:
-    """What a command must be given to go on with a run that this user began: code that it names is the user's own."""
-    return " --trust-code" if code_in(plain) else ""
+    """What a command must be given to go on with a run that this user began: what it names is the user's own."""
+    return " --trust-code" if code_in(plain) or folders_in(plain) else ""
+
+
+def folders_in(plain: object) -> list[str]:
+    """Every folder in plain settings that an evaluator would leave files in, other than the usual one."""
+    evaluator = plain.get("evaluator") if isinstance(plain, Mapping) else None
+    if not isinstance(evaluator, Mapping):
+        return []
+    return [str(evaluator[name]) for name in _FOLDERS if evaluator.get(name) not in (None, str(CACHE_DIR))]
 
 
 def code_in(plain: object, kind: str = "") -> list[str]:

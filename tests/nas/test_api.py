@@ -113,6 +113,18 @@ def test_another_evaluator_than_before_is_refused(tmp_path: Path) -> None:
             study.optimize("params", trials=4)
 
 
+def test_a_strangers_run_runs_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with nas.create_study("400M", run_dir=run, controller="random", evaluator=accuracy) as study:
+        study.optimize(trials=2)
+    with pytest.raises(
+        nas.InputError, match=r"names Python code that this would import: tests\.nas\.test_api:accuracy"
+    ):
+        nas.create_study("400M", run_dir=run, controller="random", resume=True)
+    with nas.create_study("400M", run_dir=run, controller="random", resume=True, trust_code=True) as study:
+        assert len(study.finished) == 2
+
+
 def test_objects_are_taken_wherever_names_are(tmp_path: Path) -> None:
     for number, space in enumerate((TwoNetworks, TwoNetworks(), "tests.nas.test_api:TwoNetworks")):
         study = nas.create_study(
@@ -194,8 +206,10 @@ def slow(architecture, seed):
     return min(1.0, sum(stage.layers for stage in architecture.stages) / 40)
 
 if __name__ == "__main__":
-    study = nas.create_study("400M", controller="random", run_dir=sys.argv[1], resume=True, trials=12, batch=4)
-    study.optimize(slow)
+    study = nas.create_study(
+        "400M", controller="random", evaluator=slow, run_dir=sys.argv[1], resume=True, trials=12, batch=4
+    )
+    study.optimize()
 """
 
 

@@ -100,6 +100,17 @@ def test_what_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "2 networks with an accuracy; a trust report needs 3" in capsys.readouterr().err
 
 
+def test_a_strangers_run_writes_nowhere_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--target-flops", "400M", "--controller", "random", "--epochs", "1", "--trials", "1", "--batch", "1"]
+    flags += ["--set", "evaluator.max_images=100", "--set", f"evaluator.keep={tmp_path / 'kept'}", "--quiet"]
+    assert search([*flags, "--run-dir", str(tmp_path / "run")]) == 0
+    (tmp_path / "kept").rename(tmp_path / "moved")
+    for command, argv in ((main, []), (search, ["--trials", "2", "--resume", "--quiet", "--run-dir"])):
+        assert command([*argv, str(tmp_path / "run")]) == 2
+        assert "names folders that this may write to: " in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()
+
+
 def test_scores_without_training_cannot_be_trained_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--target-flops", "400M", "--controller", "random", "--evaluator", "params", "--trials", "8", "--quiet"]
     assert search([*flags, "--run-dir", str(tmp_path / "run")]) == 0

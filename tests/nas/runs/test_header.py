@@ -8,7 +8,7 @@ from nas import config
 from nas.config import SearchConfig
 from nas.journal import read
 from nas.runs import directory as run_dir
-from nas.runs.header import code_in, from_header, recorded_config
+from nas.runs.header import check_trusted, code_in, folders_in, from_header, recorded_config, trust_flag
 from search_space.errors import InputError
 
 SETTINGS = config.resolve([{"target_flops": "400M", "evaluator": "tests.toys:ToyEvaluator"}])
@@ -86,3 +86,23 @@ def test_names_of_ours_and_files_are_no_code() -> None:
 )
 def test_a_name_of_ours_in_another_place_is_somebodys_module(plain: dict[str, object]) -> None:
     assert len(code_in(plain)) == 1
+
+
+@pytest.mark.parametrize(("name", "folder"), [("keep", "/home/somebody"), ("cache_dir", "../elsewhere"), ("keep", 3)])
+def test_a_folder_to_write_to_that_only_the_journal_names_is_refused(name: str, folder: object, tmp_path: Path) -> None:
+    recorded = {"target_flops": "400M", "evaluator": {"name": "proxy", name: folder}}
+    assert trust_flag(recorded) == " --trust-code"
+    with pytest.raises(
+        InputError, match=f"folders that this may write to: {folder}; if you trust it, add --trust-code"
+    ):
+        check_trusted(tmp_path, recorded, [], trusted=False)
+    check_trusted(tmp_path, recorded, [], trusted=True)
+    check_trusted(tmp_path, recorded, [{"evaluator": {name: folder}}], trusted=False)
+
+
+def test_the_usual_folders_and_none_are_no_question(tmp_path: Path) -> None:
+    recorded = config.to_plain(config.resolve([{"target_flops": "400M"}]))
+    assert recorded["evaluator"].keys() >= {"keep", "cache_dir"}
+    check_trusted(tmp_path, recorded, [], trusted=False)
+    assert trust_flag(recorded) == ""
+    assert folders_in({"evaluator": "proxy"}) == folders_in(None) == []
