@@ -7,8 +7,13 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
+from controller.random_search import RandomSearch
 from evaluator.base import Evaluation, Evaluator
 from search_space.architecture import Architecture
+from search_space.decision import Tokens, sample_tokens
+from search_space.seeding import derive_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +64,11 @@ class LookedUp(SteadyEvaluator):
     """As a table answers."""
 
     trains = False
+
+
+class AnyProposals(RandomSearch):
+    """Random search that looks for nothing: neither for networks of the budget nor for new ones."""
+
+    def ask(self, batch: int, count: int) -> list[Tokens]:
+        generator = np.random.default_rng(derive_seed(self.seed, "ask", batch))
+        return [sample_tokens(self.problem.decisions, generator) for _ in range(count)]

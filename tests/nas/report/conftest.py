@@ -69,5 +69,5 @@ def _show(root: Path, kind: str, names: list[str]) -> Shown:
 def long_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run of 8,000 trials."""
     path = tmp_path_factory.mktemp("long") / "run"
-    make_run(path, trials=8_000, batch=20, band=None)
+    make_run(path, trials=8_000, batch=20, controller="tests.toys:AnyProposals")
     return path
