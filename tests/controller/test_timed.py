@@ -24,6 +24,7 @@ def test_it_proposes_what_the_other_one_does_and_counts_its_time(monkeypatch: py
         admissible=lambda tokens: True,
     )
     controller = Timed(Sure(problem, [(1,), (0,)]))
+    assert (controller.problem, controller.config, controller.seed) == (problem, controller.inner.config, 0)
     assert controller.ask(0, 1) == [(1,)]
     assert controller.tell([Outcome(tokens=(1,), reward=0.5, accuracy=0.5)]) == {"sure": 1.0}
     assert controller.seconds == 2.5

@@ -252,6 +252,14 @@ def test_a_network_in_flight_or_known_is_not_handed_out_again(tmp_path: Path, sp
     assert len(study.signals) == 3
 
 
+    later = make_study(tmp_path / "later", space, Fixed([a, b, a, b, c]))
+    for trial in (later.ask(), later.ask()):
+        assert trial is not None
+        later.tell(trial.number, Evaluation(status="ok", accuracy=0.5))
+    assert [t.number for t in (later.ask(),) if t] == [4]  # proposed once its network was known
+    assert [t.repeat_of for t in later.trials] == [None, None, 0, 1, None]
+
+
 @pytest.mark.parametrize(("number", "message"), [(7, "trial 7: there is none"), (-1, "there is none"), (0, "finished")])
 def test_what_cannot_be_told_is_refused(tmp_path: Path, space: SearchSpace, number: int, message: str) -> None:
     study = make_study(tmp_path / "j", space)

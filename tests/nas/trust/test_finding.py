@@ -121,6 +121,15 @@ def test_the_winner_is_judged_by_its_interval(low: float, high: float, words: st
     assert words in sentence(dataclasses.replace(BARE, differences={"the reference": difference}), "b0", "more")
 
 
+def test_how_to_measure_more_is_said_until_nothing_is_left_to_measure() -> None:
+    difference = Difference(mean=0.15, standard_error=0.1, low=0.1, high=0.2)
+    ranked = dataclasses.replace(BARE, ranking=GOOD)
+    compared = dataclasses.replace(BARE, differences={"the reference": difference})
+    assert sentence(ranked, "b0", "more").endswith(" (more).")
+    assert sentence(compared, "b0", "more").endswith(" (more).")
+    assert "more)" not in sentence(dataclasses.replace(compared, ranking=GOOD), "b0", "more")
+
+
 def simulate(run: int, *, tau: float, noise: float, budget: float | None = None) -> str:
     """The sentence on a run of 32 networks whose costs differ by 3 and whose rewards share it, as in a real search.
 
