@@ -1,16 +1,10 @@
-"""Commands killed at any moment, again and again: what they leave in the end is what a quiet run leaves.
-
-Processes are forked from one that has loaded everything, so that kills fall into the work and not into imports.
-"""
+"""Commands killed at any moment, again and again: what they leave in the end is what a quiet run leaves."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import random
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,11 +15,10 @@ import pytest
 
 from nas.journal import read
 from nas.runs.directory import is_blank
+from tests import forks
 
 pytestmark = pytest.mark.slow
 FULL = 300
-MODULES = ("search", "grid", "trust", "train", "export", "scale", "report")
-FORKS = multiprocessing.get_context("forkserver")
 EVOLUTION = ["search", "--target-flops", "400M", "--evaluator", "params", "--controller", "evolution"]
 TRAIN = ["train", "mobilenet-v2"]
 GRID = ["grid", "--phi", "1", "--arch", "efficientnet-b0", "--step", "0.2"]
@@ -33,16 +26,6 @@ STEADY = ["--evaluator", "tests.toys:SteadyEvaluator", "--set", "evaluator.sleep
 PROXY = ["--epochs", "1", "--set", "evaluator.max_images=120", "--set", "evaluator.batch_size=32"]
 SEARCH = ["search", "--target-flops", "400M", "--trials", "8", "--quiet", "--workers", "1", "--trust", "0%", *PROXY]
 ONE = ["--workers", "1"]
-
-
-def command(argv: Sequence[str], folder: str) -> None:
-    """A command in a process of its own, as its script runs it."""
-    import importlib
-
-    os.chdir(folder)
-    sys.argv = [f"nas-{argv[0]}"]
-    sys.stdout = sys.stderr = open(os.devnull, "w")
-    sys.exit(importlib.import_module(f"nas.commands.{argv[0]}").main(list(argv[1:])))
 
 
 def journal(run: Path) -> Any:
@@ -133,8 +116,7 @@ COMMANDS = {
 
 def run(argv: Sequence[str], folder: Path, kill_after: float | None) -> int:
     """Its exit code; negative where it was killed."""
-    process = FORKS.Process(target=command, args=(argv, str(folder)))
-    process.start()
+    process = forks.start(argv, folder)
     process.join(kill_after)
     if process.is_alive():
         process.kill()
@@ -148,13 +130,6 @@ def argv_of(attacked: Attacked, path: Path) -> list[str]:
     there = path.exists() and attacked.again and not blank
     words = [*(attacked.again if there else attacked.start)]
     return [*words, *([attacked.out] if attacked.out else []), str(path)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def forks() -> None:
-    FORKS.set_forkserver_preload(
-        [f"nas.commands.{name}" for name in MODULES] + ["evaluator.proxy", "controller.guided"]
-    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

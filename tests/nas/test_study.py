@@ -251,7 +251,6 @@ def test_a_network_in_flight_or_known_is_not_handed_out_again(tmp_path: Path, sp
     assert study.ask() is None
     assert len(study.signals) == 3
 
-
     later = make_study(tmp_path / "later", space, Fixed([a, b, a, b, c]))
     for trial in (later.ask(), later.ask()):
         assert trial is not None

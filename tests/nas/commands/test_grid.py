@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import csv
 import itertools
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,15 +14,16 @@ from evaluator.proxy import Proxy
 from nas.commands.grid import main
 from nas.grid.coefficients import Coefficients, read
 from nas.journal import read as read_journal
+from nas.runs.directory import is_blank
 from search_space.architecture import Architecture, Stage
 from search_space.cost import count
 from search_space.io import strict_yaml
 from search_space.seeding import derive_seed
+from tests import forks
 from tests.runs import trainings
 
 ROOT = Path(__file__).parents[3]
 TOY = ["--phi", "1", "--arch", "efficientnet-b0", "--evaluator", "tests.toys:SteadyEvaluator"]
-COMMAND = [sys.executable, "-c", "from nas.commands.grid import main; raise SystemExit(main())"]
 SMALL = Architecture(
     stem=16,
     head=64,
@@ -253,17 +251,15 @@ def test_killed_at_many_moments_a_grid_ends_as_an_unkilled_one(tmp_path: Path) -
     assert main([*flags, "--run-dir", str(tmp_path / "whole")]) == 0
     run, finished, moments = tmp_path / "killed", 0, random.Random(0)
     for wanted in (0, 2, 9, 17, 26):
-        going_on = (
-            ["--run-dir", str(run), "--resume", "--trust-code", "--quiet"]
-            if run.exists()
-            else [*flags, "--run-dir", str(run)]
-        )
-        process = subprocess.Popen([*COMMAND, *going_on], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        while trainings(run) < wanted and process.poll() is None:
+        goes_on = run.exists() and not is_blank(run)
+        argv = ["--resume", "--trust-code", "--quiet"] if goes_on else flags
+        process = forks.start(["grid", *argv, "--run-dir", str(run)], ROOT)
+        while trainings(run) < wanted and process.is_alive():
             time.sleep(0.05)
-        time.sleep(moments.uniform(0, 1))
+        time.sleep(moments.uniform(0, 0.5))
         process.kill()
-        assert process.wait() == -signal.SIGKILL, "the run ended before it was killed: make it longer"
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "the run ended before it was killed: make it longer"
         assert trainings(run) >= max(finished, wanted), "a finished training was lost"
         finished = trainings(run)
     assert main(["--run-dir", str(run), "--resume", "--trust-code", "--quiet"]) == 0

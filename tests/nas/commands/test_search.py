@@ -13,9 +13,11 @@ import pytest
 
 from nas.commands.search import main
 from nas.journal import read, seal
+from nas.runs.directory import is_blank
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count
+from tests import forks
 from tests.runs import trainings
 
 ROOT = Path(__file__).parents[3]
@@ -272,17 +274,20 @@ def test_a_run_on_the_archive_of_version_0_1_goes_on_with_the_packaged_table(few
 @pytest.mark.slow
 def test_killed_at_ten_random_moments_a_run_ends_as_an_unkilled_one(tmp_path: Path) -> None:
     flags = ["--target-flops", "400M", "--trials", "24", "--batch", "4", "--quiet", "--epochs", "1"]
+    flags += ["--set", "evaluator.max_images=400"]
     assert main([*flags, "--run-dir", str(tmp_path / "quiet")]) == 0
     run, moments, finished = tmp_path / "killed", random.Random(0), 0
     for kill in range(10):
-        process = _start(run, *(["--resume", "--trust-code", "--quiet"] if run.exists() else flags))
+        goes_on = run.exists() and not is_blank(run)
+        argv = ["--resume", "--trust-code", "--quiet"] if goes_on else flags
+        process = forks.start(["search", *argv, "--run-dir", str(run)], ROOT)
         # Every other kill comes after some progress, however slow the machine; the rest come while a run starts, too.
-        while kill % 2 == 0 and process.poll() is None and trainings(run) <= finished:
+        while kill % 2 == 0 and process.is_alive() and trainings(run) <= finished:
             time.sleep(0.02)
-        time.sleep(moments.uniform(0, 1) if kill % 2 == 0 else moments.uniform(0, 3))
+        time.sleep(moments.uniform(0, 0.4))
         process.kill()
-        _, errors = process.communicate()
-        assert process.returncode == -signal.SIGKILL, f"ended by itself after {kill} kills: {errors.decode()}"
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, f"ended by itself after {kill} kills"
         assert trainings(run) >= finished, "a finished trial was lost"
         finished = trainings(run)
     assert main(["--run-dir", str(run), "--resume", "--trust-code", "--quiet"]) == 0
