@@ -47,7 +47,7 @@ OVERRUN = 1.25
 
 def after_search(run: Run, settings: SearchConfig, engine: Engine, budget: float, say: Say) -> None:
     """Report on a search that has just ended, where there is something to say; what fails is said and harms nothing."""
-    if len(measured(run.trials)) < LEAST or not trains(settings):
+    if not trains(settings) or (len(measured(run.trials)) < LEAST and not guesses(run)):
         return
     try:
         report(run, settings, engine, budget, say)
@@ -66,20 +66,20 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
         say: Takes each line for the user.
 
     Raises:
-        NasError: Fewer than `LEAST` networks have an accuracy, or the evaluator trains nothing.
+        NasError: Fewer than `LEAST` networks have an accuracy, and not that of chance; or the evaluator trains nothing.
     """
     if not trains(settings):
         name = settings.evaluator.name
         raise NasError(f"{run.path}: evaluator {name} trains nothing, so longer training cannot say what it is worth")
     trials = measured(run.trials)
-    if len(trials) < LEAST:
+    if len(trials) < LEAST and not guesses(run):
         raise NasError(f"{run.path}: {len(trials)} networks with an accuracy; a trust report needs {LEAST}")
     searched = Searched(
         accuracies=[accuracy(trial) for trial in trials],
         rewards=[scored(trial, settings) for trial in trials],
         params=[trial.params for trial in trials],
         macs=[trial.macs for trial in trials],
-        at_chance=at_chance([accuracy(trial) for trial in trials], run.history.described),
+        at_chance=guesses(run),
     )
     winner = [trial.key for trial in trials].index(run.best_trial.key) if run.best_trial else 0
     best = run.architecture(trials[winner])
@@ -135,6 +135,11 @@ def trains(settings: SearchConfig) -> bool:
     """Whether a search's evaluator trains networks: what a table or a formula says, no training of ours can check."""
     cls, _ = config.load_class("evaluator", settings.evaluator.name)
     return bool(cls.trains)
+
+
+def guesses(run: Run) -> str:
+    """Why a run's accuracies are those of guessing; empty where they are not, or nobody knows."""
+    return at_chance([accuracy(trial) for trial in measured(run.trials)], run.history.described)
 
 
 def accuracy(trial: Trial) -> float:

@@ -138,6 +138,8 @@ def test_a_search_that_trained_some_on_can_be_reported(tmp_path: Path, capsys: p
     assert search([*flags, "--batch", "4", "--trials", "5", "--run-dir", str(tmp_path / "run")]) == 0
     *_, trust, caveat = told(capsys)
     assert "are those of always answering the largest class (10.0%)" in trust
+    assert search([*flags, "--trust", "0%", "--trials", "1", "--run-dir", str(tmp_path / "one")]) == 0
+    assert "This answer is worth nothing: accuracies, " in told(capsys)[-2]
     assert "nas-search --target-flops 400M --evaluator-preset small --data folder:DIR" in caveat
     assert not (tmp_path / "run" / "trust").exists()
 
