@@ -76,7 +76,7 @@ def create_study(
         "seed": seed,
         **settings,
     }
-    recorded = recorded_config(path) if goes_on else None
+    recorded = recorded_config(path, "nas-search") if goes_on else None
     check_trusted(path, recorded or {}, [asked], trusted=trust_code)
     asked |= given({"resolution": resolution, "classes": classes})
     resolved = _resolve(path, asked, recorded, told=evaluator is None)
@@ -229,7 +229,7 @@ def grid_search(
     wanted = {"evaluator": None if evaluator is None else _component(evaluator), "phi": phi, "seed": seed}
     layers = [{"name": name, "baseline": baseline}, given(wanted), settings]
     resolved = grid_config.resolve(layers)
-    if goes_on and (recorded := recorded_config(path)):
+    if goes_on and (recorded := recorded_config(path, "nas-grid")):
         check_trusted(path, recorded, layers, trusted=trust_code)
         if changed := config.differences(grid_config.resolve([recorded]), resolved):
             raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _grid(args: argparse.Namespace) -> int:
-    path, recorded = options.locate_run(args)
+    path, recorded = options.locate_run(args, "nas-grid")
     settings = _resolve(args, recorded, path)
     grid = enumerate_grid(settings.baseline, settings.bounds)
     paper = paper_candidate(grid, settings)

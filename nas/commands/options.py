@@ -96,8 +96,12 @@ def add_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return run
 
 
-def locate_run(args: argparse.Namespace) -> tuple[Path, dict[str, Any] | None]:
+def locate_run(args: argparse.Namespace, command: str) -> tuple[Path, dict[str, Any] | None]:
     """The run's directory, and the config recorded there if the run goes on.
+
+    Args:
+        args: Of `add_run`.
+        command: ``nas-search`` or ``nas-grid``.
 
     Raises:
         InputError: A new run would touch what is there, or there is no run to go on with: where nothing was recorded,
@@ -109,7 +113,7 @@ def locate_run(args: argparse.Namespace) -> tuple[Path, dict[str, Any] | None]:
         return path, None
     if args.run_dir is None:
         raise InputError("--resume: name the run with --run-dir")
-    recorded = recorded_config(args.run_dir)
+    recorded = recorded_config(args.run_dir, command)
     if recorded is None:
         raise InputError(
             f"--run-dir {args.run_dir}: nothing was recorded there yet; start the run again, without --resume"

@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _search(args: argparse.Namespace) -> int:
-    path, recorded = options.locate_run(args)
+    path, recorded = options.locate_run(args, "nas-search")
     share = parse_share(args.trust, "--trust")
     if args.resume and args.warm_start:
         raise InputError("--warm-start: a run that goes on has learned from other files or none when it began")

@@ -55,11 +55,15 @@ def without_gone(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in _GONE}
 
 
-def recorded_config(path: Path) -> dict[str, Any] | None:
+def recorded_config(path: Path, command: str) -> dict[str, Any] | None:
     """The config in the header of a run's journal; None if the run was killed before it wrote one.
 
+    Args:
+        path: The run's directory.
+        command: What is to go on with it: ``nas-search`` or ``nas-grid``.
+
     Raises:
-        InputError: There is no run at `path`, or its journal is damaged.
+        InputError: There is no run at `path`, it is another command's, or its journal is damaged.
     """
     if not os.path.isdir(path):
         raise InputError(f"--run-dir {path}: no run to resume, there is no such directory")
@@ -75,6 +79,8 @@ def recorded_config(path: Path) -> dict[str, Any] | None:
     if not isinstance(header.get("config"), dict):
         raise InputError(f"{journal}, line 1: not the header of a run")
     history = fold([header, *(event for event in events if event.get("event") == "evaluator")], journal)
+    if command != (begun := "nas-grid" if "baseline" in history.config else "nas-search"):
+        raise InputError(f"--run-dir {path}: was begun by {begun}, and {command} cannot go on with it")
     return without_gone(history.config)
 
 

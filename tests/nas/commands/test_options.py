@@ -28,32 +28,32 @@ def parse(*flags: str) -> argparse.Namespace:
 
 
 def test_a_new_run_takes_a_free_place(tmp_path: Path) -> None:
-    path, recorded = options.locate_run(parse())
+    path, recorded = options.locate_run(parse(), "nas-search")
     assert path.parent == Path("runs")
     assert recorded is None
-    assert options.locate_run(parse("--run-dir", str(tmp_path / "new"))) == (tmp_path / "new", None)
-    assert options.locate_run(parse("--run-dir", str(tmp_path))) == (tmp_path, None)
+    assert options.locate_run(parse("--run-dir", str(tmp_path / "new")), "nas-search") == (tmp_path / "new", None)
+    assert options.locate_run(parse("--run-dir", str(tmp_path)), "nas-search") == (tmp_path, None)
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(InputError, match="exists already; add --resume"):
-        options.locate_run(parse("--run-dir", str(tmp_path)))
+        options.locate_run(parse("--run-dir", str(tmp_path)), "nas-search")
 
 
 def test_where_nothing_was_recorded_there_is_nothing_to_go_on_with(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_bytes(b'{"event":"ru')
     with pytest.raises(InputError, match="nothing was recorded there yet; start the run again, without --resume"):
-        options.locate_run(parse("--run-dir", str(tmp_path), "--resume"))
-    assert options.locate_run(parse("--run-dir", str(tmp_path))) == (tmp_path, None)
+        options.locate_run(parse("--run-dir", str(tmp_path), "--resume"), "nas-search")
+    assert options.locate_run(parse("--run-dir", str(tmp_path)), "nas-search") == (tmp_path, None)
 
 
 def test_a_run_that_goes_on_is_named_and_its_config_found(tmp_path: Path) -> None:
     settings = config.resolve([{"target_flops": "400M", "evaluator": "tests.toys:ToyEvaluator"}])
     run_dir.open_journal(tmp_path, settings).close()
-    path, recorded = options.locate_run(parse("--run-dir", str(tmp_path), "--resume"))
+    path, recorded = options.locate_run(parse("--run-dir", str(tmp_path), "--resume"), "nas-search")
     assert path == tmp_path
     assert recorded is not None
     assert config.resolve([recorded]) == settings
     with pytest.raises(InputError, match="--resume: name the run with --run-dir"):
-        options.locate_run(parse("--resume"))
+        options.locate_run(parse("--resume"), "nas-search")
 
 
 def test_settings_of_a_run_that_goes_on_stay(tmp_path: Path) -> None:

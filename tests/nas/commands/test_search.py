@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.runs import trainings
 ROOT = Path(__file__).parents[3]
 TOY = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--trials", "8", "--batch", "4", "--quiet"]
 COMMAND = [sys.executable, "-c", "from nas.commands.search import main; raise SystemExit(main())"]
+NOBODY = 65534  # the user of that name
 SUBPROCESS = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -240,6 +242,36 @@ def test_a_second_process_on_a_run_is_refused_and_ctrl_c_says_how_to_go_on(tmp_p
     assert first.returncode == 130
     assert f"nas-search --run-dir {run} --resume --trust-code".encode() in out
     assert (run / "best.yaml").exists()
+
+
+def test_a_run_that_may_not_be_written_to_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to other users
+        run = Path(folder) / "run"
+        assert main([*TOY, "--run-dir", str(run)]) == 0
+        before = events(run)
+        capsys.readouterr()
+        for path in (Path(folder), run, *run.iterdir()):
+            path.chmod(0o555)
+        if root:
+            os.setresuid(NOBODY, NOBODY, 0)
+        try:
+            resumed = main(["--run-dir", str(run), "--resume", "--trust-code", "--quiet", "--trials", "12"])
+            begun = main([*TOY, "--run-dir", f"{folder}/new"])
+        finally:
+            if root:
+                os.setresuid(0, 0, 0)
+            for path in (run, Path(folder)):
+                path.chmod(0o755)
+        assert (resumed, begun) == (2, 2)
+        first, second = capsys.readouterr().err.splitlines()
+        assert first.startswith(f"nas-search: {run}/")
+        assert first.endswith(" cannot be written: Permission denied")
+        assert (
+            second
+            == f"nas-search: --run-dir {folder}/new: cannot be made, {folder} is no folder that can be written to"
+        )
+        assert events(run) == before
 
 
 def test_published_trainings_are_searched_in_their_space(

@@ -18,7 +18,7 @@ def test_a_new_run_has_its_config_and_header(tmp_path: Path) -> None:
     assert header["event"] == "run"
     assert config.resolve([header["config"]]) == SETTINGS
     assert config.resolve([config.read(str(path / "config.yaml"))]) == SETTINGS
-    assert config.resolve([recorded_config(path) or {}]) == SETTINGS
+    assert config.resolve([recorded_config(path, "nas-search") or {}]) == SETTINGS
 
 
 def test_opening_again_adds_no_second_header(tmp_path: Path) -> None:

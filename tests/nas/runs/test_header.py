@@ -11,14 +11,15 @@ from nas.runs import directory as run_dir
 from nas.runs.header import check_trusted, code_in, folders_in, from_header, recorded_config, trust_flag
 from search_space.errors import InputError
 
+KEPT = Path(__file__).parent / "journals"
 SETTINGS = config.resolve([{"target_flops": "400M", "evaluator": "tests.toys:ToyEvaluator"}])
 
 
 def test_a_run_killed_before_its_header_starts_anew(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "journal.jsonl").write_bytes(b'{"event":"ru')
-    assert recorded_config(tmp_path / "empty") is None
-    assert recorded_config(tmp_path) is None
+    assert recorded_config(tmp_path / "empty", "nas-search") is None
+    assert recorded_config(tmp_path, "nas-search") is None
     for path in (tmp_path / "empty", tmp_path):
         run_dir.check_free(path)
     run_dir.open_journal(tmp_path, SETTINGS).close()
@@ -27,19 +28,28 @@ def test_a_run_killed_before_its_header_starts_anew(tmp_path: Path) -> None:
 
 def test_what_is_not_a_run_is_not_resumed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such directory"):
-        recorded_config(tmp_path / "none")
+        recorded_config(tmp_path / "none", "nas-search")
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(InputError, match=r"not a run, it has files but no journal\.jsonl"):
-        recorded_config(tmp_path)
+        recorded_config(tmp_path, "nas-search")
     with pytest.raises(InputError, match="exists already; add --resume"):
         run_dir.check_free(tmp_path)
+
+
+def test_only_the_command_that_began_a_run_goes_on_with_it(tmp_path: Path) -> None:
+    run_dir.open_journal(tmp_path / "run", SETTINGS).close()
+    assert recorded_config(tmp_path / "run", "nas-search") == config.to_plain(SETTINGS)
+    with pytest.raises(InputError, match="was begun by nas-search, and nas-grid cannot go on with it"):
+        recorded_config(tmp_path / "run", "nas-grid")
+    with pytest.raises(InputError, match="was begun by nas-grid, and nas-search cannot go on with it"):
+        recorded_config(KEPT / "grid", "nas-search")
 
 
 def test_a_journal_without_a_header_is_refused(tmp_path: Path) -> None:
     with run_dir.Journal(tmp_path / "journal.jsonl") as journal:
         journal.append({"event": "updated"})
     with pytest.raises(InputError, match="line 1: not the header of a run"):
-        recorded_config(tmp_path)
+        recorded_config(tmp_path, "nas-search")
 
 
 def test_a_config_is_read_without_importing_what_it_names() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import time
 from pathlib import Path
 
@@ -78,3 +79,16 @@ def test_a_training_without_tensorboard_has_no_curves_and_says_so(tmp_path: Path
     curves.close()
     assert curves.missing == "no TensorBoard curves: pip install 'nas-b0[tensorboard]'"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scalars_are_written_to_no_folder_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tensorboard")
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    argv = [*ARGV, "--controller", "random", "--batch", "2", "--run-dir", str(run)]
+    outside.mkdir()
+    assert search.main([*argv, "--trials", "2"]) == 0
+    shutil.rmtree(run / "tensorboard")
+    (run / "tensorboard").symlink_to(outside)
+    assert search.main([*argv, "--trials", "4", "--resume", "--trust-code"]) == 2
+    assert "tensorboard: is a link; a run's files are written only where they stand" in capsys.readouterr().err
+    assert list(outside.iterdir()) == []

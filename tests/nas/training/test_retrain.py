@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from evaluator.recipe import RECIPES
 from nas import config
@@ -61,6 +62,21 @@ def test_a_search_that_retrains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     flags = ["--target-flops", "400M", "--trials", "2", "--batch", "2", "--epochs", "1", "--quiet"]
     assert main([*flags, "--run-dir", str(tmp_path / "run"), "--retrain", "2"]) == 0
     assert {path.name for path in (tmp_path / "run" / "trained").iterdir()} == {"01", "02"}
+
+
+def test_without_test_images_there_is_no_test_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.new("RGB", (16, 16), (30 * number, 90, 0)).save(tmp_path / "photos" / name / f"{number}.png")
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top" / "01.yaml").write_text(dataclasses.replace(SMALL, classes=2).to_yaml())
+    make_short(monkeypatch)
+    images = {"data": f"folder:{tmp_path / 'photos'}", "resolution": 16, "cache_dir": str(tmp_path / "cache")}
+    metrics = retrain(1, settings({"name": "proxy", **images}), tmp_path, quiet=True)
+    assert [row["test_accuracy"] for row in metrics.values()] == [None]
+    (written,) = (tmp_path / "trained").rglob("metrics.json")
+    assert json.loads(written.read_text())["test_accuracy"] is None
 
 
 def test_it_trains_in_no_folder_elsewhere(tmp_path: Path) -> None:
