@@ -1,14 +1,22 @@
+import contextlib
+import copy
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nas import config
 from nas.commands import report
+from nas.commands.grid import main as grid
 from nas.commands.search import main as search
 from nas.commands.trust import main as trust
 from nas.journal import read, seal
+from nas.runs import warm_start
+from nas.runs.search import load_space
+from search_space.errors import InputError
 from tests.nas.report.test_page import Page
 from tests.runs import make_run
 
@@ -103,3 +111,39 @@ def test_a_header_with_little_in_it_and_probabilities_of_other_decisions_are_sho
     rewritten(tmp_path, change)
     assert report.main([str(tmp_path)]) == 0
     assert "random (default)" in (tmp_path / "report.html").read_text()
+
+
+def leaves(value: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Where the plain values of nested settings are, and the settings themselves."""
+    inner = (
+        [leaf for key, item in value.items() for leaf in leaves(item, (*path, key))] if isinstance(value, dict) else []
+    )
+    return [*([path] if path else []), *inner]
+
+
+def test_a_run_made_hostile_in_every_field_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "evil.py").write_text("raise AssertionError('a stranger's code runs')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    run = tmp_path / "run"
+    make_run(run, trials=3, evaluator="params")
+    (header, *others), settings = read(run / "journal.jsonl"), config.resolve([{"target_flops": "400M"}])
+    space = load_space(settings)
+    for path in leaves(header["config"]):
+        hostile = copy.deepcopy(header)
+        inner = hostile["config"]
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = "evil:Run"
+        events = [hostile, *others]
+        (run / "journal.jsonl").write_bytes(b"".join(seal(event, number) for number, event in enumerate(events, 1)))
+        for goes_on in (["--run-dir", str(run), "--resume", "--quiet"], [str(run)]):
+            for command in (search, grid) if len(goes_on) > 1 else (trust, report.main):
+                code = command(goes_on)
+                assert code in (0, 1, 2), path
+                assert capsys.readouterr().err.count("\n") == (code > 0), path
+        with contextlib.suppress(InputError):
+            warm_start.read([str(run)], space, settings.objective)
+    assert "evil" not in sys.modules
