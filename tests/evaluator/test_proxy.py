@@ -10,7 +10,7 @@ from evaluator.base import Evaluation
 from evaluator.data import folder as image_folder
 from evaluator.data.dataset import load_dataset, split
 from evaluator.data.placement import HostImages
-from evaluator.proxy import Proxy, ProxyConfig
+from evaluator.proxy import FULL_MACS, LITTLE_PIXELS, Proxy, ProxyConfig
 from evaluator.training import Trainer
 from search_space.architecture import Architecture, Stage
 from search_space.cost import count
@@ -316,6 +316,20 @@ def test_at_width_1_a_miniature_keeps_channels_that_are_no_multiple_of_8():
     odd = dataclasses.replace(SMALL, stem=20, stages=(dataclasses.replace(SMALL.stages[0], channels=12),))
     same = Proxy.measured(ProxyConfig(width=1.0, unstrided=0), odd)
     assert same == dataclasses.replace(odd, dropout=0.0)
+
+
+def test_what_is_cheap_is_trained_with_its_own_strides_and_what_is_not_narrower():
+    def deployed(resolution, macs, config=None):
+        found = Proxy.deployed_as(config or ProxyConfig(), resolution, macs)
+        return found.resolution, found.width, found.unstrided
+
+    demo = ProxyConfig()
+    as_it_is = (demo.resolution, demo.width, demo.unstrided)
+    assert deployed(96, FULL_MACS) == (96, 1.0, 0)
+    assert deployed(LITTLE_PIXELS, 4 * FULL_MACS) == (LITTLE_PIXELS, 0.5, 0)
+    assert deployed(LITTLE_PIXELS, 400 * FULL_MACS) == (LITTLE_PIXELS, 0.1, 0)
+    assert deployed(LITTLE_PIXELS + 1, FULL_MACS + 1) == as_it_is
+    assert deployed(96, FULL_MACS, ProxyConfig(width=0.3)) == (demo.resolution, 0.3, demo.unstrided)
 
 
 def test_held_out_images_are_scored_and_never_trained_on(quick, monkeypatch):
