@@ -2,7 +2,6 @@ import dataclasses
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from evaluator.weights import to_bytes
 from nas.commands.train import best_of_run, main
 from search_space.architecture import Architecture
 from search_space.builder import build_model
+from tests import forks
 from tests.nas_small import SMALL
 
 ROOT = Path(__file__).parents[3]
@@ -144,28 +144,23 @@ LONG = ["--epochs", "6", "--ema", "0.9", "--mixup", "0.2", "--rand-augment", "1"
 @pytest.mark.slow
 def test_killed_five_times_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL.to_yaml())
-    command = [sys.executable, "-m", "nas.commands.train", str(tmp_path / "small.yaml"), *LONG]
-    subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True, env=ENVIRONMENT, capture_output=True)
-    chance, kills = random.Random(0), 0
-    while kills < 5:
-        process = subprocess.Popen(
-            [*command, "-o", str(tmp_path / "cut"), "--resume"],
-            env=ENVIRONMENT,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        assert process.stderr is not None
-        if kills != 2:  # once before it has begun to train, else some time after the next epoch
-            process.stderr.readline()
-        time.sleep(chance.uniform(0, 1.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
-        kills += 1
-    subprocess.run(
-        [*command, "-o", str(tmp_path / "cut"), "--resume"], check=True, env=ENVIRONMENT, capture_output=True
-    )
+    command = ["train", str(tmp_path / "small.yaml"), *LONG]
+    whole = forks.start([*command, "-o", str(tmp_path / "whole")], ROOT)
+    whole.join()
+    assert whole.exitcode == 0
+    chance, checkpoint, last = random.Random(0), tmp_path / "cut" / "checkpoint.pt", 0
+    for kill in range(5):
+        process = forks.start([*command, "-o", str(tmp_path / "cut"), "--resume"], ROOT)
+        # Once before it has begun to train, else some time after the next epoch.
+        while kill != 2 and process.is_alive() and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == last):
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.3))
+        process.kill()
+        process.join()
+        last = checkpoint.stat().st_mtime_ns
+    rest = forks.start([*command, "-o", str(tmp_path / "cut"), "--resume"], ROOT)
+    rest.join()
+    assert rest.exitcode == 0
     weights = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
 
