@@ -142,6 +142,11 @@ def test_bad_settings_are_named_together() -> None:
         GuidedConfig(hidden=0, learning_rate=0)
 
 
+def test_settings_at_their_bounds_are_allowed() -> None:
+    least = {"hidden": 1, "policy_steps": 0, "policy_batch": 2, "patience": 1, "candidates": 1, "refinements": 0}
+    GuidedConfig(**least, local=1, memory=2, batch=1, entropy_weight=0.0, optimism=0.0)
+
+
 def test_a_network_that_was_tried_is_not_proposed_again_as_long_as_there_are_others() -> None:
     """Where the model is sure of the best, it would be proposed for ever."""
     small = problem(decisions=DECISIONS[:3])
