@@ -163,7 +163,6 @@ def set_environment(*, local: bool) -> None:
         local: Whether Ray is to be started here, rather than a cluster joined.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # as later versions have it, which 2.52 warns of
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else a call after the end would start a Ray of its own
     if local and "ray" not in sys.modules:  # it reads these once
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # the one switch that makes Ray listen on loopback alone
