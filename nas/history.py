@@ -8,7 +8,7 @@
 | ``proposed`` | a batch of trials: tokens, key of the network, MACs, parameters |
 | ``finished`` | a trial's evaluation and reward |
 | ``updated`` | the controller learned from trials, by default those of the batch; its signals |
-| ``reference`` | an evaluation of a named network beside the search |
+| ``reference`` | an evaluation of a named network beside the search; the network, where it follows the best one |
 | ``evaluator`` | from here on networks are evaluated so: as plain data, in the place of the header's |
 """
 
@@ -23,8 +23,10 @@ from typing import Any
 from controller.base import Outcome
 from evaluator.base import Evaluation
 from nas.journal import Event
+from search_space.architecture import Architecture
 from search_space.decision import Decision, Tokens
 from search_space.errors import InputError
+from search_space.io import schema
 from search_space.io.strict_yaml import MAX_DEPTH
 
 
@@ -70,6 +72,8 @@ class History:
     """What the controller reported after each update."""
     references: dict[str, Evaluation] = field(default_factory=dict)
     """Evaluations of named networks beside the search."""
+    reference_networks: dict[str, Architecture] = field(default_factory=dict)
+    """Those of them whose width follows the best network, by name."""
 
     @property
     def best(self) -> Trial | None:
@@ -105,7 +109,7 @@ class History:
                 case "evaluator":
                     self.config = self.config | {"evaluator": _component(event["evaluator"])}
                 case "reference":
-                    self.references[_text(event["name"])] = Evaluation.from_json(event["evaluation"])
+                    self._add_reference(event)
                 case _:
                     raise InputError(f"unknown event {str(kind)[:40]!r}")
         except InputError as error:
@@ -154,6 +158,12 @@ class History:
         self.trials[trial.number] = dataclasses.replace(
             trial, evaluation=evaluation, reward=reward, repeat_of=repeat_of
         )
+
+    def _add_reference(self, event: Event) -> None:
+        name, evaluation = _text(event["name"]), Evaluation.from_json(event["evaluation"])
+        if "network" in event:
+            self.reference_networks[name] = schema.from_mapping(Architecture, event["network"], "network")
+        self.references[name] = evaluation
 
     def _add_update(self, event: Event) -> None:
         batch, signals = event["batch"], event["signals"]

@@ -7,7 +7,7 @@ which evaluations finish, or how often the run was killed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Space, Tokens
 from search_space.errors import InputError
+from search_space.io import schema
 from search_space.seeding import derive_seed
 
 
@@ -42,13 +43,7 @@ def measurement_of(space: Space, tokens: Tokens) -> Measurement | None:
 
 
 def evaluation_seed(seed: int, number: int, how: Measurement | None) -> int:
-    """Seed of a trial's training: its own, or that of all trials of the same repeat.
-
-    Args:
-        seed: The run's.
-        number: The trial's.
-        how: How the trial is measured.
-    """
+    """Seed of a trial's training, from the run's: by the trial's number, or that of all trials of the same repeat."""
     return derive_seed(seed, "evaluation", number) if how is None else derive_seed(seed, "repeat", how.repeat)
 
 
@@ -73,9 +68,8 @@ class Study:
         """Take up the journal where it ends.
 
         Args:
-            space: What is searched. One that has a method ``measurement(tokens) -> Measurement`` says how to measure
-                each proposal, and a network is trained once for each of its measurements; else once, with a seed of
-                its own.
+            space: What is searched. If it has a method ``measurement(tokens) -> Measurement``, a network is trained
+                once for each of its measurements; else once, with a seed of its own.
             objective: Accuracy and MACs to reward.
             controller: Fresh; it is told the journal's finished batches again.
             journal: Its first event, the run header, is written by the caller.
@@ -121,7 +115,7 @@ class Study:
 
     @property
     def references(self) -> dict[str, Evaluation]:
-        """Evaluations of named networks beside the search, by name."""
+        """Evaluations of named networks beside the search."""
         return self.history.references
 
     @property
@@ -198,17 +192,25 @@ class Study:
                 return
             self._learn(numbers)
 
-    def evaluate_reference(
-        self, name: str, architecture: Architecture, engine: Engine, fidelity: int = 1
-    ) -> Evaluation:
-        """Evaluate a network that the search did not propose, once a run, and remember it in the journal."""
-        if name not in self.references:
-            seed = derive_seed(self.seed, "reference", name)
-            job = Job(trial=-1, architecture=architecture, seed=seed, fidelity=fidelity)
-            ((_, evaluation),) = engine.run([job])
-            evaluation = self._timed(evaluation, architecture)
-            self.record({"event": "reference", "name": name, "evaluation": evaluation.to_json()})
-        return self.references[name]
+    def evaluate_references(
+        self, networks: Mapping[str, Architecture], engine: Engine, fidelity: int = 1, *, follow: bool = False
+    ) -> None:
+        """Evaluate named networks that the search did not propose, once a run, and remember them in the journal.
+
+        Where they follow the search's best they are recorded, and evaluated again once they have become others.
+        """
+        known = self.history.reference_networks
+        missing = [n for n in networks if n not in self.references or (follow and known.get(n) != networks[n])]
+        seeds = [derive_seed(self.seed, "reference", name) for name in missing]
+        jobs = [
+            Job(trial=-1 - i, architecture=networks[name], seed=seeds[i], fidelity=fidelity)
+            for i, name in enumerate(missing)
+        ]
+        for number, evaluation in engine.run(jobs):
+            network = networks[name := missing[-1 - number]]
+            event: Event = {"event": "reference", "name": name}
+            event["evaluation"] = self._timed(evaluation, network).to_json()
+            self.record(event | ({"network": schema.to_plain(network)} if follow else {}))
 
     def _all_batches(self) -> Iterator[range]:
         """Batches that are not learned from yet: those in the journal, then new ones."""

@@ -26,6 +26,8 @@ AIM = 4 / 3
 """Target over the reference's MACs: 400M over MobileNetV2's 301M at 224 pixels."""
 NEAR = (0.5, 1.5)
 """The reference keeps its width where the target over `AIM` is within these multiples of its MACs."""
+LITTLE = 0.05
+"""A known network keeps its width where it costs more than it must by no larger share."""
 WIDTHS = (1 / 64, 32.0)
 """Factors that a reference can be brought to a budget by."""
 LEAST_WIDTH = 0.25
@@ -93,6 +95,27 @@ def fit_width(reference: Architecture, macs: int) -> Architecture:
     return min(_neighbours(reference, macs), key=lambda network: abs(count(network).macs - macs))
 
 
+def at_no_fewer(network: Architecture, macs: int) -> Architecture:
+    """A known network at the least width that costs no fewer MACs; itself where it costs little more."""
+    own = count(network).macs
+    return network if macs <= own <= (1 + LITTLE) * macs else _neighbours(network, macs)[1]
+
+
+def with_fewer_strides(network: Architecture, macs: int) -> Architecture | None:
+    """A known network as spaces that follow the size treat their reference, and as `at_no_fewer`.
+
+    As many of its first strides are left out as its last map can spare, and the budget affords at `LEAST_WIDTH`.
+
+    Returns:
+        None where the image is large enough for all its strides, or the budget affords no fewer.
+    """
+    for candidate in _candidates(network, _strides_of(network)):
+        fitted = at_no_fewer(candidate, macs)
+        if width_of(fitted, network) >= LEAST_WIDTH:
+            return fitted if candidate != network else None
+    return None
+
+
 def _neighbours(reference: Architecture, macs: int) -> tuple[Architecture, Architecture]:
     """The reference at the widths just below and just above a cost."""
     low, high = WIDTHS
@@ -129,8 +152,13 @@ def _strides_to_ask(reference: Architecture, document: SpaceDocument) -> list[in
     own = any("stride" in given for given in (document.choices, *document.blocks.values()))
     if not spare or own or "stem_stride" in document.network:
         return []
-    stem = [STEM] if reference.stem_stride == 2 else []
-    return [*stem, *(i for i, stage in enumerate(reference.stages) if stage.stride == 2)][: spare + 2]
+    return _strides_of(reference)[: spare + 2]
+
+
+def _strides_of(network: Architecture) -> list[int]:
+    """Where it strides, from the first on."""
+    stem = [STEM] if network.stem_stride == 2 else []
+    return [*stem, *(i for i, stage in enumerate(network.stages) if stage.stride == 2)]
 
 
 def _asking(document: SpaceDocument, strides: Sequence[int]) -> SpaceDocument:

@@ -22,7 +22,6 @@ from nas.report import page as report
 from nas.runs import tensorboard, warm_start
 from nas.runs.callbacks import CALLBACKS, Callbacks
 from nas.runs.deployment import deployed, describe
-from nas.runs.directory import REFERENCE_NETWORK
 from nas.runs.header import check_trusted, trust_flag
 from nas.runs.search import StudyRun, evaluator_of, load_space
 from nas.training import retrain
@@ -226,7 +225,7 @@ def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]],
         cli.say(f"  nas-search --run-dir {run.path} --resume{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
     report.write_ended(run.path)
-    cli.show(*summary.result(run, REFERENCE_NETWORK))
+    cli.show(*summary.result(run))
     return cli.DONE
 
 

@@ -17,8 +17,9 @@ from nas.engines.base import Job
 from nas.engines.local import estimate_seconds
 from nas.problem import make_problem
 from nas.report.answer import commands
-from nas.runs.deployment import describe, reference_name, reference_network
+from nas.runs.deployment import describe
 from nas.runs.record import load
+from nas.runs.references import network_of, title
 from nas.runs.search import StudyRun
 from nas.study import Study
 from nas.trust.invisible import invisible
@@ -82,8 +83,8 @@ def _extent(space: Space) -> str:
     return f", {space.size:.2g} proposals, {format_amount(low)} to {format_amount(high)} MACs"
 
 
-def result(run: StudyRun, reference: str) -> list[str | Table]:
-    """The best network next to the reference, and where to find it.
+def result(run: StudyRun) -> list[str | Table]:
+    """The best network next to the references, and where to find it.
 
     Raises:
         NasError: No network succeeded.
@@ -97,9 +98,9 @@ def result(run: StudyRun, reference: str) -> list[str | Table]:
     for column in ("network", "accuracy", "MACs", "parameters", "reward"):
         table.add_column(column, justify="left" if column == "network" else "right")
     _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
-    if reference in run.references:
-        known = reference_network(run.settings)
-        _add_row(table, study, reference_name(known), known, run.references[reference])
+    for name, evaluation in run.references.items():
+        known = network_of(run.history, run.settings, name)
+        _add_row(table, study, title(name, known), known, evaluation)
     trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas.config import SearchConfig
-from nas.runs.deployment import reference_name, reference_network
+from nas.runs import references
 from nas.runs.directory import BASELINE, REFERENCE_NETWORK
 from nas.runs.record import RunRecord
 from search_space.architecture import Architecture
@@ -31,7 +31,7 @@ def reference(run: RunRecord, name: str) -> dict[str, Any]:
     if found and accuracy is not None and run.objective:
         reward = run.objective.reward(accuracy, cost.macs, found.latency_ms)
     return {
-        "name": reference_name(architecture) if name == REFERENCE_NETWORK else name,
+        "name": references.title(name, architecture),
         "status": found.status if found else "not evaluated",
         "reason": found.reason if found else "",
         "accuracy": accuracy,
@@ -45,6 +45,6 @@ def network_of(run: RunRecord, name: str) -> Architecture:
     """What a reference's name stands for in a run."""
     if run.grid and name == BASELINE:
         return run.grid[0].baseline
-    if isinstance(run.settings, SearchConfig) and name == REFERENCE_NETWORK:
-        return reference_network(run.settings)
+    if isinstance(run.settings, SearchConfig):
+        return references.network_of(run.history, run.settings, name)
     return Architecture.load(name)

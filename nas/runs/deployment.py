@@ -1,7 +1,7 @@
 """The size that a search's networks are for: what the user says, else what the images are, else the space's own.
 
 Costs, budget, networks, training and export all mean this size. The space is fitted to it and to the budget
-(`search_space.fitting`), and so are the networks that a search is set beside.
+(`search_space.fitting`), and so are the networks that a search is set beside (`nas.runs.references`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from typing import Any
 
 from nas import config
 from nas.config import SearchConfig
-from nas.runs.directory import REFERENCE_NETWORK
-from search_space.architecture import Architecture
-from search_space.cost import count
 from search_space.decision import Space
 from search_space.errors import InputError
-from search_space.fitting import Deployment, fit, fit_width
+from search_space.fitting import Deployment, fit
 from search_space.io import schema
 from search_space.io.amounts import format_amount
 from search_space.space import SearchSpace, find_space
@@ -26,8 +23,6 @@ DEMONSTRATION = "digits"
 """Data that stand for any, unless the user names them: the networks are for the papers' 224 pixels and 1000 classes."""
 FOLDER = 224
 """Deployment resolution for a folder of photos, whose sides say nothing."""
-NEAR = 0.05
-"""The reference network keeps its width where its MACs are no further than this from the target."""
 
 
 def deployed(settings: SearchConfig, layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
@@ -80,26 +75,6 @@ def space_of(settings: SearchConfig) -> Space:
         return space
     size = Deployment(resolution=settings.resolution, classes=settings.classes, target_macs=settings.target_flops)
     return fit(space, size)
-
-
-def reference_network(settings: SearchConfig) -> Architecture:
-    """The known network that a search is set beside: of the same size, and its width brought to the target.
-
-    In a run that does not say its size, as it was published.
-    """
-    known = Architecture.load(REFERENCE_NETWORK)
-    if settings.classes is None:
-        return known
-    sized = dataclasses.replace(known, resolution=settings.resolution or known.resolution, classes=settings.classes)
-    if abs(count(sized).macs / settings.target_flops - 1) <= NEAR:
-        return sized
-    return fit_width(sized, settings.target_flops)
-
-
-def reference_name(network: Architecture) -> str:
-    """What to call the reference network, at whatever width."""
-    width = network.head / Architecture.load(REFERENCE_NETWORK).head
-    return REFERENCE_NETWORK if width == 1 else f"{REFERENCE_NETWORK} at width {width:.2g}"
 
 
 def describe(settings: SearchConfig) -> str:

@@ -23,7 +23,7 @@ JOURNAL = "journal.jsonl"
 TRUST = "trust.txt"
 """What the run's answer is worth: the trials that this is said of, the figures, and last one sentence."""
 REFERENCE_NETWORK = "efficientnet-b0"
-"""The known network that a search is set beside, and its name in the journal."""
+"""The first of the known networks that a search is set beside, and its name in the journal."""
 BASELINE = "baseline"
 """What a grid's journal calls the network that is scaled."""
 _LONGEST_REPORT = 10_000  # characters of a trust report that are read

@@ -75,7 +75,8 @@ class GridRun(Run):
         """The baseline's evaluation, once a run."""
         if not self.trials and not self.history.described and (said := engine.describe()):
             self.study.record({"event": "described", "evaluator": said})
-        return self.study.evaluate_reference(BASELINE, self.settings.baseline, engine)
+        self.study.evaluate_references({BASELINE: self.settings.baseline}, engine)
+        return self.references[BASELINE]
 
     def run(self, engine: Engine) -> Iterator[Trial]:
         """Train what is left, yielding each trial as it finishes."""

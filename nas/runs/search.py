@@ -23,9 +23,9 @@ from nas.journal import refuse_link
 from nas.problem import make_problem
 from nas.runs import directory, promotion, warm_start
 from nas.runs.base import Run
-from nas.runs.deployment import reference_network, space_of
-from nas.runs.directory import REFERENCE_NETWORK
+from nas.runs.deployment import space_of
 from nas.runs.promotion import PromotingSpace
+from nas.runs.references import reference_networks
 from nas.study import Study
 from search_space.decision import Space
 from search_space.errors import InputError
@@ -94,7 +94,7 @@ class StudyRun(Run):
     def run(self, engine: Engine) -> Iterator[Trial]:
         """Search until all trials are finished, yielding each as it finishes; exports whenever there is a new best.
 
-        The known network is evaluated at the end, beside the best one.
+        The known networks are evaluated at the end, beside the best one.
         """
         if not self.trials and not self.history.described and (said := engine.describe()):
             self.study.record({"event": "described", "evaluator": said})
@@ -106,8 +106,9 @@ class StudyRun(Run):
                     promotion.prune(self.path / WEIGHTS, self.study, self.settings.top)
                 yield trial
             if self.study.best is not None:
-                known = reference_network(self.settings)
-                self.study.evaluate_reference(REFERENCE_NETWORK, known, engine, self.settings.promote or 1)
+                known = reference_networks(self.settings, self.study.best.macs)
+                follow = self.settings.classes is not None
+                self.study.evaluate_references(known, engine, self.settings.promote or 1, follow=follow)
             if self.settings.promote:
                 promotion.remove(self.path / WEIGHTS)
         finally:

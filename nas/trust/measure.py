@@ -11,36 +11,30 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from controller.planned import Planned
 from nas import config
 from nas.config import SearchConfig
 from nas.engines.base import Engine
 from nas.grid.candidates import CandidateSpace
 from nas.history import Trial
-from nas.journal import Journal
-from nas.problem import make_problem
 from nas.runs.base import Run
-from nas.runs.deployment import reference_name, reference_network
-from nas.runs.directory import JOURNAL, TRUST, inside, trust_title
+from nas.runs.directory import REFERENCE_NETWORK, TRUST, trust_title
 from nas.runs.header import trust_flag
+from nas.runs.references import reference_networks, the_better, title
 from nas.statistics import at_chance
 from nas.study import Study
+from nas.trust.candidates import missing, planned_study
 from nas.trust.finding import Searched, figures, lines
 from nas.trust.plan import LONGER, MOST_SEEDS, Plan, cost, enough, make_plan
 from search_space.architecture import Architecture
-from search_space.cost import count
 from search_space.decision import Tokens
 from search_space.errors import NasError, one_line
+from search_space.fitting import at_no_fewer
 from search_space.io.files import write_atomic
-from search_space.scaling import scale
-from search_space.seeding import derive_seed
 
 Say = Callable[[str], None]
 DEFAULT_BUDGET = "20%"
 LEAST = 3
 """Networks with an accuracy below which there is no ranking to speak of."""
-NEAR = 0.05
-"""The reference is scaled where its MACs are further than this from the target."""
 OVERRUN = 1.25
 """Trainings may take this many times the budget before the report makes do with what is finished."""
 
@@ -82,8 +76,7 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
         at_chance=guesses(run),
     )
     winner = [trial.key for trial in trials].index(run.best_trial.key) if run.best_trial else 0
-    best = run.architecture(trials[winner])
-    reference = scaled_reference(reference_network(settings), count(best).macs)
+    name, reference = reference_for(run, settings, trials[winner].macs)
     plan = make_plan(searched.accuracies, searched.rewards, budget * len(trials), winner)
     command = f"nas-trust {run.path}{trust_flag(run.history.config)}"
     units = enough(searched.accuracies, searched.rewards, winner)
@@ -99,7 +92,7 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
         networks = [reference, *(run.architecture(trial) for trial in trials)]
         results = _train(run, settings, plan, networks, engine, budget, command, say)
     finding = figures(plan, results, searched, settings.seed)
-    text = lines(finding, reference_name(reference), more)
+    text = lines(finding, title(name, reference), more)
     write_atomic(run.path / TRUST, "\n".join([trust_title(len(run.trials)), *text]) + "\n")
     say("\n".join(text))
 
@@ -118,13 +111,11 @@ def _train(
     trials = measured(run.trials)
     each = float(np.mean([trial.evaluation.seconds for trial in trials if trial.evaluation]))
     space = CandidateSpace(f"trust in {settings.space}", networks, (1, LONGER), MOST_SEEDS)
-    journal_path = inside(run.path, "trust", str(len(run.trials)), JOURNAL)
-    journal_path.parent.mkdir(parents=True, exist_ok=True)
-    with Journal(journal_path) as journal:
-        study = _study(space, plan.proposals(), journal, settings)
-        missing = [t for t in plan.proposals() if t not in {r.tokens for r in study.trials if r.evaluation}]
+    proposals = plan.proposals()
+    with planned_study(run.path, ("trust", str(len(run.trials))), space, proposals, settings) as study:
+        left = missing(study, proposals)
         say(
-            f"Trust report: {len(missing)} trainings, about {cost(missing) * each:.0f} s "
+            f"Trust report: {len(left)} trainings, about {cost(left) * each:.0f} s "
             f"({budget:.0%} of the search's {each * len(trials):.0f} s)"
         )
         _measure(study, engine, OVERRUN * budget * each * len(trials), command, say)
@@ -167,28 +158,11 @@ def scored(trial: Trial, settings: SearchConfig) -> float:
     return settings.objective.reward(trial.evaluation.accuracy or 0.0, trial.macs)
 
 
-def scaled_reference(base: Architecture, target: int) -> Architecture:
-    """The reference network, made wider or narrower where its cost is far from the target."""
-    if abs(count(base).macs / target - 1) <= NEAR:
-        return base
-    widths = [scale(base, i / 20, 1.0, base.resolution) for i in range(3, 81)]
-    return min(widths, key=lambda network: abs(count(network).macs - target))
-
-
-def _study(space: CandidateSpace, plan: Sequence[Tokens], journal: Journal, settings: SearchConfig) -> Study:
-    """The study of a plan, with what its journal holds of it."""
-    study = Study(
-        space=space,
-        objective=settings.objective,
-        controller=Planned(make_problem(space, settings.objective, None), plan),
-        journal=journal,
-        num_trials=0,
-        batch_size=len(plan),
-        seed=derive_seed(settings.seed, "trust"),
-    )
-    known = {trial.tokens for trial in study.trials}
-    study.num_trials = len(study.trials) + sum(tokens not in known for tokens in plan)
-    return study
+def reference_for(run: Run, settings: SearchConfig, macs: int) -> tuple[str, Architecture]:
+    """EfficientNet-B0 at no fewer MACs than the winner's, with the better of its strides; its name in the journal."""
+    networks = the_better(reference_networks(settings, macs), run.references)
+    name, known = next((n, a) for n, a in networks.items() if n.startswith(REFERENCE_NETWORK))
+    return name, at_no_fewer(known, macs)
 
 
 def _measure(study: Study, engine: Engine, seconds: float, command: str, say: Say) -> None:

@@ -19,6 +19,7 @@ from nas.study import Measurement, Study, evaluation_seed
 from search_space.architecture import Architecture
 from search_space.decision import Space, Tokens
 from search_space.errors import InputError
+from search_space.scaling import scale
 from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
 from tests.toys import ToyConfig, ToyEvaluator
@@ -163,11 +164,36 @@ def test_more_trials_go_on_where_a_run_ended(tmp_path: Path, space: SearchSpace)
 def test_a_reference_is_evaluated_once_a_run(tmp_path: Path, space: SearchSpace) -> None:
     engine = Shuffled()
     study = make_study(tmp_path / "j", space)
-    first = study.evaluate_reference("b0", Architecture.load("efficientnet-b0"), engine)
+    study.evaluate_references({"b0": Architecture.load("efficientnet-b0")}, engine)
+    first = study.references
     study.journal.close()
-    again = make_study(tmp_path / "j", space).evaluate_reference("b0", Architecture.load("efficientnet-b0"), engine)
-    assert first == again
+    again = make_study(tmp_path / "j", space)
+    again.evaluate_references({"b0": Architecture.load("efficientnet-b0")}, engine)
+    assert first == again.references
     assert engine.seen == [-1]
+
+
+def test_references_that_follow_the_best_are_evaluated_again_once_they_are_others(
+    tmp_path: Path, space: SearchSpace
+) -> None:
+    engine, b0 = Shuffled(), Architecture.load("efficientnet-b0")
+    study = make_study(tmp_path / "j", space)
+    both = {"b0": b0, "v2": Architecture.load("mobilenet-v2")}
+    study.evaluate_references(both, engine, follow=True)
+    assert sorted(engine.seen) == [-2, -1]
+    assert {name: study.references[name].accuracy for name in both} == {
+        name: ToyEvaluator(ToyConfig()).evaluate(network, derive_seed(study.seed, "reference", name)).accuracy
+        for name, network in both.items()
+    }
+    study.journal.close()
+    again = make_study(tmp_path / "j", space)
+    assert again.history.reference_networks == both
+    again.evaluate_references(both, engine, follow=True)
+    assert len(engine.seen) == 2
+    wider = {**both, "b0": scale(b0, 1.5, 1.0, 224)}
+    again.evaluate_references(wider, engine, follow=True)
+    assert engine.seen[2:] == [-1]
+    assert again.history.reference_networks == wider
 
 
 def test_the_journal_of_another_space_is_refused(tmp_path: Path, space: SearchSpace) -> None:
@@ -280,7 +306,7 @@ def test_every_seed_comes_from_the_studys(tmp_path: Path, space: SearchSpace) ->
         study = make_study(tmp_path / str(seed), space, trials=2)
         study.seed = seed
         list(study.run(Watched(ToyEvaluator(ToyConfig()))))
-        study.evaluate_reference("b0", Architecture.load("efficientnet-b0"), Watched(ToyEvaluator(ToyConfig())))
+        study.evaluate_references({"b0": Architecture.load("efficientnet-b0")}, Watched(ToyEvaluator(ToyConfig())))
         expected = [derive_seed(seed, "evaluation", 0), derive_seed(seed, "evaluation", 1)]
         assert seeds == [(0, expected[0]), (1, expected[1]), (-1, derive_seed(seed, "reference", "b0"))]
     assert evaluation_seed(3, 7, Measurement(repeat=2)) == derive_seed(3, "repeat", 2)
@@ -301,5 +327,5 @@ def test_a_measured_latency_counts_and_is_kept(
         assert trial.evaluation.latency_ms == 20.0
         accuracy = trial.evaluation.accuracy or 0.0
         assert trial.reward == pytest.approx(timed.reward(accuracy, trial.macs) * 2**-0.07)
-    found = study.evaluate_reference("b0", Architecture.load("efficientnet-b0"), LocalEngine(ToyEvaluator(ToyConfig())))
-    assert found.latency_ms == 20.0
+    study.evaluate_references({"b0": Architecture.load("efficientnet-b0")}, LocalEngine(ToyEvaluator(ToyConfig())))
+    assert study.references["b0"].latency_ms == 20.0

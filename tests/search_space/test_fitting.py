@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.errors import InputError
-from search_space.fitting import Deployment, fit, fit_width, strides_to_spare, width_of
+from search_space.fitting import (
+    Deployment,
+    at_no_fewer,
+    fit,
+    fit_width,
+    strides_to_spare,
+    width_of,
+    with_fewer_strides,
+)
 from search_space.space import SearchSpace
 
 EFFICIENTNET = SearchSpace.load("efficientnet")
@@ -151,3 +159,27 @@ def test_width_for_a_cost() -> None:
     for macs in (30_000_000, 300_000_000, 3_000_000_000):
         assert abs(count(fit_width(V2, macs)).macs / macs - 1) < 0.1
     assert fit_width(V2, 1).stem == 8
+
+
+@pytest.mark.parametrize("name", ["efficientnet-b0", "mobilenet-v2", "mnasnet-a1"])
+def test_a_known_network_at_no_fewer_multiply_adds(name: str) -> None:
+    known = Architecture.load(name)
+    own = count(known).macs
+    assert at_no_fewer(known, own) == at_no_fewer(known, int(0.96 * own)) == known
+    for macs in (own + 1, int(0.94 * own), own // 4, 3 * own):
+        fitted = at_no_fewer(known, macs)
+        assert 1 <= count(fitted).macs / macs < 1.15
+        assert fitted != known
+
+
+def test_a_known_network_gives_up_strides_where_images_are_small() -> None:
+    b0 = dataclasses.replace(Architecture.load("efficientnet-b0"), classes=10)
+    assert with_fewer_strides(dataclasses.replace(b0, resolution=224), 200_000_000) is None
+    small = dataclasses.replace(b0, resolution=32)
+    for macs, stride in ((3_000_000, 16), (200_000_000, 8)):
+        fewer = with_fewer_strides(small, macs)
+        assert fewer is not None
+        assert fewer.total_stride == stride
+        assert count(fewer).macs >= macs
+        assert [stage.layers for stage in fewer.stages] == [stage.layers for stage in b0.stages]
+    assert with_fewer_strides(small, 500_000) is None  # the budget affords no more pixels

@@ -40,8 +40,7 @@ def test_a_search_leaves_a_run_directory_that_reads_back(tmp_path: Path, capsys:
     run = tmp_path / "run"
     assert main([*TOY, "--run-dir", str(run)]) == 0
     out = capsys.readouterr().out
-    assert "efficientnet-b0" in out
-    assert "385,814,752" in out
+    assert all(name in out for name in ("efficientnet-b0", "mobilenet-v2", "mnasnet-a1"))
     assert f"{run / 'best.yaml'}" in out
     best = Architecture.load(run / "best.yaml")
     assert sum(p.numel() for p in build_model(best).parameters()) == count(best).params

@@ -41,7 +41,7 @@ def make(path: Path, reference: Evaluation | None = None, **evaluator: int) -> S
 
 def text(run: StudyRun) -> str:
     console = Console(file=io.StringIO(), width=120)
-    console.print(*summary.result(run, "efficientnet-b0"), sep="\n")
+    console.print(*summary.result(run), sep="\n")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -64,7 +64,7 @@ def test_a_failed_reference_is_shown_as_such(tmp_path: Path) -> None:
 def test_no_success_is_an_error_with_the_first_reason(tmp_path: Path) -> None:
     run = make(tmp_path / "run", fail_every=1)
     with pytest.raises(NasError, match=r"no network could be evaluated in 4 trials .*RuntimeError: this network"):
-        summary.result(run, "efficientnet-b0")
+        summary.result(run)
 
 
 def test_the_plan_of_a_space_of_ones_own() -> None:

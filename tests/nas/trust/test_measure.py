@@ -13,7 +13,6 @@ from nas.engines.base import Job
 from nas.engines.local import LocalEngine
 from nas.history import Trial
 from nas.journal import read
-from nas.runs.deployment import reference_name
 from nas.runs.directory import JOURNAL, REFERENCE_NETWORK, TRUST
 from nas.runs.record import RunRecord, load
 from nas.trust import measure
@@ -71,8 +70,8 @@ def test_what_is_trained_and_said(run: RunRecord) -> None:
     assert (run.path / TRUST).read_text() == f"Trust report after 24 trials\n{text}\n"
     assert "This answer is worth something" in text.splitlines()[-1]
     networks = [B0, *(run.architecture(trial) for trial in run.trials)]
-    reference = measure.scaled_reference(B0, count(networks[1 + run.best_trial.number]).macs)  # type: ignore[union-attr]
-    networks[0] = reference
+    assert run.best_trial is not None
+    _, networks[0] = measure.reference_for(run, config.resolve([run.config]), run.best_trial.macs)
     assert [(job.architecture, job.fidelity) for job in engine.jobs] == [
         (networks[place], 4 if length else 1) for place, length, _ in planned
     ]
@@ -187,10 +186,10 @@ def test_latency_is_not_part_of_what_is_compared() -> None:
     assert measure.scored(trial, dataclasses.replace(settings, objective=own)) == 0.5
 
 
-def test_the_reference_is_scaled_to_the_target() -> None:
-    assert measure.scaled_reference(B0, 400_000_000) == B0
-    assert reference_name(B0) == "efficientnet-b0"
-    for target in (30_000_000, 100_000_000, 200_000_000, 1_000_000_000, 4_000_000_000):
-        reference = measure.scaled_reference(B0, target)
-        assert count(reference).macs == pytest.approx(target, rel=0.08)
-    assert reference_name(measure.scaled_reference(B0, 1_600_000_000)) == "efficientnet-b0 at width 2.1"
+def test_the_reference_costs_no_less_than_the_winner(run: RunRecord) -> None:
+    settings = config.resolve([run.config])
+    for macs in (30_000_000, 100_000_000, 200_000_000, 1_000_000_000):
+        name, reference = measure.reference_for(run, settings, macs)
+        assert name == REFERENCE_NETWORK
+        assert 1 <= count(reference).macs / macs < 1.1
+    assert measure.reference_for(run, settings, 380_000_000) == (REFERENCE_NETWORK, B0)

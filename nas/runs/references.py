@@ -1,0 +1,104 @@
+"""The known networks that a search's best is set beside: at its size, and at no fewer multiply-adds than it has.
+
+Their width follows the budget. Where images are so small that their strides would leave less than about 4 x 4 pixels,
+each is there twice, with its own strides and with fewer; the evaluator says which is the better.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from evaluator.base import Evaluation
+from nas.config import SearchConfig
+from nas.history import History
+from nas.runs.directory import REFERENCE_NETWORK
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.fitting import at_no_fewer, fit_width, with_fewer_strides
+
+KNOWN = (REFERENCE_NETWORK, "mobilenet-v2", "mnasnet-a1")
+"""EfficientNet-B0 first: it stands for all where there is room for one."""
+_NEAR = 0.05  # how near to the target runs of earlier versions left the reference's width as it is
+
+
+def reference_networks(settings: SearchConfig, macs: int) -> dict[str, Architecture]:
+    """The known networks, by the names that the journal has for them.
+
+    In a run that does not say its size (its networks have one of their own, or it is older) EfficientNet-B0 alone, as
+    it was published.
+
+    Args:
+        settings: The search's.
+        macs: What they are to cost at least.
+    """
+    if settings.classes is None:
+        return {REFERENCE_NETWORK: Architecture.load(REFERENCE_NETWORK)}
+    networks = {}
+    for name in KNOWN:
+        known = _sized(name, settings)
+        networks[name] = at_no_fewer(known, macs)
+        if (fewer := with_fewer_strides(known, macs)) is not None:
+            networks[f"{name} stride {fewer.total_stride}"] = fewer
+    return networks
+
+
+def the_better(networks: Mapping[str, Architecture], known: Mapping[str, Evaluation]) -> dict[str, Architecture]:
+    """Of each known network the better one, by the evaluator; its own strides where that was not evaluated.
+
+    Args:
+        networks: As `reference_networks` gives them.
+        known: Evaluations by name.
+    """
+
+    def accuracy(name: str) -> float:
+        return (known[name].accuracy if name in known else None) or 0.0
+
+    chosen: dict[str, str] = {}
+    for name in networks:
+        before = chosen.setdefault(_base(name), name)
+        if accuracy(name) > accuracy(before):
+            chosen[_base(name)] = name
+    return {name: networks[name] for name in chosen.values()}
+
+
+def network_of(history: History, settings: SearchConfig, name: str) -> Architecture:
+    """The network that a run's journal means by the name of a reference, evaluated or not.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    if (recorded := history.reference_networks.get(name)) is not None:
+        return recorded
+    if name in history.references and settings.classes is not None and name == REFERENCE_NETWORK:
+        return _of_earlier_versions(settings)
+    macs = history.best.macs if history.best else settings.target_flops
+    return reference_networks(settings, macs).get(name) or Architecture.load(name)
+
+
+def title(name: str, network: Architecture) -> str:
+    """What to call a reference, at whatever width and strides."""
+    if _base(name) not in KNOWN:
+        return name
+    published = Architecture.load(_base(name))
+    width = network.head / published.head
+    fewer = "" if network.total_stride == published.total_stride else f", stride {network.total_stride}"
+    return _base(name) + (f" at width {width:.2g}" if width != 1 else "") + fewer
+
+
+def _base(name: str) -> str:
+    return name.partition(" ")[0]
+
+
+def _sized(name: str, settings: SearchConfig) -> Architecture:
+    """A published network at the size of a search's networks."""
+    known = Architecture.load(name)
+    assert settings.classes is not None
+    return dataclasses.replace(known, resolution=settings.resolution or known.resolution, classes=settings.classes)
+
+
+def _of_earlier_versions(settings: SearchConfig) -> Architecture:
+    """EfficientNet-B0 as it was set beside a search: its MACs near the target, whatever those of the best."""
+    sized = _sized(REFERENCE_NETWORK, settings)
+    near = abs(count(sized).macs / settings.target_flops - 1) <= _NEAR
+    return sized if near else fit_width(sized, settings.target_flops)
