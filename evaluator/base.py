@@ -55,7 +55,6 @@ class Evaluation:
         object.__setattr__(self, "losses", _numbers(self.losses))
         ok = self.status == "ok"
         known = isinstance(self.status, str) and self.status in STATUSES
-        known = isinstance(self.status, str) and self.status in STATUSES
         check_fields(
             (
                 known,
@@ -239,6 +238,16 @@ class Evaluator(ABC, Generic[ConfigT]):
     @classmethod
     def deployed_as(cls, config: ConfigT, resolution: int, macs: int) -> ConfigT:
         """The config for networks that are deployed at this resolution and about this cost."""
+        return config
+
+    @classmethod
+    def in_full(cls, config: ConfigT, resolution: int | None) -> ConfigT:
+        """The config that trains the networks themselves, not what stands for them, and judges by images of its own.
+
+        Args:
+            config: A search's.
+            resolution: What the networks are deployed at; None where they are not for these images.
+        """
         return config
 
     @classmethod

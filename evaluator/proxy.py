@@ -122,8 +122,7 @@ is a folder of class folders, named with ``--data`` if it is not where the prese
 """
 FULL_MACS = 5_000_000
 """Networks of up to so many multiply-adds are trained as they are deployed: some 2 ms an image on a CPU core."""
-LITTLE_EPOCHS = 10
-LITTLE_PIXELS = 64
+LITTLE_EPOCHS, LITTLE_PIXELS = 10, 64
 CAVEAT = "A demonstration: seconds of training on small images have ranked networks no better than counting parameters"
 
 
@@ -179,6 +178,14 @@ class Proxy(Evaluator[ProxyConfig]):
             return config
         width = min(1.0, max(0.1, round((FULL_MACS / macs) ** 0.5, 2)))
         return dataclasses.replace(config, resolution=resolution, width=width, unstrided=0)
+
+    @classmethod
+    def in_full(cls, config: ProxyConfig, resolution: int | None) -> ProxyConfig:
+        """Full width and own strides; other images are held out than those that the search chose by."""
+        if resolution is not None:
+            config = dataclasses.replace(config, resolution=resolution, base_resolution=None, unstrided=0)
+        day, split_seed = 24 * 3600.0, config.split_seed + 1
+        return dataclasses.replace(config, width=1.0, split_seed=split_seed, timeout=max(config.timeout, day))
 
     @classmethod
     def trained_as(cls, config: ProxyConfig, resolution: int | None) -> str:
@@ -255,7 +262,6 @@ class Proxy(Evaluator[ProxyConfig]):
         return dataset if self.config.mirror is None else dataclasses.replace(dataset, mirror=self.config.mirror)
 
     def _images(self, resolution: int) -> Images:
-        """The same images at a resolution."""
         if resolution not in self._data_at:
             self._data_at[resolution] = place(self._limited(self._load(resolution).train), self.device)
         return self._data_at[resolution]
@@ -283,7 +289,6 @@ class Proxy(Evaluator[ProxyConfig]):
 
 
 def _log_progress(every_secs: float = 5.0) -> Any:
-    """A progress callback that logs at most one line in so many seconds."""
     last = time.monotonic()
 
     def report(done: int, total: int) -> None:

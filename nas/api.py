@@ -12,7 +12,7 @@ from nas.runs import directory, warm_start
 from nas.runs import record as records
 from nas.runs.deployment import deployed
 from nas.runs.grid import GridRun
-from nas.runs.header import check_trusted, recorded_config
+from nas.runs.header import check_trusted, differences, recorded_config
 from nas.runs.record import RunRecord
 from nas.runs.search import StudyRun, load_space
 from search_space.architecture import Architecture
@@ -102,7 +102,7 @@ def _resolve(path: Path, asked: dict[str, Any], recorded: dict[str, Any] | None,
         resolved = config.resolve([{name: recorded.get(name) for name in ("resolution", "classes")}, asked])
     else:
         resolved = deployed(config.resolve([asked]), [asked])
-    if changed := config.differences(config.resolve([recorded]), resolved):
+    if changed := differences(config.resolve([recorded]), resolved):
         raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
     return resolved
 
@@ -231,7 +231,7 @@ def grid_search(
     resolved = grid_config.resolve(layers)
     if goes_on and (recorded := recorded_config(path, "nas-grid")):
         check_trusted(path, recorded, layers, trusted=trust_code)
-        if changed := config.differences(grid_config.resolve([recorded]), resolved):
+        if changed := differences(grid_config.resolve([recorded]), resolved):
             raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
     asked = EngineOptions(workers=workers)
     with closing(make_engine(asked, *config.make("evaluator", resolved.evaluator))) as engine:

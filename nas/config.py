@@ -47,12 +47,16 @@ class RunConfig:
     """Settings that may change when a run goes on: they add to its results and change none."""
 
 
+_LEAST = {"seed": 0, "promote": 2, "final_seeds": 2}
+_LEAST |= dict.fromkeys(("trials", "batch", "top", "classes", "final", "final_longer"), 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig(RunConfig):
     """Everything that decides what a search does; saved with it."""
 
     FORMAT: ClassVar[str] = "nas-search/1"
-    FREE: ClassVar[frozenset[str]] = frozenset({"trials", "top"})
+    FREE: ClassVar[frozenset[str]] = frozenset({"trials", "top", "final", "final_seeds"})
 
     target_flops: int
     """The budget: multiply-adds at the deployment resolution, e.g. 400M."""
@@ -82,11 +86,17 @@ class SearchConfig(RunConfig):
     """How many times longer the best quarter of every batch is trained on, from where it was left; null for none."""
     top: int = 5
     """How many of the best networks are exported."""
+    final: int | None = None
+    """How many of the best `nas-search` trains in full at the end, beside known and random networks; null for none."""
+    final_seeds: int = 5
+    """Seeds that each network of the final is trained on, the same for all."""
+    final_longer: int = 4
+    """How many times longer than in the search the final trains."""
 
     def __post_init__(self) -> None:
         if self.resolution is not None:
             check_resolution(self.resolution)
-        for name, least in (("trials", 1), ("batch", 1), ("seed", 0), ("top", 1), ("classes", 1), ("promote", 2)):
+        for name, least in _LEAST.items():
             if (value := getattr(self, name)) is not None and value < least:
                 raise InputError(f"{name} must be at least {least}, got {value}")
         if self.band is not None and not 0 <= self.band[0] < self.band[1]:
@@ -224,8 +234,7 @@ def use_one_thread() -> None:
 
     A controller's matrices are tiny: threads gain nothing there, and on a busy machine they cost 50 times as much.
     """
-    # Slow to load, and not needed to say what is wrong with a config.
-    import scipy.linalg  # noqa: F401  # has a BLAS of its own, which can be limited once it is loaded
+    import scipy.linalg  # noqa: F401  # slow to load; has a BLAS of its own, which can be limited once it is there
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -282,19 +291,3 @@ def _merge(base: dict[str, Any], layer: Mapping[str, Any]) -> None:
             base[key] = {_SHORT[key]: base[key][_SHORT[key]], **new}
         else:
             base[key] = {**base[key], **new}
-
-
-def differences(before: RunConfig, after: RunConfig) -> list[str]:
-    """The settings in which two runs differ, beyond those that may change."""
-    old, new = _flat(to_plain(before)), _flat(to_plain(after))
-    names = sorted({*old, *new} - before.FREE)
-    if old.get("evaluator.name") == TOLD:  # whoever goes on may name what finds the rest
-        names = [name for name in names if not name.startswith("evaluator.")]
-    return [f"{name} {old.get(name)}, not {new.get(name)}" for name in names if old.get(name) != new.get(name)]
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat

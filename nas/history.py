@@ -9,6 +9,7 @@
 | ``finished`` | a trial's evaluation and reward |
 | ``updated`` | the controller learned from trials, by default those of the batch; its signals |
 | ``reference`` | an evaluation of a named network beside the search; the network, where it follows the best one |
+| ``final`` | the final after so many trials: its networks with their accuracies on each seed, best first; the verdict |
 | ``evaluator`` | from here on networks are evaluated so: as plain data, in the place of the header's |
 """
 
@@ -18,7 +19,7 @@ import dataclasses
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from controller.base import Outcome
 from evaluator.base import Evaluation
@@ -51,6 +52,35 @@ class Trial:
         return self.evaluation is not None and self.evaluation.status == "ok"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalist:
+    """A network that a search's final trained in full."""
+
+    name: str
+    role: Literal["found", "random", "reference"]
+    network: Architecture
+    accuracies: tuple[float, ...]
+    """One a seed; all finalists on the same seeds, in the same order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Final:
+    """How a search's final ended."""
+
+    trials: int
+    """Of the search at that time: one that went on since needs another final."""
+    finalists: tuple[Finalist, ...]
+    """The highest mean accuracy first: the winner."""
+    verdict: str
+    """One sentence."""
+
+    def __post_init__(self) -> None:
+        seeds = {len(finalist.accuracies) for finalist in self.finalists}
+        possible = all(0 <= accuracy <= 1 for finalist in self.finalists for accuracy in finalist.accuracies)
+        if len(seeds) != 1 or min(seeds) < 2 or not possible:
+            raise InputError("a final has networks, each with an accuracy from 0 to 1 on the same two or more seeds")
+
+
 @dataclass(kw_only=True)
 class History:
     """All that a run's journal says."""
@@ -74,6 +104,8 @@ class History:
     """Evaluations of named networks beside the search."""
     reference_networks: dict[str, Architecture] = field(default_factory=dict)
     """Those of them whose width follows the best network, by name."""
+    final: Final | None = None
+    """The last one that was held."""
 
     @property
     def best(self) -> Trial | None:
@@ -110,6 +142,8 @@ class History:
                     self.config = self.config | {"evaluator": _component(event["evaluator"])}
                 case "reference":
                     self._add_reference(event)
+                case "final":
+                    self.final = schema.from_mapping(Final, event["final"], "final")
                 case _:
                     raise InputError(f"unknown event {str(kind)[:40]!r}")
         except InputError as error:
@@ -143,8 +177,7 @@ class History:
         if batch != len(self.batches):
             raise InputError(f"batch {batch} follows batch {len(self.batches) - 1}")
         start = len(self.trials)
-        trials = [_proposal(row, start + i) for i, row in enumerate(rows)]
-        self.trials += trials
+        self.trials += [_proposal(row, start + i) for i, row in enumerate(rows)]
         self.batches.append(range(start, len(self.trials)))
 
     def _add_result(self, event: Event) -> None:
@@ -154,16 +187,13 @@ class History:
         repeat_of = event["repeat_of"]
         if repeat_of is not None and self.trials[_whole(repeat_of)].evaluation is None:
             raise InputError(f"trial {trial.number} repeats trial {repeat_of}, which has no result")
-        evaluation, reward = Evaluation.from_json(event["evaluation"]), _number(event["reward"])
-        self.trials[trial.number] = dataclasses.replace(
-            trial, evaluation=evaluation, reward=reward, repeat_of=repeat_of
-        )
+        found, reward = Evaluation.from_json(event["evaluation"]), _number(event["reward"])
+        self.trials[trial.number] = dataclasses.replace(trial, evaluation=found, reward=reward, repeat_of=repeat_of)
 
     def _add_reference(self, event: Event) -> None:
-        name, evaluation = _text(event["name"]), Evaluation.from_json(event["evaluation"])
+        self.references[name := _text(event["name"])] = Evaluation.from_json(event["evaluation"])
         if "network" in event:
             self.reference_networks[name] = schema.from_mapping(Architecture, event["network"], "network")
-        self.references[name] = evaluation
 
     def _add_update(self, event: Event) -> None:
         batch, signals = event["batch"], event["signals"]
@@ -230,9 +260,8 @@ def _check_depth(value: object, left: int = MAX_DEPTH) -> None:
 def _signals(found: Mapping[str, Any]) -> dict[str, Any]:
     """Signals of any kind; those that are probabilities are numbers, a list for each decision."""
     signals = dict(found)
-    for row in signals.get("probabilities", ()):
-        for probability in row:
-            _number(probability)
+    for probability in (p for row in signals.get("probabilities", ()) for p in row):
+        _number(probability)
     return signals
 
 

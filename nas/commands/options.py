@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.registry import DATASETS, EVALUATORS
-from nas import config
 from nas.config import RunConfig
 from nas.engines.make import EngineOptions
 from nas.runs import directory
-from nas.runs.header import recorded_config
+from nas.runs.header import differences, recorded_config
 from search_space.errors import InputError
 
 
@@ -127,5 +126,5 @@ def check_unchanged(path: Path, before: RunConfig, after: RunConfig) -> None:
     Raises:
         InputError: Settings differ, beyond those that may; they are named.
     """
-    if changed := config.differences(before, after):
+    if changed := differences(before, after):
         raise InputError(f"--resume: {path} was begun with other settings: {'; '.join(changed)}")

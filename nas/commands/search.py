@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.registry import CONTROLLERS
 from nas import config
-from nas.commands import cli, options, summary
+from nas.commands import cli, final, options, summary
 from nas.config import SearchConfig
 from nas.engines.base import Engine
 from nas.engines.make import EngineOptions, make_engine
@@ -22,6 +22,7 @@ from nas.report import page as report
 from nas.runs import tensorboard, warm_start
 from nas.runs.callbacks import CALLBACKS, Callbacks
 from nas.runs.deployment import deployed, describe
+from nas.runs.final import check as check_final
 from nas.runs.header import check_trusted, trust_flag
 from nas.runs.search import StudyRun, evaluator_of, load_space
 from nas.training import retrain
@@ -37,6 +38,8 @@ Search for the best convnet within a budget of multiply-adds (the papers' FLOPs)
   nas-search --target-flops 400M                            the embedded digits, minutes on a CPU
   nas-search --target-flops 400M --data folder:photos       your images: a folder of class folders
   nas-search --target-flops 400M --evaluator imagenet       the papers' setting, by published trainings, a minute
+  nas-search --target-flops 3M --data cifar10:DIR --final 3 train the best in full beside known networks, and say
+                                                            which is best
   nas-search --run-dir runs/mine --resume                   go on where a run ended
 
 The run directory holds best.yaml, top/*.yaml, trials.csv, config.yaml, journal.jsonl and report.html.
@@ -63,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     options.add_evaluator(parser)
     run = options.add_run(parser)
     run.add_argument("--retrain", type=int, metavar="N", help="then train the best N in full, as nas-train does")
+    run.add_argument(
+        "--final", type=int, metavar="N", help="then train the best N, known networks and random search's best longer"
+    )
     run.add_argument("--tensorboard", action="store_true", help="write scalars to tensorboard/ in the run directory")
     run.add_argument(
         "--callback",
@@ -115,6 +121,7 @@ def _search(args: argparse.Namespace) -> int:
     said = _said(args)
     settings = _resolve(args, recorded, path, said)
     retrain.check(args.retrain, settings)
+    check_final(settings)
     space = load_space(settings)
     earlier = warm_start.read(args.warm_start, space, settings.objective)
     if args.dry_run:
@@ -144,6 +151,9 @@ def _search(args: argparse.Namespace) -> int:
                 cli.show(*summary.next_steps(run.path))
                 if caveat := summary.caveat(settings, space):
                     cli.say(caveat)
+            if code == cli.DONE and settings.final:
+                engine.close()
+                code = final.hold(run, engine_options, quiet=args.quiet)
     if args.retrain and code == cli.DONE:
         metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet)
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))
@@ -195,6 +205,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "batch": args.batch,
         "asynchronous": args.asynchronous,
         "promote": args.promote,
+        "final": args.final,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
         "evaluator": options.evaluator_settings(args),

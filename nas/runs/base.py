@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluator.base import Evaluation
-from nas.history import History, Trial
+from nas.history import Final, History, Trial
 from nas.runs import table
 from search_space.architecture import Architecture
 from search_space.decision import Space
@@ -50,6 +50,12 @@ class Run:
     def references(self) -> dict[str, Evaluation]:
         """Evaluations of named networks beside the search, by name."""
         return self.history.references
+
+    @property
+    def final(self) -> Final | None:
+        """How the final after the last trial ended; None where none was held, or the search went on since."""
+        final = self.history.final
+        return final if final and final.trials == len(self.trials) else None
 
     @property
     def best_trial(self) -> Trial | None:

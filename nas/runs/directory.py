@@ -108,11 +108,11 @@ def inside(run: Path, *parts: str) -> Path:
 
 
 def export(run: Run, study: Study, config: SearchConfig) -> None:
-    """Write best.yaml, top/*.yaml and trials.csv of what is finished so far."""
+    """Write best.yaml, top/*.yaml and trials.csv of what is finished so far; best.yaml of a final's winner stays."""
     for rank, trial in enumerate(study.ranking()[: config.top], 1):
         text = architecture_yaml(run.path, study, trial, config)
         write_atomic(inside(run.path, "top", f"{rank:02d}.yaml"), text)
-        if rank == 1:
+        if rank == 1 and run.final is None:
             write_atomic(run.path / "best.yaml", text)
     write_atomic(run.path / "trials.csv", table.to_csv(run.table()))
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from controller.registry import CONTROLLERS
 from evaluator.base import CACHE_DIR
 from evaluator.registry import DATASETS, EVALUATORS
-from nas.config import REGISTRIES, RunConfig
+from nas.config import REGISTRIES, TOLD, RunConfig, to_plain
 from nas.history import fold
 from nas.journal import read
 from nas.runs.directory import JOURNAL
@@ -135,3 +135,19 @@ def code_in(plain: object, kind: str = "") -> list[str]:
     if isinstance(plain, str) and named.CODE.fullmatch(plain) and plain.partition(":")[0] not in _OURS.get(kind, ()):
         return [plain]
     return []
+
+
+def differences(before: RunConfig, after: RunConfig) -> list[str]:
+    """The settings in which two runs differ, beyond those that may change."""
+    old, new = _flat(to_plain(before)), _flat(to_plain(after))
+    names = sorted({*old, *new} - before.FREE)
+    if old.get("evaluator.name") == TOLD:  # whoever goes on may name what finds the rest
+        names = [name for name in names if not name.startswith("evaluator.")]
+    return [f"{name} {old.get(name)}, not {new.get(name)}" for name in names if old.get(name) != new.get(name)]
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat

@@ -43,22 +43,25 @@ def reference_networks(settings: SearchConfig, macs: int) -> dict[str, Architect
     return networks
 
 
-def the_better(networks: Mapping[str, Architecture], known: Mapping[str, Evaluation]) -> dict[str, Architecture]:
-    """Of each known network the better one, by the evaluator; its own strides where that was not evaluated.
+def comparable(settings: SearchConfig, macs: int, evaluated: Mapping[str, Evaluation]) -> dict[str, Architecture]:
+    """Each known network once, at no fewer MACs in any run, with the better of its strides by the evaluator.
 
     Args:
-        networks: As `reference_networks` gives them.
-        known: Evaluations by name.
+        settings: The search's.
+        macs: What they are to cost at least.
+        evaluated: Evaluations of references by name; strides that were not evaluated are not the better ones.
     """
 
     def accuracy(name: str) -> float:
-        return (known[name].accuracy if name in known else None) or 0.0
+        return (evaluated[name].accuracy if name in evaluated else None) or 0.0
 
-    chosen: dict[str, str] = {}
+    networks, chosen = reference_networks(settings, macs), dict[str, str]()
     for name in networks:
         before = chosen.setdefault(_base(name), name)
         if accuracy(name) > accuracy(before):
             chosen[_base(name)] = name
+    if settings.classes is None:
+        return {name: at_no_fewer(networks[name], macs) for name in chosen.values()}
     return {name: networks[name] for name in chosen.values()}
 
 

@@ -1,4 +1,4 @@
-"""What a search does after its end, if asked: train its best networks in full, and rank them by that."""
+"""What a search does after its end, if asked: train its best networks in full, or the winner of its final."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 from nas import config
 from nas.config import SearchConfig
 from nas.journal import refuse_link
+from nas.runs.directory import inside
 from nas.training.run import best_of_run, make_config, train_all
+from search_space.architecture import Architecture
 from search_space.errors import InputError
 
 
@@ -44,3 +46,39 @@ def retrain(count: int, settings: SearchConfig, run: Path, *, quiet: bool) -> di
     networks = best_of_run(run, min(count, kept))
     refuse_link(run / "trained")
     return train_all(networks, training, run / "trained", images["device"], resume=True, quiet=quiet)
+
+
+def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, quiet: bool) -> Path | None:
+    """Train the winner of a final once more, as long and with the same steps, and keep its weights.
+
+    Args:
+        network: The winner.
+        settings: The search's.
+        run: Its directory.
+        quiet: Show no progress.
+
+    Returns:
+        The folder, as `nas-train` leaves it; None where the evaluator has no images.
+    """
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    images = cls.images(evaluator_config)
+    if not images:
+        return None
+    from nas.training.loop import load_data  # loads torch
+
+    steps = {name: getattr(evaluator_config, name, None) for name in ("batch_size", "learning_rate", "weight_decay")}
+    size = {} if settings.classes is None else {"resolution": None}
+    said = {**images, **size, **steps, "seed": settings.seed}
+    shown = len(load_data(make_config(None, said), [network]).train)
+    limit = getattr(evaluator_config, "max_images", None) or shown
+    epochs = max(1, round(settings.final_longer * evaluator_config.epochs * min(1.0, limit / shown)))
+    folder = inside(run, "final", "trained", "")
+    train_all(
+        {network.key: network},
+        make_config(None, {**said, "epochs": epochs}),
+        folder,
+        images["device"],
+        resume=True,
+        quiet=quiet,
+    )
+    return folder / network.key

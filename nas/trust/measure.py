@@ -19,7 +19,7 @@ from nas.history import Trial
 from nas.runs.base import Run
 from nas.runs.directory import REFERENCE_NETWORK, TRUST, trust_title
 from nas.runs.header import trust_flag
-from nas.runs.references import reference_networks, the_better, title
+from nas.runs.references import comparable, title
 from nas.statistics import at_chance
 from nas.study import Study
 from nas.trust.candidates import missing, planned_study
@@ -28,7 +28,6 @@ from nas.trust.plan import LONGER, MOST_SEEDS, Plan, cost, enough, make_plan
 from search_space.architecture import Architecture
 from search_space.decision import Tokens
 from search_space.errors import NasError, one_line
-from search_space.fitting import at_no_fewer
 from search_space.io.files import write_atomic
 
 Say = Callable[[str], None]
@@ -160,9 +159,8 @@ def scored(trial: Trial, settings: SearchConfig) -> float:
 
 def reference_for(run: Run, settings: SearchConfig, macs: int) -> tuple[str, Architecture]:
     """EfficientNet-B0 at no fewer MACs than the winner's, with the better of its strides; its name in the journal."""
-    networks = the_better(reference_networks(settings, macs), run.references)
-    name, known = next((n, a) for n, a in networks.items() if n.startswith(REFERENCE_NETWORK))
-    return name, at_no_fewer(known, macs)
+    networks = comparable(settings, macs, run.references)
+    return next((name, network) for name, network in networks.items() if name.startswith(REFERENCE_NETWORK))
 
 
 def _measure(study: Study, engine: Engine, seconds: float, command: str, say: Say) -> None:

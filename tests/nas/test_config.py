@@ -63,13 +63,6 @@ def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
     assert config.resolve([config.read(str(tmp_path / "c.yaml"))]) == settings
 
 
-def test_differences_name_the_dotted_fields_and_ignore_what_only_adds() -> None:
-    a = config.resolve([TARGET])
-    b = config.resolve([TARGET, {"trials": 99, "top": 9, "seed": 1, "evaluator": {"epochs": 77}}])
-    assert [line.split()[0] for line in config.differences(a, b)] == ["evaluator.epochs", "seed"]
-    assert config.differences(a, a) == []
-
-
 @given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=3), SCALARS)
 def test_a_setting_is_parsed_as_yaml(path: list[str], value: object) -> None:
     text = config.strict_yaml.dump({"x": value}).partition(": ")[2].strip() or "''"

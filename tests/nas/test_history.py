@@ -11,11 +11,20 @@ from hypothesis import strategies as st
 
 from nas.history import History, fold
 from nas.journal import read
+from search_space.architecture import Architecture
 from search_space.errors import InputError
+from search_space.io import schema
 from search_space.space import SearchSpace
 
 KEPT = Path(__file__).parent / "runs" / "journals"
 EVENTS = list(read(KEPT / "reinforce" / "journal.jsonl"))
+B0 = Architecture.load("efficientnet-b0")
+FINALIST = {"name": "b0", "role": "reference", "network": schema.to_plain(B0), "accuracies": [0.5, 0.6]}
+FINAL = {"event": "final", "final": {"trials": 40, "finalists": [FINALIST, FINALIST], "verdict": "nothing"}}
+
+
+def final(**values: Any) -> dict[str, Any]:
+    return {"event": "final", "final": {**FINAL["final"], "finalists": [{**FINALIST, **values}, FINALIST]}}
 
 
 def test_what_the_events_say() -> None:
@@ -32,6 +41,17 @@ def test_an_update_may_name_its_trials_and_results_of_earlier_runs_come_first() 
     history = fold(read(KEPT / "async" / "journal.jsonl"), "j")
     assert sorted(number for numbers in history.learned_from for number in numbers) == list(range(24))
     assert len(fold(read(KEPT / "warm" / "journal.jsonl"), "j").told) == 40
+
+
+def test_a_reference_may_say_what_it_was_and_a_final_how_it_ended() -> None:
+    plain = schema.to_plain(B0)
+    found = {"event": "reference", "name": "b0", "evaluation": {"status": "ok", "accuracy": 0.5}, "network": plain}
+    history = fold([*EVENTS, found, FINAL], "j")
+    assert history.reference_networks == {"b0": B0}
+    assert history.references["b0"].accuracy == 0.5
+    assert history.final is not None
+    assert schema.to_plain(history.final) == FINAL["final"]
+    assert (history.final.trials, history.final.finalists[0].network) == (40, B0)
 
 
 def changed(index: int, **values: Any) -> list[dict[str, Any]]:
@@ -54,6 +74,11 @@ ROW = {"trial": 0, "tokens": [0], "key": "k", "macs": 1, "params": 1}
         ([*EVENTS[:3], *EVENTS[2:]], "line 4: not an event of a run: trial 0 finished twice"),
         ([*EVENTS[:2], *EVENTS[1:]], "line 3: not an event of a run: batch 0 follows batch 0"),
         (EVENTS[:5] + EVENTS[10:], "line 6: not an event of a run: update 0 learned from trial 3, which has no result"),
+        ([*EVENTS, final(accuracies=[0.5])], "each with an accuracy from 0 to 1 on the same two or more seeds"),
+        ([*EVENTS, final(accuracies=[0.5, 7])], "each with an accuracy from 0 to 1 on the same two or more seeds"),
+        ([*EVENTS, final(role="winner")], "role: must be one of found, random, reference, got 'winner'"),
+        ([*EVENTS, final(network={"stem": 8})], "network: missing key 'stages'"),
+        ([*EVENTS, {"event": "final", "final": []}], "final: expected a mapping of trials, finalists, verdict"),
         (changed(0, config=None), "line 1: not an event of a run: its header has no config"),
         (changed(1, trials=[{**ROW, "trial": 3}]), "trial 3 stands where trial 0 belongs"),
         (changed(1, trials=[{**ROW, "tokens": [0.5]}]), "expected a whole number from 0, got '0.5'"),

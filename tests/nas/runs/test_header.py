@@ -8,7 +8,7 @@ from nas import config
 from nas.config import SearchConfig
 from nas.journal import read
 from nas.runs import directory as run_dir
-from nas.runs.header import check_trusted, code_in, folders_in, from_header, recorded_config, trust_flag
+from nas.runs.header import check_trusted, code_in, differences, folders_in, from_header, recorded_config, trust_flag
 from search_space.errors import InputError
 
 KEPT = Path(__file__).parent / "journals"
@@ -116,3 +116,11 @@ def test_the_usual_folders_and_none_are_no_question(tmp_path: Path) -> None:
     check_trusted(tmp_path, recorded, [], trusted=False)
     assert trust_flag(recorded) == ""
     assert folders_in({"evaluator": "proxy"}) == folders_in(None) == []
+
+
+def test_differences_name_the_dotted_fields_and_ignore_what_only_adds() -> None:
+    a = config.resolve([{"target_flops": "400M"}])
+    more = {"trials": 99, "top": 9, "final": 2, "final_seeds": 9, "seed": 1, "evaluator": {"epochs": 77}}
+    b = config.resolve([{"target_flops": "400M"}, more])
+    assert [line.split()[0] for line in differences(a, b)] == ["evaluator.epochs", "seed"]
+    assert differences(a, a) == []

@@ -13,7 +13,7 @@ from nas.config import SearchConfig
 from nas.history import History
 from nas.journal import read
 from nas.runs.record import load
-from nas.runs.references import KNOWN, network_of, reference_networks, the_better, title
+from nas.runs.references import KNOWN, comparable, network_of, reference_networks, title
 from nas.runs.search import StudyRun
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -53,13 +53,20 @@ def test_networks_of_a_size_of_their_own_are_beside_b0_as_published() -> None:
 
 
 def test_the_evaluator_says_which_strides_are_better() -> None:
-    networks = reference_networks(settings(32, 10), 3_000_000)
-    assert list(the_better(networks, {})) == list(KNOWN)
+    sized = settings(32, 10)
+    assert list(comparable(sized, 3_000_000, {})) == list(KNOWN)
     known = {"efficientnet-b0": good(0.5), "efficientnet-b0 stride 16": good(0.6), "mobilenet-v2": good(0.5)}
     known |= {"mobilenet-v2 stride 8": Evaluation(status="diverged", reason="NaN")}
-    chosen = the_better(networks, known)
+    chosen = comparable(sized, 3_000_000, known)
     assert list(chosen) == ["efficientnet-b0 stride 16", "mobilenet-v2", "mnasnet-a1"]
     assert chosen["efficientnet-b0 stride 16"].total_stride == 16
+    assert chosen.items() <= reference_networks(sized, 3_000_000).items()
+
+
+def test_b0_as_published_is_brought_to_the_cost_where_it_is_compared() -> None:
+    (wider,) = comparable(settings(), 500_000_000, {"efficientnet-b0": good(0.5)}).values()
+    assert 1 <= count(wider).macs / 500_000_000 < 1.1
+    assert wider.resolution == 224
 
 
 def test_titles() -> None:

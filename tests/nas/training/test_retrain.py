@@ -8,8 +8,9 @@ from PIL import Image
 from evaluator.recipe import RECIPES
 from nas import config
 from nas.commands.search import main
-from nas.training.retrain import check, retrain
+from nas.training.retrain import check, keep_winner, retrain
 from search_space.errors import InputError
+from search_space.io import strict_yaml
 from tests.nas_small import SMALL
 
 
@@ -87,3 +88,17 @@ def test_it_trains_in_no_folder_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="trained: is a link"):
         retrain(1, settings(), tmp_path / "run", quiet=True)
     assert not list((tmp_path / "outside").iterdir())
+
+
+def test_the_winner_of_a_final_keeps_its_weights(tmp_path: Path) -> None:
+    digits = {"name": "proxy", "epochs": 1, "batch_size": 32, "max_images": 400, "learning_rate": 0.003}
+    asked = dataclasses.replace(settings(digits), final=1, final_longer=4)
+    folder = keep_winner(SMALL, asked, tmp_path, quiet=True)
+    assert folder == tmp_path / "final" / "trained" / SMALL.key
+    assert (folder / "network.safetensors").stat().st_size > 0
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert len(metrics["history"]) == 1  # 4 of 400 images are one of 1,438
+    recipe = strict_yaml.load((folder / "config.yaml").read_text(), "config")["recipe"]
+    assert (recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == (1, 32, 0.003)
+    assert keep_winner(SMALL, asked, tmp_path, quiet=True) == folder
+    assert keep_winner(SMALL, settings({"name": "tests.toys:ToyEvaluator"}), tmp_path, quiet=True) is None

@@ -1,0 +1,203 @@
+"""The final of a search: its best networks, known ones and a random search's best, trained in full on paired seeds.
+
+The search chose its networks by short trainings on one split of the images. Here all are trained longer, at their own
+size and on seeds of their own, and judged by images that are split anew; no test image is looked at. Everything is
+journaled in the run's directory, so a final that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from nas import config
+from nas.engines.base import Engine
+from nas.grid.candidates import CandidateSpace
+from nas.history import Final, Finalist
+from nas.progress import SearchProgress
+from nas.runs.directory import inside
+from nas.runs.references import comparable, title
+from nas.runs.search import StudyRun
+from nas.statistics import at_chance, mean_of
+from nas.study import Study, measurement_of
+from nas.trust.candidates import missing, planned_study
+from nas.trust.verdict import conclude
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.decision import Tokens
+from search_space.errors import NasError
+from search_space.io import schema
+from search_space.io.files import write_atomic
+from search_space.seeding import derive_seed
+
+FOLDER = "final"
+RANDOM = "random"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """A network that is to take part."""
+
+    name: str
+    role: Literal["found", "random", "reference"]
+    network: Architecture
+
+
+class FinalProgress(SearchProgress):
+    """Shows trainings done and the time left; single trainings say nothing of the end."""
+
+    title = "final"
+
+    def found(self) -> str:
+        """How many networks take part."""
+        return f"{len({trial.key for trial in self.study.trials})} networks"
+
+
+class RandomProgress(SearchProgress):
+    """A search like any other."""
+
+    title = "random search"
+
+
+def random_search(run: StudyRun, engine: Engine, *, quiet: bool) -> Contestant:
+    """The best of a random search of as many trainings as the search had, in the run's folder ``final/random``.
+
+    Args:
+        run: The search, finished.
+        engine: Runs trainings like the search's.
+        quiet: Show no progress.
+
+    Raises:
+        NasError: None of its networks could be evaluated.
+    """
+    path = inside(run.path, FOLDER, RANDOM, "")
+    settings = replace(
+        run.settings,
+        controller=config.component("controller", {"name": "random"}),
+        trials=_trainings(run),
+        seed=derive_seed(run.settings.seed, RANDOM),
+        promote=None,
+        asynchronous=False,
+        final=None,
+    )
+    with StudyRun(path, settings) as other:
+        with RandomProgress(other.study, quiet=quiet) as progress:
+            for trial in other.study.run(engine):
+                progress.update(trial)
+        other.export()
+        if other.best_trial is None:
+            raise NasError(f"{path}: none of {len(other.trials)} random networks could be evaluated")
+        network = other.architecture(other.best_trial)
+        return Contestant(name=f"the best of {len(other.trials)} random networks", role="random", network=network)
+
+
+def contestants(run: StudyRun, beside: Contestant | None) -> list[Contestant]:
+    """Who takes part: the best networks of the search, known ones at no fewer MACs than any of them, random search's.
+
+    Args:
+        run: The search, finished.
+        beside: The best of the random search; None without one.
+    """
+    best = run.study.ranking()[: run.settings.final]
+    also = {beside.network.key: f", also {beside.name}"} if beside else {}
+    found = [
+        Contestant(name=f"trial {t.number}{also.get(t.key, '')}", role="found", network=run.architecture(t))
+        for t in best
+    ]
+    macs = max(trial.macs for trial in best)
+    known = comparable(run.settings, macs, run.references)
+    others = [
+        Contestant(name=title(name, network), role="reference", network=network) for name, network in known.items()
+    ]
+    others += [beside] if beside else []
+    keys = {contestant.network.key for contestant in found}
+    return [*found, *(other for other in others if other.network.key not in keys)]
+
+
+def hold(run: StudyRun, who: Sequence[Contestant], engine: Engine, say: Say, *, quiet: bool) -> Final:
+    """Train what is left, conclude, and keep the conclusion and the winner.
+
+    Args:
+        run: The search, finished.
+        who: As `contestants` gives them.
+        engine: Runs trainings in full, as `nas.runs.final.evaluator_in_full` says.
+        say: Takes each line for the user.
+        quiet: Show no progress.
+
+    Raises:
+        NasError: No two networks, one of them found by the search, were trained on all seeds.
+    """
+    settings = run.settings
+    plan = [(place, 0, seed) for seed in range(1, settings.final_seeds + 1) for place in range(len(who))]
+    networks = [contestant.network for contestant in who]
+    space = CandidateSpace(f"final of {settings.space}", networks, (settings.final_longer,), settings.final_seeds)
+    folder = (FOLDER, f"{len(run.trials)}-{settings.final}")
+    with planned_study(run.path, folder, space, plan, settings) as study:
+        left = len(missing(study, plan))
+        if left and not quiet:
+            say(
+                f"Final: {left} trainings of {len(who)} networks, {settings.final_longer} times as long as the search's"
+            )
+        with FinalProgress(study, quiet=quiet) as progress:
+            for trial in study.run(engine):
+                progress.update(trial)
+        finalists = _finalists(study, who, plan, say)
+    if len(finalists) < 2 or all(finalist.role != "found" for finalist in finalists):
+        raise NasError(f"{run.path}: no final, too few networks were trained on all seeds")
+    accuracies = [accuracy for finalist in finalists for accuracy in finalist.accuracies]
+    final = conclude(len(run.trials), finalists, at_chance(accuracies, engine.describe()))
+    if final != run.history.final:
+        run.study.record({"event": "final", "final": schema.to_plain(final)})
+    write_atomic(run.path / "best.yaml", winner_yaml(run, final))
+    return final
+
+
+def winner_yaml(run: StudyRun, final: Final) -> str:
+    """The winner with what the final found, and where it comes from."""
+    settings, winner = run.settings, final.finalists[0]
+    cost, mean = count(winner.network), mean_of(winner.accuracies)
+    metrics = {"macs": cost.macs, "params": cost.params, "accuracy": mean.mean, "standard_error": mean.standard_error}
+    provenance = {
+        "run": run.path.name,
+        "final": winner.name,
+        "verdict": final.verdict,
+        "accuracies": winner.accuracies,
+        "longer": settings.final_longer,
+        "seed": settings.seed,
+        "space": settings.space,
+        "key": winner.network.key,
+        "evaluator": settings.evaluator.name,
+        "data": config.images_of(settings.evaluator),
+        "versions": config.versions(),
+    }
+    return winner.network.to_yaml(name=f"{run.path.name}-final", metrics=metrics, provenance=provenance)
+
+
+def _trainings(run: StudyRun) -> int:
+    """What the search's trainings cost, in those of usual length: one that went on cost the difference."""
+    longer = [measurement_of(run.space, trial.tokens) for trial in run.trials if trial.repeat_of is None]
+    return sum((how.fidelity - 1 or 1) if how else 1 for how in longer)
+
+
+def _finalists(study: Study, who: Sequence[Contestant], plan: Sequence[Tokens], say: Say) -> list[Finalist]:
+    """Those that were trained on all seeds; of the others it is said why not."""
+    results = {trial.tokens: trial.evaluation for trial in study.trials}
+    finalists = []
+    for place, contestant in enumerate(who):
+        found = [results[tokens] for tokens in plan if tokens[0] == place]
+        accuracies = [evaluation.accuracy for evaluation in found if evaluation and evaluation.accuracy is not None]
+        if len(accuracies) == len(found):
+            finalists.append(
+                Finalist(
+                    name=contestant.name,
+                    role=contestant.role,
+                    network=contestant.network,
+                    accuracies=tuple(accuracies),
+                )
+            )
+        else:
+            failed = next(evaluation for evaluation in found if evaluation and evaluation.accuracy is None)
+            say(f"{contestant.name} is left out of the final: {failed.status}: {failed.reason}")
+    return finalists
