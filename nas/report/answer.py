@@ -116,10 +116,12 @@ def _row(name: str, accuracy: float | None, macs: int, params: int, reward: floa
 
 
 def _sure(run: RunRecord) -> list[str]:
-    """How sure the answer is: the sentence of the trust report and the intervals behind it, or that none was made."""
+    """How sure the answer is: the final's sentence, or the trust report's and its intervals, or that none was made."""
     if run.grid:
         return report_grid.verdict_lines(run)
-    verdict = run.final.verdict if run.final else read_verdict(run.path, len(run.trials))
+    if run.final:
+        return [run.final.verdict]
+    verdict = read_verdict(run.path, len(run.trials))
     if not verdict and run.finished and not _trains(run):
         return ["Not measured: these accuracies were looked up or computed, so no longer training can check them."]
     if not verdict:
@@ -143,7 +145,7 @@ def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
         return report_grid.commands(run)
     if run.best_trial is None:
         return []
-    verdict = run.final.verdict if run.final else read_verdict(run.path, len(run.trials))
+    verdict = read_verdict(run.path, len(run.trials))
     budget = re.search(r" --budget \d+%", verdict)
     measure = ("Be surer" if verdict else "Measure how sure it is", f"nas-trust {path}{budget[0] if budget else ''}")
     return [
