@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from nas.runs import record as records
 from nas.runs.deployment import deployed
 from nas.runs.grid import GridRun
 from nas.runs.header import check_trusted, differences, recorded_config
+from nas.runs.planning import PLANNED, plan_search
 from nas.runs.record import RunRecord
 from nas.runs.search import StudyRun, load_space
 from search_space.architecture import Architecture
@@ -58,7 +60,7 @@ def create_study(
         resume: Go on with the run in `run_dir` if there is one.
         trust_code: Import code and write to folders that its journal names and this call does not.
         earlier: Journals, run directories or architecture files to learn from first.
-        settings: Any other setting of a search: trials, batch, band, promote, asynchronous, top.
+        settings: Any other setting of a search: time (planned for one worker), trials, batch, band, promote, top, ...
 
     Returns:
         The study, open for writing; close it, or use it as a context manager.
@@ -66,9 +68,10 @@ def create_study(
     Raises:
         InputError: Wrong settings, a directory that is there already, or a journal that names what nobody here does.
     """
+    started = time.monotonic()
     path, goes_on = _locate(run_dir, resume)
     asked: dict[str, Any] = {
-        **given({"space": None if space is None else _name(space)}),
+        **given({"space": None if space is None else _name(space), "resolution": resolution, "classes": classes}),
         "target_flops": str(target_flops),
         "controller": _component(controller),
         "evaluator": _component(config.TOLD if evaluator is None else evaluator),
@@ -78,11 +81,12 @@ def create_study(
     }
     recorded = recorded_config(path, "nas-search") if goes_on else None
     check_trusted(path, recorded or {}, [asked], trusted=trust_code)
-    asked |= given({"resolution": resolution, "classes": classes})
     resolved = _resolve(path, asked, recorded, told=evaluator is None)
-    files = [str(file) for file in earlier]
-    told = warm_start.read(files, load_space(resolved), resolved.objective) if files else ()
-    return StudyRun(path, resolved, () if recorded else told)
+    told = warm_start.read(list(map(str, earlier)), load_space(resolved), resolved.objective) if earlier else ()
+    plan = None
+    if resolved.time is not None and not recorded:
+        resolved, plan = plan_search(resolved, load_space(resolved), [asked], 1, 0.0, started)
+    return StudyRun(path, resolved, () if recorded else told, plan, started)
 
 
 def _resolve(path: Path, asked: dict[str, Any], recorded: dict[str, Any] | None, *, told: bool) -> SearchConfig:
@@ -98,8 +102,9 @@ def _resolve(path: Path, asked: dict[str, Any], recorded: dict[str, Any] | None,
         return deployed(config.resolve([asked]), [asked])
     if told:
         asked = {**asked, "evaluator": recorded["evaluator"]}
-    if told or recorded.get("classes") is None:  # the size is known, or was not said in an earlier version
-        resolved = config.resolve([{name: recorded.get(name) for name in ("resolution", "classes")}, asked])
+    planned = PLANNED if recorded.get("time") is not None else ()
+    if told or planned or recorded.get("classes") is None:  # the size is known, or was not said in an earlier version
+        resolved = config.resolve([{name: recorded.get(name) for name in ("resolution", "classes", *planned)}, asked])
     else:
         resolved = deployed(config.resolve([asked]), [asked])
     if changed := differences(config.resolve([recorded]), resolved):

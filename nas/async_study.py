@@ -53,7 +53,7 @@ class AsyncStudy(Study):
         """
         started = set()
         waiting = deque(trial.number for trial in self.trials if trial.evaluation is None)
-        while waiting or (len(self.trials) < self.num_trials and self._propose(self._room())):
+        while waiting or (self._wants_more() and self._propose(self._room())):
             waiting = waiting or deque(self.history.batches[-1])
             trial = self.trials[waiting.popleft()]
             identity = self._identity(trial)

@@ -17,7 +17,7 @@ from evaluator.registry import EVALUATORS, EXTERNAL
 from search_space.errors import InputError
 from search_space.fitting import check_resolution
 from search_space.io import named, schema, strict_yaml
-from search_space.io.amounts import parse_amount
+from search_space.io.amounts import parse_amount, parse_seconds
 
 REGISTRIES = {"controller": CONTROLLERS, "evaluator": EVALUATORS | EXTERNAL}
 TOLD = "external"
@@ -48,7 +48,7 @@ class RunConfig:
 
 
 _LEAST = {"seed": 0, "promote": 2, "final_seeds": 2}
-_LEAST |= dict.fromkeys(("trials", "batch", "top", "classes", "final", "final_longer"), 1)
+_LEAST |= dict.fromkeys(("trials", "batch", "top", "classes", "time", "final", "final_longer"), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class SearchConfig(RunConfig):
     """Everything that decides what a search does; saved with it."""
 
     FORMAT: ClassVar[str] = "nas-search/1"
-    FREE: ClassVar[frozenset[str]] = frozenset({"trials", "top", "final", "final_seeds"})
+    FREE: ClassVar[frozenset[str]] = frozenset({"trials", "top", "time", "final", "final_seeds"})
 
     target_flops: int
     """The budget: multiply-adds at the deployment resolution, e.g. 400M."""
@@ -74,6 +74,9 @@ class SearchConfig(RunConfig):
     """Accuracy and MACs to reward; its target is `target_flops`."""
     trials: int = 32
     """Networks to propose; a network proposed again counts but is not trained again."""
+    time: float | None = None
+    """Seconds that all the work on the run may take, over all its processes: ``20m`` in a file; null for no limit.
+    Where it is given, what the user does not say of trials and trainings is planned (`nas.runs.time_plan`)."""
     batch: int = 4
     """Trials the controller proposes and learns from at a time; where nobody says, as many as keep workers busy."""
     seed: int = 0
@@ -120,6 +123,8 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     evaluator, _ = load_class("evaluator", merged["evaluator"].name)
     merged = {**evaluator.search_defaults, **merged}
     merged["target_flops"] = target = parse_amount(str(merged["target_flops"]), "target_flops")
+    if merged.get("time") is not None:
+        merged["time"] = parse_seconds(str(merged["time"]), "time")
     merged["objective"] = with_exponent(merged["objective"]) | {"target_macs": target}
     return schema.from_mapping(SearchConfig, merged, "config")
 

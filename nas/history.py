@@ -2,12 +2,14 @@
 
 | event | what it says |
 |---|---|
-| ``run`` | the header: the resolved config, versions |
+| ``run`` | the header: the resolved config, versions; where a time was given, what was planned for it |
 | ``described`` | what the evaluator says of itself: data, images, the share of the largest class |
 | ``told`` | results of earlier runs that the controller learned from before its first batch |
 | ``proposed`` | a batch of trials: tokens, key of the network, MACs, parameters |
 | ``finished`` | a trial's evaluation and reward |
 | ``updated`` | the controller learned from trials, by default those of the batch; its signals |
+| ``worked`` | so many seconds were worked on the run since the last such line, or since a process took it up |
+| ``ended`` | the search ended after so many trials, as its time was over |
 | ``reference`` | an evaluation of a named network beside the search; the network, where it follows the best one |
 | ``final`` | the final after so many trials: its networks with their accuracies on each seed, best first; the verdict |
 | ``evaluator`` | from here on networks are evaluated so: as plain data, in the place of the header's |
@@ -88,6 +90,8 @@ class History:
     config: dict[str, Any] = field(default_factory=dict)
     """The resolved config of the header, as plain data."""
     versions: dict[str, str] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
+    """What was planned for the time that was given; empty where none was."""
     described: dict[str, Any] = field(default_factory=dict)
     """What the evaluator said of itself."""
     told: list[Outcome] = field(default_factory=list)
@@ -106,6 +110,10 @@ class History:
     """Those of them whose width follows the best network, by name."""
     final: Final | None = None
     """The last one that was held."""
+    worked: float = 0.0
+    """Seconds of work, over all processes; counted only where a time was given."""
+    ended: int | None = None
+    """Number of trials after which the time of the search was over."""
 
     @property
     def best(self) -> Trial | None:
@@ -140,6 +148,10 @@ class History:
                     self._add_update(event)
                 case "evaluator":
                     self.config = self.config | {"evaluator": _component(event["evaluator"])}
+                case "worked":
+                    self.worked += max(0.0, _number(event["seconds"]))
+                case "ended":
+                    self.ended = _whole(event["trials"])
                 case "reference":
                     self._add_reference(event)
                 case "final":
@@ -170,8 +182,8 @@ class History:
             raise InputError("its header has no config")
         if "evaluator" in config:
             _component(config["evaluator"])
-        _check_depth(config)
-        self.config, self.versions = config, {name: _text(version) for name, version in versions.items()}
+        _check_depth([config, plan := dict(event.get("plan", {}))])
+        self.config, self.plan, self.versions = config, plan, {name: _text(text) for name, text in versions.items()}
 
     def _add_batch(self, batch: int, rows: Sequence[Event]) -> None:
         if batch != len(self.batches):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -43,6 +44,7 @@ class Journal:
                 last line.
         """
         self.path = path
+        self._appending = threading.Lock()  # a run's clock writes from a thread of its own
         refuse_link(path)
         self._lock = FileLock(_lock_file(path))
         try:
@@ -69,6 +71,10 @@ class Journal:
             InputError: It holds what JSON cannot say, e.g. not a number, or a user's own object.
             NasError: The disk is full, or the file was deleted or replaced while this was open.
         """
+        with self._appending:
+            self._append(event)
+
+    def _append(self, event: Event) -> None:
         try:
             line = seal(event, self._lines + 1)
         except (TypeError, ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ which evaluations finish, or how often the run was killed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,7 @@ class Study:
 
     Attributes:
         history: What the journal says so far.
+        has_time: Asked before each batch is proposed: no ends `run` where it stands.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Study:
         self.num_trials = num_trials
         self.batch_size = batch_size
         self.seed = seed
+        self.has_time: Callable[[], bool] = lambda: True
         self._timed = make_timer(objective)
         self._asked: set[int] = set()
         self._first_of: dict[tuple[str, Measurement | None], int] = {}
@@ -214,11 +216,14 @@ class Study:
 
     def _all_batches(self) -> Iterator[range]:
         """Batches that are not learned from yet: those in the journal, then new ones."""
-        while len(self.signals) < len(self.history.batches) or len(self.trials) < self.num_trials:
+        while len(self.signals) < len(self.history.batches) or self._wants_more():
             size = min(self.batch_size, self.num_trials - len(self.trials))
             if len(self.signals) == len(self.history.batches) and not self._propose(size):
                 return
             yield self.history.batches[len(self.signals)]
+
+    def _wants_more(self) -> bool:
+        return len(self.trials) < self.num_trials and self.has_time()
 
     def _propose(self, size: int) -> bool:
         """Ask for the next batch; False if there is none."""
@@ -257,12 +262,8 @@ class Study:
 
     def _job(self, trial: Trial) -> Job:
         how = measurement_of(self.space, trial.tokens)
-        return Job(
-            trial=trial.number,
-            architecture=self.architecture(trial),
-            seed=evaluation_seed(self.seed, trial.number, how),
-            fidelity=how.fidelity if how else 1,
-        )
+        seed, fidelity = evaluation_seed(self.seed, trial.number, how), how.fidelity if how else 1
+        return Job(trial=trial.number, architecture=self.architecture(trial), seed=seed, fidelity=fidelity)
 
     def _finish(self, number: int, evaluation: Evaluation, repeat_of: int | None) -> Trial:
         trial = self.trials[number]
@@ -289,8 +290,7 @@ class Study:
         for trial in (self.trials[n] for n in numbers):
             assert trial.evaluation is not None
             assert trial.reward is not None
-            accuracy = trial.evaluation.accuracy
-            outcomes.append(Outcome(tokens=trial.tokens, reward=trial.reward, accuracy=accuracy))
+            outcomes.append(Outcome(tokens=trial.tokens, reward=trial.reward, accuracy=trial.evaluation.accuracy))
         return outcomes
 
     def record(self, event: Event) -> None:

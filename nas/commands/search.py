@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,22 @@ from nas import config
 from nas.commands import cli, final, options, summary
 from nas.config import SearchConfig
 from nas.engines.base import Engine
-from nas.engines.make import EngineOptions, make_engine
+from nas.engines.make import EngineOptions, count_workers, make_engine
 from nas.history import Trial
 from nas.progress import SearchProgress
 from nas.report import page as report
 from nas.runs import tensorboard, warm_start
 from nas.runs.callbacks import CALLBACKS, Callbacks
-from nas.runs.deployment import deployed, describe
+from nas.runs.deployment import deployed
 from nas.runs.final import check as check_final
 from nas.runs.header import check_trusted, trust_flag
+from nas.runs.planning import plan_search, with_batch
 from nas.runs.search import StudyRun, evaluator_of, load_space
+from nas.runs.time_plan import Plan
 from nas.training import retrain
 from nas.training.run import at_chance_lines, metrics_table
 from nas.trust import measure as trust
+from search_space.decision import Space
 from search_space.errors import InputError
 from search_space.io import named
 from search_space.io.amounts import parse_milliseconds, parse_share
@@ -49,7 +51,8 @@ Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-search``."""
-    return cli.run(_parser(), _search, argv)
+    started = time.monotonic()
+    return cli.run(_parser(), lambda args: _search(args, started), argv)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image: 400M, 0.4B, 3.9e8 (required)")
     what.add_argument("--resolution", type=int, metavar="N", help="side of its images (default: the data's own)")
     what.add_argument("--classes", type=int, metavar="N", help="classes to tell apart (default: the data's)")
+    what.add_argument("--time", metavar="TIME", help="end within 20m or 2h: what else you do not say is planned")
     what.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32; imagenet: 200)")
     spaces = ", ".join(named.config_names("spaces"))
     what.add_argument(
@@ -111,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _search(args: argparse.Namespace) -> int:
+def _search(args: argparse.Namespace, started: float) -> int:
     path, recorded = options.locate_run(args, "nas-search")
     share = parse_share(args.trust, "--trust")
     if args.resume and args.warm_start:
@@ -124,21 +128,26 @@ def _search(args: argparse.Namespace) -> int:
     check_final(settings)
     space = load_space(settings)
     earlier = warm_start.read(args.warm_start, space, settings.objective)
+    engine_options = options.engine_options(args)
+    plan = None
+    if settings.time is not None and not recorded:
+        settings, plan = _planned(settings, space, said, engine_options, share, started)
     if args.dry_run:
         config.use_one_thread()
         cls, evaluator_config = config.make("evaluator", settings.evaluator)
-        cli.show(*summary.plan(settings, space, cls(evaluator_config)))
+        cli.show(*summary.plan(settings, space, cls(evaluator_config), plan))
         return cli.DONE
-    engine_options = options.engine_options(args)
-    if not args.quiet and (size := describe(settings)):
-        cli.say(size)
+    if not args.quiet:
+        cli.show(*summary.announcement(settings, space, plan))
     with closing(make_engine(engine_options, *evaluator_of(settings, path))) as engine, ExitStack() as watching:
         if not args.quiet:
             cli.say_notes(engine.describe())
-        if not recorded and not any("batch" in layer for layer in said):
-            settings = replace(settings, batch=math.ceil(settings.batch / engine.workers) * engine.workers)
+        if not recorded:
+            settings = with_batch(settings, said, engine.workers)
         callbacks = watching.enter_context(Callbacks(path, args.callback)) if args.callback else None
-        with StudyRun(path, settings, earlier) as run:
+        with StudyRun(path, settings, earlier, plan, started) as run:
+            if recorded and not args.quiet:
+                cli.show(*summary.worked(run))
             told: list[Callable[[Trial], None]] = []
             if args.tensorboard:
                 told.append(watching.enter_context(tensorboard.ScalarWriter(path, run.study)).update)
@@ -148,7 +157,7 @@ def _search(args: argparse.Namespace) -> int:
             if code == cli.DONE:
                 _measure_worth(run, engine, engine_options, share)
                 report.write_ended(run.path)
-                cli.show(*summary.next_steps(run.path))
+                cli.show(*summary.worked(run), *summary.next_steps(run.path))
                 if caveat := summary.caveat(settings, space):
                     cli.say(caveat)
             if code == cli.DONE and settings.final:
@@ -161,9 +170,24 @@ def _search(args: argparse.Namespace) -> int:
     return code
 
 
+def _planned(
+    settings: SearchConfig,
+    space: Space,
+    said: Sequence[Mapping[str, Any]],
+    engine_options: EngineOptions,
+    share: float,
+    started: float,
+) -> tuple[SearchConfig, Plan]:
+    """What to do in the time of a new search; `share` is the trust report's."""
+    workers = count_workers(engine_options, *config.make("evaluator", settings.evaluator))
+    return plan_search(settings, space, said, workers, share if trust.trains(settings) else 0.0, started)
+
+
 def _measure_worth(run: StudyRun, engine: Engine, engine_options: EngineOptions, share: float) -> None:
     """The trust report, by trainings that neither continue the search's nor leave states to be continued."""
     settings = run.settings
+    if run.clock:
+        share = min(share, run.clock.trainings_left() / max(1, len(trust.measured(run.trials))))
     if not settings.promote:
         trust.after_search(run, settings, engine, share, cli.say)
         return
@@ -181,7 +205,7 @@ def _said(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _resolve(
     args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path, said: Sequence[Mapping[str, Any]]
 ) -> SearchConfig:
-    """The config from what is said; a resumed run's own, in which only the number of trials may change."""
+    """The config from what is said; a resumed run's own, in which only trials and time may grow."""
     if not recorded:
         return deployed(config.resolve(said), said)
     check_trusted(path, recorded, said, trusted=args.trust_code)
@@ -190,6 +214,9 @@ def _resolve(
     options.check_unchanged(path, before, settings)
     if settings.trials < before.trials:
         raise InputError(f"--trials {settings.trials}: {path} was begun with {before.trials}; a run can only grow")
+    if settings.time != before.time and (before.time is None or (settings.time or 0.0) < before.time):
+        begun = "without" if before.time is None else f"with {before.time:g} s"
+        raise InputError(f"--time {settings.time:g}s: {path} was begun {begun}; a run can only grow")
     return settings
 
 
@@ -201,6 +228,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "resolution": args.resolution,
         "classes": args.classes,
         "space": args.space,
+        "time": args.time,
         "trials": args.trials,
         "batch": args.batch,
         "asynchronous": args.asynchronous,

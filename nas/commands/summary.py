@@ -17,17 +17,19 @@ from nas.engines.base import Job
 from nas.engines.local import estimate_seconds
 from nas.problem import make_problem
 from nas.report.answer import commands
+from nas.runs import time_plan
 from nas.runs.deployment import describe
 from nas.runs.record import load
 from nas.runs.references import network_of, title
 from nas.runs.search import StudyRun
+from nas.runs.time_plan import Plan
 from nas.study import Study
 from nas.trust.invisible import invisible
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Space, sample_tokens
 from search_space.errors import NasError
-from search_space.io.amounts import format_amount
+from search_space.io.amounts import format_amount, format_clock
 from search_space.seeding import derive_seed
 from search_space.space import SearchSpace
 
@@ -37,9 +39,17 @@ HELD = 0.9
 """A band that begins here, as a share of the target, holds the budget by itself."""
 
 
-def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any]) -> list[str]:
+def announcement(settings: SearchConfig, space: Space, planned: Plan | None = None) -> list[str]:
+    """What networks are for, what is trained in their place, what that cannot see, and what is planned."""
+    lines = [describe(settings), _unseen(settings, space)]
+    if planned is not None and settings.time is not None:
+        lines += time_plan.describe(planned, settings.time)
+    return [line for line in lines if line]
+
+
+def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any], planned: Plan | None = None) -> list[str]:
     """The resolved config, notes on the data, the space and its FLOPs distribution, and the time that trials take."""
-    lines = [config.to_yaml(settings), *filter(None, [describe(settings)]), *evaluator.describe().get("notes", ())]
+    lines = [config.to_yaml(settings), *announcement(settings, space, planned), *evaluator.describe().get("notes", ())]
     generator = np.random.default_rng(derive_seed(settings.seed, "dry run"))
     lines.append(f"Space {space.name}: {len(space.decisions)} decisions{_extent(space)}")
     samples = [space.decode(sample_tokens(space.decisions, generator)) for _ in range(2_000)]
@@ -66,13 +76,30 @@ def caveat(settings: SearchConfig, space: Space) -> str:
     """What stands in the way of an answer, and a search for a better one; empty where there is nothing to say."""
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
     said = [cls.caveat(evaluator_config)] if cls.caveat(evaluator_config) else []
-    if unseen := invisible(space, functools.partial(cls.measured, evaluator_config)):
-        said.append(f"The evaluator cannot tell apart {', '.join(unseen)}")
+    if unseen := _unseen(settings, space):
+        said.append(unseen)
     if said and (advice := cls.advice(evaluator_config)):
         where = "" if settings.space == SearchConfig.space else f" --space {settings.space}"
         target = f"--target-flops {format_amount(settings.target_flops)}"
         said.append(f"For a real answer, on a GPU: nas-search {target}{where} {advice}")
     return ". ".join(said)
+
+
+def _unseen(settings: SearchConfig, space: Space) -> str:
+    """Choices that make no difference to what is measured."""
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    unseen = invisible(space, functools.partial(cls.measured, evaluator_config))
+    return f"The evaluator cannot tell apart {', '.join(unseen)}" if unseen else ""
+
+
+def worked(run: StudyRun) -> list[str]:
+    """How far the time that was given has reached."""
+    if run.clock is None:
+        return []
+    done, planned = len(run.finished), run.clock.plan.trials
+    counts = f"{done} of {planned} planned trials" if done < planned else f"{done} trials, {planned} were planned"
+    times = (format_clock(round(seconds)) for seconds in (run.clock.worked, run.clock.seconds))
+    return [f"{counts}; {' of '.join(times)} worked"]
 
 
 def _extent(space: Space) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,6 +55,24 @@ class EngineOptions:
                 raise InputError(f"{_flag(name)} must be a share from 0.0001 to 1 or a whole number, got {value:g}")
 
 
+def count_workers(options: EngineOptions, evaluator_class: type[Evaluator[Any]], evaluator_config: Any) -> int:
+    """How many evaluations `make_engine` will run at a time, without starting any; the arguments are its own.
+
+    Raises:
+        InputError: A cluster that cannot be reached, or no worker fits.
+    """
+    request = _request(options, evaluator_class, evaluator_config)
+    if not _uses_ray(options, evaluator_class, request):
+        return 1
+    if options.workers is not None:
+        return options.workers
+    if options.ray_address is None:
+        return ray_cluster.share(request, [ray_cluster.this_machine(request)], own=True).workers
+    ray_cluster.set_environment(local=False)
+    with closing(ray_cluster.Cluster(options.ray_address, request)) as cluster:
+        return cluster.resources.workers
+
+
 def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], evaluator_config: Any) -> Engine:
     """The engine that was asked for, started.
 
@@ -66,12 +85,7 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
         InputError: Ray missing or unreachable, or an evaluator that cannot be made.
         NasError: Ray cannot be started, or no worker can make the evaluator.
     """
-    request = ray_cluster.Request(
-        workers=options.workers,
-        cpus=1.0 if options.cpus_per_trial is None else options.cpus_per_trial,
-        gpus=options.gpus_per_trial,
-        wants_gpu=evaluator_class.wants_gpu(evaluator_config),
-    )
+    request = _request(options, evaluator_class, evaluator_config)
     if not _uses_ray(options, evaluator_class, request):
         return LocalEngine(evaluator_class(evaluator_config), evaluator_class.time_limit(evaluator_config))
     ray_cluster.set_environment(local=options.ray_address is None)
@@ -88,6 +102,15 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
     except BaseException:
         cluster.close()
         raise
+
+
+def _request(options: EngineOptions, evaluator_class: type[Evaluator[Any]], config: Any) -> ray_cluster.Request:
+    return ray_cluster.Request(
+        workers=options.workers,
+        cpus=1.0 if options.cpus_per_trial is None else options.cpus_per_trial,
+        gpus=options.gpus_per_trial,
+        wants_gpu=evaluator_class.wants_gpu(config),
+    )
 
 
 def _uses_ray(options: EngineOptions, evaluator_class: type[Evaluator[Any]], request: ray_cluster.Request) -> bool:

@@ -25,12 +25,13 @@ FOLDER = 224
 """Deployment resolution for a folder of photos, whose sides say nothing."""
 
 
-def deployed(settings: SearchConfig, layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
+def deployed(settings: SearchConfig, layers: Sequence[Mapping[str, Any]], *, full: bool = False) -> SearchConfig:
     """The settings of a new search with its size written out, and its evaluator told of it.
 
     Args:
         settings: The resolved config.
         layers: What it was resolved from: whether the user named the data.
+        full: Whether networks are to be trained as they are deployed whatever they cost.
 
     Raises:
         InputError: A size that the data, the space or the evaluator does not allow.
@@ -58,7 +59,7 @@ def deployed(settings: SearchConfig, layers: Sequence[Mapping[str, Any]]) -> Sea
         classes=settings.classes or classes,
     )
     if named and settings.resolution is not None:
-        own = cls.deployed_as(evaluator_config, settings.resolution, settings.target_flops)
+        own = cls.deployed_as(evaluator_config, settings.resolution, 1 if full else settings.target_flops)
         evaluator = dataclasses.replace(settings.evaluator, settings=schema.to_plain(own))
         settings = dataclasses.replace(settings, evaluator=evaluator)
     return settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from nas import config as configs
 from nas.config import RunConfig, SearchConfig
@@ -80,8 +81,13 @@ def is_blank(path: Path) -> bool:
     return next(read(journal), None) is None if journal.exists() else not any(path.iterdir())
 
 
-def open_journal(path: Path, config: RunConfig) -> Journal:
+def open_journal(path: Path, config: RunConfig, plan: dict[str, Any] | None = None) -> Journal:
     """The run's journal, locked for writing; made with the run's header where there is none yet.
+
+    Args:
+        path: The run's directory.
+        config: The resolved config.
+        plan: What was planned for a new run's time.
 
     Raises:
         InputError: Another process writes to the run, or its journal is damaged.
@@ -90,7 +96,8 @@ def open_journal(path: Path, config: RunConfig) -> Journal:
     journal = Journal(path / JOURNAL)
     if next(journal.events(), None) is None:
         write_atomic(path / "config.yaml", configs.to_yaml(config))
-        journal.append({"event": "run", "config": configs.to_plain(config), "versions": configs.versions()})
+        header = {"event": "run", "config": configs.to_plain(config), "versions": configs.versions()}
+        journal.append(header | ({"plan": plan} if plan else {}))
     return journal
 
 

@@ -83,7 +83,7 @@ class RunRecord(Run):
             done = len(self.signals) >= len(self.grid[0].rungs)
         else:
             assert isinstance(self.settings, SearchConfig)
-            done = len(self.finished) >= self.settings.trials
+            done = len(self.finished) >= self.settings.trials or len(self.finished) == self.history.ended
         if done:
             return "finished"
         return "running" if self.running else "stopped"

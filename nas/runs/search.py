@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -23,13 +24,15 @@ from nas.journal import refuse_link
 from nas.problem import make_problem
 from nas.runs import directory, promotion, warm_start
 from nas.runs.base import Run
+from nas.runs.clock import Clock
 from nas.runs.deployment import space_of
 from nas.runs.promotion import PromotingSpace
 from nas.runs.references import reference_networks
+from nas.runs.time_plan import Plan
 from nas.study import Study
 from search_space.decision import Space
 from search_space.errors import InputError
-from search_space.io import named
+from search_space.io import named, schema
 from search_space.io.files import write_atomic
 from search_space.space import SearchSpace
 
@@ -44,15 +47,25 @@ class StudyRun(Run):
         settings: The resolved config.
         study: The loop.
         evaluator: The evaluator's class and config.
+        clock: How long was worked on a run that was given a time; None on others.
     """
 
-    def __init__(self, path: Path, settings: SearchConfig, earlier: Sequence[Outcome] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: SearchConfig,
+        earlier: Sequence[Outcome] = (),
+        plan: Plan | None = None,
+        started: float | None = None,
+    ) -> None:
         """Open the run's directory, new or to go on with.
 
         Args:
             path: The run's directory; the caller has made sure that it may be written.
             settings: The resolved config.
             earlier: Results of other runs, for the controller to learn from before its first batch; in a new run.
+            plan: What was planned for the time of a new run.
+            started: `time.monotonic()` when the work began; None for now.
 
         Raises:
             InputError: No such space, a target outside it, another process writes to the run, or its journal is
@@ -68,7 +81,7 @@ class StudyRun(Run):
         if settings.promote:
             controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
         self.space: Space = space
-        self._journal = directory.open_journal(path, settings)
+        self._journal = directory.open_journal(path, settings, schema.to_plain(plan) if plan else None)
         try:
             if earlier:
                 self._journal.append(warm_start.to_event(earlier))
@@ -82,6 +95,7 @@ class StudyRun(Run):
                 seed=settings.seed,
             )
             self._record_evaluator()
+            self.clock = self._start_clock(time.monotonic() if started is None else started)
         except BaseException:
             self._journal.close()
             raise
@@ -96,10 +110,12 @@ class StudyRun(Run):
 
         The known networks are evaluated at the end, beside the best one.
         """
+        if self.clock:
+            self.clock.workers = engine.workers
         if not self.trials and not self.history.described and (said := engine.describe()):
             self.study.record({"event": "described", "evaluator": said})
         try:
-            for trial in self.study.run(engine):
+            for trial in self._search(engine):
                 if trial == self.study.best:
                     self.export()
                 if self.settings.promote:
@@ -113,6 +129,30 @@ class StudyRun(Run):
                 promotion.remove(self.path / WEIGHTS)
         finally:
             self.export()
+
+    def _start_clock(self, started: float) -> Clock | None:
+        if self.settings.time is None:
+            return None
+        plan = schema.from_mapping(Plan, self.history.plan, f"{self._journal.path}, plan")
+        clock = Clock(self.study, plan, self.settings.time, started)
+        self.study.has_time = clock.has_time
+        return clock
+
+    def _search(self, engine: Engine) -> Iterator[Trial]:
+        """The trials of the settings; with a time, as far as it reaches, and more where the user does not say how many.
+
+        Batches stay whole: the same seed and plan propose the same networks as far as the time lets them.
+        """
+        yield from self.study.run(engine)
+        if self.clock is None:
+            return
+        before = -1
+        while before < len(self.trials) and self.clock.wants_more():
+            before = len(self.trials)
+            self.study.num_trials = before + self.study.batch_size
+            yield from self.study.run(engine)
+        if self.history.ended != len(self.trials):
+            self.study.record({"event": "ended", "trials": len(self.trials)})
 
     def optimize(
         self,
@@ -204,6 +244,8 @@ class StudyRun(Run):
 
     def close(self) -> None:
         """Let others write to the run."""
+        if self.clock:
+            self.clock.close()
         self._journal.close()
 
     def __enter__(self) -> StudyRun:

@@ -77,6 +77,7 @@ def random_search(run: StudyRun, engine: Engine, *, quiet: bool) -> Contestant:
         run.settings,
         controller=config.component("controller", {"name": "random"}),
         trials=_trainings(run),
+        time=None,
         seed=derive_seed(run.settings.seed, RANDOM),
         promote=None,
         asynchronous=False,

@@ -60,6 +60,19 @@ def parse_milliseconds(text: str, name: str = "latency") -> float:
     return value
 
 
+def parse_seconds(text: str, name: str = "time") -> float:
+    """Seconds from ``90s``, ``20m``, ``1.5h`` or ``1200``.
+
+    Raises:
+        InputError: Not such a time, or not above 0.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", text.strip(), re.ASCII) if len(text) <= 60 else None
+    value = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not 0 < value < 10**9:
+        raise InputError(f"{name}: expected a time above 0 such as 90s, 20m or 2h, got {text[:60]!r}")
+    return value
+
+
 def parse_share(text: str, name: str) -> float:
     """0.2 from ``20%``.
 

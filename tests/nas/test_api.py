@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -11,16 +12,19 @@ import torch
 
 import nas
 from controller.random_search import RandomSearch
+from evaluator.base import Evaluation
 from evaluator.data.dataset import Dataset, Images, Request
 from evaluator.data.trained_on import TrainedOn
 from evaluator.weights import to_bytes
 from nas.commands.search import main as search
+from nas.engines.local import LocalEngine
 from nas.journal import read
 from search_space.builder import build_model
 from search_space.decision import Decision
+from search_space.errors import InputError
 from tests.nas.runs.test_kept_journals import without_times
 from tests.nas_small import SMALL
-from tests.toys import ToyEvaluator
+from tests.toys import ToyConfig, ToyEvaluator
 
 ROOT = Path(__file__).parents[2]
 B0 = nas.Architecture.load("efficientnet-b0")
@@ -243,3 +247,31 @@ def test_killed_in_python_it_goes_on_from_the_command_line_and_the_other_way_rou
 def _finished(path: Path) -> int:
     journal = path / "journal.jsonl"
     return journal.read_bytes().count(b'"event":"finished"') if journal.exists() else 0
+
+
+class Slow(ToyEvaluator):
+    """Says that it takes minutes."""
+
+    def evaluate(self, architecture: nas.Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        return dataclasses.replace(super().evaluate(architecture, seed, fidelity), seconds=100.0)
+
+
+def test_a_search_by_time_is_planned_and_goes_on_as_planned(tmp_path: Path) -> None:
+    def start(**more: Any) -> nas.StudyRun:
+        return nas.create_study("400M", evaluator=Slow, controller="random", run_dir=tmp_path / "run", **more)
+
+    with start(time="20m") as study:
+        planned = study.settings.trials
+        for trial in study.run(LocalEngine(ToyEvaluator(ToyConfig()))):
+            if trial.number == 1:
+                break
+    assert planned == 8  # of 100 s
+    with start(time="20m", resume=True) as study:
+        assert (study.settings.trials, study.settings.time) == (planned, 1200.0)
+        study.optimize()
+    assert nas.load_run(tmp_path / "run").state == "finished"
+    with pytest.raises(InputError, match="begun with other settings: seed 0, not 1"):
+        start(time="20m", resume=True, seed=1)
+    with pytest.raises(InputError, match=r"--time: 60 s are too short for 3 trainings of 100\.0 s"):
+        nas.create_study("400M", evaluator=Slow, time="1m", run_dir=tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -134,3 +134,10 @@ def test_it_works_in_one_process_too(tmp_path: Path, space: SearchSpace, proposa
     with Journal(tmp_path / "j") as journal:
         study = make(journal, space, Listed(proposals))
         assert [t.number for t in study.run(LocalEngine(ToyEvaluator(ToyConfig())))] == list(range(8))
+
+
+def test_without_time_nothing_more_is_proposed(tmp_path: Path, space: SearchSpace, proposals: list[Tokens]) -> None:
+    with Journal(tmp_path / "j") as journal:
+        study = make(journal, space, Listed(proposals))
+        study.has_time = lambda: len(study.trials) < 3
+        assert len(list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))) == 4

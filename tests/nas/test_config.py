@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -61,6 +62,17 @@ def test_the_resolved_config_reads_back_as_itself(tmp_path: Path) -> None:
     settings = config.resolve([TARGET, {"objective": "hard", "band": None, "space": "mnasnet"}])
     (tmp_path / "c.yaml").write_text(config.to_yaml(settings))
     assert config.resolve([config.read(str(tmp_path / "c.yaml"))]) == settings
+
+
+def test_a_time_reads_as_people_write_it() -> None:
+    assert config.resolve([TARGET]).time is None
+    for written in ("20m", 1200, "1200s", 1200.0):
+        assert config.resolve([TARGET, {"time": written}]).time == 1200
+    for wrong in ("soon", "0", -5):
+        with pytest.raises(InputError, match="time: expected a time above 0 such as 90s, 20m or 2h, got"):
+            config.resolve([TARGET, {"time": wrong}])
+    with pytest.raises(InputError, match="time must be at least 1, got 0"):
+        dataclasses.replace(config.resolve([TARGET]), time=0.0)
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=3), SCALARS)

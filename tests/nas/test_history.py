@@ -43,6 +43,16 @@ def test_an_update_may_name_its_trials_and_results_of_earlier_runs_come_first() 
     assert len(fold(read(KEPT / "warm" / "journal.jsonl"), "j").told) == 40
 
 
+def test_work_is_summed_over_processes() -> None:
+    header = EVENTS[0] | {"plan": {"trials": 5}}
+    notes: list[dict[str, Any]] = [{"event": "worked", "seconds": seconds} for seconds in (1.5, 2, 0.25)]
+    history = fold([header, *notes, {"event": "ended", "trials": 3}], "j")
+    assert (history.plan, history.worked, history.ended) == ({"trials": 5}, 3.75, 3)
+    for wrong in ({"event": "worked", "seconds": "long"}, {"event": "ended", "trials": -1}, EVENTS[0] | {"plan": 5}):
+        with pytest.raises(InputError, match="line 1: not an event of a run"):
+            fold([wrong], "j")
+
+
 def test_a_reference_may_say_what_it_was_and_a_final_how_it_ended() -> None:
     plain = schema.to_plain(B0)
     found = {"event": "reference", "name": "b0", "evaluation": {"status": "ok", "accuracy": 0.5}, "network": plain}

@@ -17,6 +17,7 @@ from nas.journal import Journal, read
 from nas.problem import make_problem
 from nas.study import Measurement, Study, evaluation_seed
 from search_space.architecture import Architecture
+from search_space.cost import count
 from search_space.decision import Space, Tokens
 from search_space.errors import InputError
 from search_space.scaling import scale
@@ -329,3 +330,39 @@ def test_a_measured_latency_counts_and_is_kept(
         assert trial.reward == pytest.approx(timed.reward(accuracy, trial.macs) * 2**-0.07)
     study.evaluate_references({"b0": Architecture.load("efficientnet-b0")}, LocalEngine(ToyEvaluator(ToyConfig())))
     assert study.references["b0"].latency_ms == 20.0
+
+
+def test_a_search_without_time_ends_between_batches(tmp_path: Path, space: SearchSpace) -> None:
+    study = make_study(tmp_path / "j", space)
+    study.has_time = lambda: len(study.trials) < 3
+    assert len(list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))) == 4
+    study.has_time = lambda: True
+    assert len(list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))) == 2
+    whole = make_study(tmp_path / "whole", space)
+    list(whole.run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    assert events(tmp_path / "j") == events(tmp_path / "whole")
+
+
+def test_workers_begin_with_what_takes_longest(tmp_path: Path, space: SearchSpace) -> None:
+    class Twice:
+        name, decisions, decode = space.name, space.decisions, space.decode
+
+        def measurement(self, tokens: Tokens) -> Measurement:
+            return Measurement(fidelity=9 if tokens == first else 1)
+
+    class Seen(LocalEngine):
+        workers = 2
+
+        def run(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Evaluation]]:
+            given = list(jobs)
+            order.extend(job.trial for job in given)
+            yield from super().run(given)
+
+    order: list[int] = []
+    generator = np.random.default_rng(0)
+    two = [space.encode(space.sample(generator)) for _ in range(2)]
+    proposals = sorted(two, key=lambda tokens: count(space.decode(tokens)).macs)
+    first = proposals[0]
+    for name, searched in (("short", space), ("long", Twice())):
+        list(make_study(tmp_path / name, searched, Fixed(proposals), trials=2).run(Seen(ToyEvaluator(ToyConfig()))))
+    assert order == [1, 0, 0, 1]

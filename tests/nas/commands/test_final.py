@@ -73,3 +73,12 @@ def test_a_random_search_has_no_other_beside_it(tmp_path: Path, capsys: pytest.C
     assert main([*COMMAND, "--controller", "random", "--run-dir", str(tmp_path / "run")]) == 0
     assert "random networks" not in capsys.readouterr().out
     assert not (tmp_path / "run" / "final" / "random").exists()
+
+
+def test_a_final_within_a_time(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert main([*COMMAND, "--time", "1h", "--run-dir", str(run)]) == 0
+    found = load(run)
+    assert found.final is not None
+    assert found.history.plan["reserve"]["final"] > 0
+    assert 0 < found.history.worked < 3600

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -12,14 +14,17 @@ from typing import Any
 
 import pytest
 
+from evaluator.base import Evaluation
 from nas.commands.search import main
 from nas.journal import read, seal
 from nas.runs.directory import is_blank
+from nas.runs.record import load
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count
 from tests import forks
 from tests.runs import trainings
+from tests.toys import ToyEvaluator
 
 ROOT = Path(__file__).parents[3]
 TOY = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--trials", "8", "--batch", "4", "--quiet"]
@@ -80,6 +85,41 @@ def test_resume_goes_on_and_may_only_grow(tmp_path: Path, capsys: pytest.Capture
     assert "begun with other settings: seed 0, not 5; space efficientnet, not mnasnet" in capsys.readouterr().err
 
 
+class Slow(ToyEvaluator):
+    """Says that it takes minutes, and five times as many as it said before."""
+
+    is_lookup = False
+
+    def estimate(self, architecture: Architecture, seed: int) -> float:
+        return 40.0
+
+    def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        return dataclasses.replace(super().evaluate(architecture, seed, fidelity), seconds=200.0)
+
+
+def test_a_search_by_time_plans_and_ends_early_where_it_must(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, slow = str(tmp_path / "run"), ["--evaluator", f"{__name__}:Slow", "--engine", "local"]
+    assert main(["--target-flops", "400M", *slow, "--time", "30m", "--run-dir", run]) == 0
+    out = capsys.readouterr().out
+    assert "Plan for 30:00: 32 networks, about 40.0 s each, on one worker" in out
+    assert "Kept for what follows: reference networks 0:40, the trust report 4:16" in out
+    assert re.search(r"\n16 of 32 planned trials; 0:\d\d of 30:00 worked\n", out)
+    header, *rest = events(tmp_path / "run")
+    assert (header["config"]["time"], header["config"]["trials"], header["plan"]["trials"]) == (1800.0, 32, 32)
+    assert {"event": "ended", "trials": 16} in rest
+    resume = ["--run-dir", run, "--resume", "--trust-code", "--quiet", "--engine", "local"]
+    assert main(resume) == 0
+    assert main([*resume, "--time", "45m"]) == 0
+    assert "36 trials, 32 were planned; 0:" in capsys.readouterr().out
+    assert main([*resume, "--time", "20m"]) == 2
+    assert "--time 1200s: " in capsys.readouterr().err
+    assert main([*TOY, "--run-dir", str(tmp_path / "other")]) == 0
+    assert main(["--run-dir", str(tmp_path / "other"), "--resume", "--trust-code", "--time", "1h"]) == 2
+    assert "was begun without; a run can only grow" in capsys.readouterr().err
+
+
 def test_every_candidate_failing_ends_with_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TOY, "--set", "evaluator.fail_every=1", "--run-dir", str(tmp_path / "run")]) == 1
     assert "no network could be evaluated in 8 trials (the first: failed: RuntimeError" in capsys.readouterr().err
@@ -109,6 +149,8 @@ HEADER = "format: nas-search/1\n"
         (["--target-flops", "0"], "target_flops: must be from 1 to 10^18, got '0'"),
         (["--target-flops", "-5M"], "target_flops: expected an amount such as 400M, 0.4B or 3.9e8, got '-5M'"),
         (["--target-flop", "5M"], "unrecognized arguments: --target-flop 5M (see nas-search --help)"),
+        (["--time", "soon"], "time: expected a time above 0 such as 90s, 20m or 2h, got 'soon'"),
+        (["--time", "1s"], "--time: 1 s are too short for 3 trainings of"),
         (["--trials", "some"], "argument --trials: invalid int value: 'some'"),
         (["--target-flops", "1K"], "outside the space efficientnet"),
         (["--target-flops", "900T"], "outside the space efficientnet"),
@@ -357,3 +399,23 @@ def test_a_latency_target_is_measured_journaled_and_resumed(tmp_path: Path, monk
     assert main(resume) == 0
     assert events(tmp_path / "run") == before
     assert main([*resume, "--target-latency", "30ms"]) == 2
+
+
+@pytest.mark.slow
+def test_a_search_by_time_that_is_killed_and_resumed_ends_in_time(tmp_path: Path) -> None:
+    run, flags = tmp_path / "run", ["--target-flops", "1M", "--data", "digits", "--epochs", "1", "--engine", "local"]
+    flags += ["--set", "evaluator.max_images=300"]
+    begin = [*COMMAND, *flags, "--time", "1m", "--run-dir", str(run), "--quiet"]
+    with subprocess.Popen(begin, env=SUBPROCESS) as killed:
+        while trainings(run) < 3 and killed.poll() is None:
+            time.sleep(0.05)
+        killed.kill()
+    before = load(run).history.worked
+    time.sleep(3)  # nobody works
+    start = time.monotonic()
+    subprocess.run([*COMMAND, "--run-dir", str(run), "--resume", "--quiet"], env=SUBPROCESS, check=True)
+    record, passed = load(run), time.monotonic() - start
+    assert record.state == "finished"
+    assert len(record.finished) >= 3
+    assert 0 < record.history.worked - before <= passed
+    assert record.history.worked <= 1.1 * 60

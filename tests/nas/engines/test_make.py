@@ -12,9 +12,10 @@ import pytest
 from evaluator.registry import EVALUATORS
 from nas.engines import ray_cluster
 from nas.engines.local import LocalEngine
+from nas.engines.make import EngineOptions, count_workers
 from search_space.errors import InputError
 from search_space.io import named
-from tests.nas.engines.victims import Victim
+from tests.nas.engines.victims import Victim, VictimConfig
 
 ROOT = Path(__file__).parents[3]
 SEARCH = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--trials", "4", "--quiet"]
@@ -143,3 +144,33 @@ def test_a_search_without_flags_has_workers(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "2 Ray workers" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "workers"),
+    [
+        ({}, 4),
+        ({"engine": "local"}, 1),
+        ({"workers": 3}, 3),
+        ({"cpus_per_trial": 2.0}, 2),
+        ({"ray_address": "auto"}, 7),
+    ],
+)
+def test_workers_are_counted_before_any_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], workers: int
+) -> None:
+    class Cluster:
+        resources = ray_cluster.Resources(workers=7, cpus=1.0, gpus=0.0)
+
+        def __init__(self, address: str, request: ray_cluster.Request) -> None:
+            assert address == "auto"
+
+        def close(self) -> None:
+            closed.append(True)
+
+    closed: list[bool] = []
+    monkeypatch.setattr("joblib.cpu_count", lambda: 4)
+    monkeypatch.setattr(ray_cluster, "Cluster", Cluster)
+    monkeypatch.setattr(ray_cluster, "set_environment", lambda local: None)
+    assert count_workers(EngineOptions(**options), Victim, VictimConfig(folder=str(tmp_path))) == workers
+    assert len(closed) == ("ray_address" in options)

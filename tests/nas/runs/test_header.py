@@ -120,7 +120,8 @@ def test_the_usual_folders_and_none_are_no_question(tmp_path: Path) -> None:
 
 def test_differences_name_the_dotted_fields_and_ignore_what_only_adds() -> None:
     a = config.resolve([{"target_flops": "400M"}])
-    more = {"trials": 99, "top": 9, "final": 2, "final_seeds": 9, "seed": 1, "evaluator": {"epochs": 77}}
+    free = {"trials": 99, "top": 9, "time": "1h", "final": 2, "final_seeds": 9}
+    more = {**free, "seed": 1, "evaluator": {"epochs": 77}}
     b = config.resolve([{"target_flops": "400M"}, more])
     assert [line.split()[0] for line in differences(a, b)] == ["evaluator.epochs", "seed"]
     assert differences(a, a) == []

@@ -9,6 +9,7 @@ from search_space.io.amounts import (
     parse_amount,
     parse_band,
     parse_milliseconds,
+    parse_seconds,
     parse_share,
 )
 
@@ -135,6 +136,17 @@ def test_times_as_people_write_them(text: str, value: float) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(InputError, match="--target-latency: expected a time above 0 such as 20ms"):
         parse_milliseconds(text, "--target-latency")
+
+
+@pytest.mark.parametrize(("text", "value"), [("20m", 1200.0), ("1.5h", 5400.0), (" 90 s", 90.0), ("1200.0", 1200.0)])
+def test_seconds_as_people_write_them(text: str, value: float) -> None:
+    assert parse_seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3m", "20ms", "m", "1e3", "nan", "9" * 70, "9999999h", "1h30m"])
+def test_what_is_no_number_of_seconds(text: str) -> None:
+    with pytest.raises(InputError, match="--time: expected a time above 0 such as 90s, 20m or 2h"):
+        parse_seconds(text, "--time")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (200, "3:20"), (3599, "59:59"), (18_725, "5:12:05")])
