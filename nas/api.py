@@ -46,10 +46,9 @@ def create_study(
 
     Args:
         target_flops: Multiply-adds an image: ``"400M"``, ``0.4e9``.
-        space: A space's name or YAML file, ``package.module:NAME``, or an object or class with decisions and decode;
-            None for the evaluator's own, or ``efficientnet``.
-        controller: A name, ``package.module:NAME``, a subclass of `Controller`, or a mapping of name, preset and
-            settings.
+        space: A space's name, YAML file or ``package.module:NAME``, or an object with decisions and decode; None for
+            the evaluator's own.
+        controller: A name, ``package.module:NAME``, a subclass of `Controller`, or a mapping of name, preset, settings.
         evaluator: A name, ``package.module:NAME``, a subclass of `Evaluator`, a function, or a mapping of name, preset
             and settings (``data`` may be a function); None leaves it to `StudyRun.optimize`, or to `ask` and `tell`.
         objective: ``soft``, ``hard`` or ``absolute``, or a mapping of kind, alpha, beta, ...
@@ -60,7 +59,7 @@ def create_study(
         resume: Go on with the run in `run_dir` if there is one.
         trust_code: Import code and write to folders that its journal names and this call does not.
         earlier: Journals, run directories or architecture files to learn from first.
-        settings: Any other setting of a search: time (planned for one worker), trials, batch, band, promote, top, ...
+        settings: Any other: time (planned for one worker), trials, batch, band, promote, asynchronous, top, ...
 
     Returns:
         The study, open for writing; close it, or use it as a context manager.
@@ -83,10 +82,10 @@ def create_study(
     check_trusted(path, recorded or {}, [asked], trusted=trust_code)
     resolved = _resolve(path, asked, recorded, told=evaluator is None)
     told = warm_start.read(list(map(str, earlier)), load_space(resolved), resolved.objective) if earlier else ()
-    plan = None
-    if resolved.time is not None and not recorded:
-        resolved, plan = plan_search(resolved, load_space(resolved), [asked], 1, 0.0, started)
-    return StudyRun(path, resolved, () if recorded else told, plan, started)
+    if recorded or resolved.time is None:
+        return StudyRun(path, resolved, () if recorded else told, None, started)
+    resolved, plan = plan_search(resolved, load_space(resolved), [asked], 1, 0.0, started)
+    return StudyRun(path, resolved, told, plan, started)
 
 
 def _resolve(path: Path, asked: dict[str, Any], recorded: dict[str, Any] | None, *, told: bool) -> SearchConfig:

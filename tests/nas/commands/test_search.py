@@ -101,18 +101,18 @@ def test_a_search_by_time_plans_and_ends_early_where_it_must(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, slow = str(tmp_path / "run"), ["--evaluator", f"{__name__}:Slow", "--engine", "local"]
-    assert main(["--target-flops", "400M", *slow, "--time", "30m", "--run-dir", run]) == 0
+    assert main(["--target-flops", "400M", *slow, "--time", "37m", "--run-dir", run]) == 0
     out = capsys.readouterr().out
-    assert "Plan for 30:00: 32 networks, about 40.0 s each, on one worker" in out
-    assert "Kept for what follows: reference networks 0:40, the trust report 4:16" in out
-    assert re.search(r"\n16 of 32 planned trials; 0:\d\d of 30:00 worked\n", out)
+    assert "Plan for 37:00: 40 networks, about 40.0 s each, on one worker" in out
+    assert "Kept for what follows: reference networks 2:00, the trust report 5:20" in out
+    assert re.search(r"\n16 of 40 planned trials; 0:\d\d of 37:00 worked\n", out)
     header, *rest = events(tmp_path / "run")
-    assert (header["config"]["time"], header["config"]["trials"], header["plan"]["trials"]) == (1800.0, 32, 32)
+    assert (header["config"]["time"], header["config"]["trials"], header["plan"]["trials"]) == (2220.0, 40, 40)
     assert {"event": "ended", "trials": 16} in rest
     resume = ["--run-dir", run, "--resume", "--trust-code", "--quiet", "--engine", "local"]
     assert main(resume) == 0
-    assert main([*resume, "--time", "45m"]) == 0
-    assert "36 trials, 32 were planned; 0:" in capsys.readouterr().out
+    assert main([*resume, "--time", "60m"]) == 0
+    assert "48 trials, 40 were planned; " in capsys.readouterr().out
     assert main([*resume, "--time", "20m"]) == 2
     assert "--time 1200s: " in capsys.readouterr().err
     assert main([*TOY, "--run-dir", str(tmp_path / "other")]) == 0
