@@ -231,6 +231,11 @@ class Evaluator(ABC, Generic[ConfigT]):
         raise InputError("promote needs an evaluator that can train on, such as proxy")
 
     @classmethod
+    def with_weights(cls, config: ConfigT, path: Path) -> ConfigT:
+        """The config in a search whose shared weights (`evaluator.shared`) are kept at `path`; by default itself."""
+        return config
+
+    @classmethod
     def scaled_from(cls, config: ConfigT, resolution: int) -> ConfigT:
         """The config for networks scaled from one of this resolution: larger ones are to see larger images."""
         return config

@@ -2,6 +2,7 @@
 
 EVALUATORS = {
     "proxy": "evaluator.proxy:Proxy",
+    "shared": "evaluator.shared.evaluator:Shared",
     "gradient-norm": "evaluator.training_free:GradientNorm",
     "snip": "evaluator.training_free:Snip",
     "synflow": "evaluator.training_free:Synflow",

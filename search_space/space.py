@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from search_space import census
-from search_space.architecture import Architecture, Layer
+from search_space.architecture import Architecture, Layer, Stage
 from search_space.cost import count
 from search_space.decision import Decision, Space, Tokens, canonical, sample_tokens
 from search_space.errors import InputError, NasError
@@ -82,15 +82,23 @@ class SearchSpace:
         Raises:
             ValueError: Wrong length, or a token outside its decision's choices.
         """
+        built = self.block_stages(tokens)
+        return Architecture(
+            stages=tuple(stage for stage in built if stage is not None),
+            **self._scalars(tuple(tokens[self._slices[0]])),
+        )
+
+    def block_stages(self, tokens: Sequence[int]) -> tuple[Stage | None, ...]:
+        """The stage of each block; None where it is left out.
+
+        Raises:
+            ValueError: As `decode`.
+        """
         tokens = tuple(tokens)
         if len(tokens) != len(self.decisions):
             raise ValueError(f"expected {len(self.decisions)} tokens, got {len(tokens)}")
-        own, *parts = (tokens[part] for part in self._slices)
-        built = (block.stage(part) for block, part in zip(self.blocks, parts, strict=True))
-        return Architecture(
-            stages=tuple(stage for stage in built if stage is not None),
-            **self._scalars(own),
-        )
+        parts = (tokens[part] for part in self._slices[1:])
+        return tuple(block.stage(part) for block, part in zip(self.blocks, parts, strict=True))
 
     def _scalars(self, tokens: Tokens) -> dict[str, Any]:
         """Fields of the architecture other than its stages."""
