@@ -48,7 +48,7 @@ class RunConfig:
 
 
 _LEAST = {"seed": 0, "promote": 2, "final_seeds": 2}
-_LEAST |= dict.fromkeys(("trials", "batch", "top", "classes", "time", "final", "final_longer"), 1)
+_LEAST |= dict.fromkeys(("trials", "batch", "top", "classes", "time", "share", "final", "final_longer"), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +87,9 @@ class SearchConfig(RunConfig):
     """MACs that may be proposed, as multiples of the target; null for no limit."""
     promote: int | None = None
     """How many times longer the best quarter of every batch is trained on, from where it was left; null for none."""
+    share: float | None = None
+    """Seconds of training of weights that all networks share, before the search; what they say of a network is a guess
+    for the controller's model, and the score of the evaluator ``shared``. ``10m`` in a file; null for none."""
     top: int = 5
     """How many of the best networks are exported."""
     final: int | None = None
@@ -123,8 +126,9 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     evaluator, _ = load_class("evaluator", merged["evaluator"].name)
     merged = {**evaluator.search_defaults, **merged}
     merged["target_flops"] = target = parse_amount(str(merged["target_flops"]), "target_flops")
-    if merged.get("time") is not None:
-        merged["time"] = parse_seconds(str(merged["time"]), "time")
+    for name in ("share", "time"):
+        if merged.get(name) is not None:
+            merged[name] = parse_seconds(str(merged[name]), name)
     merged["objective"] = with_exponent(merged["objective"]) | {"target_macs": target}
     return schema.from_mapping(SearchConfig, merged, "config")
 

@@ -114,6 +114,8 @@ class History:
     """Seconds of work, over all processes; counted only where a time was given."""
     ended: int | None = None
     """Number of trials after which the time of the search was over."""
+    shared_steps: int | None = None
+    """Steps for which the shared weights were trained; None where there are none."""
 
     @property
     def best(self) -> Trial | None:
@@ -152,6 +154,8 @@ class History:
                     self.worked += max(0.0, _number(event["seconds"]))
                 case "ended":
                     self.ended = _whole(event["trials"])
+                case "shared":
+                    self.shared_steps = _whole(event["steps"])
                 case "reference":
                     self._add_reference(event)
                 case "final":

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 from controller.base import Problem
 from evaluator.objective import Objective
+from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Space, Tokens
 
 _REMEMBERED = 20_000  # networks whose key and cost are kept at hand: a controller weighs each of them many times
 
 
-def make_problem(space: Space, objective: Objective, band: tuple[float, float] | None) -> Problem:
+def make_problem(
+    space: Space,
+    objective: Objective,
+    band: tuple[float, float] | None,
+    guess: Callable[[Architecture], float] | None = None,
+) -> Problem:
     """The controller's view of a space and an objective.
 
     Args:
         space: What is searched.
         objective: Accuracy and MACs to reward.
         band: Lowest and highest MACs, as multiples of the target, that may be proposed; None for no limit.
+        guess: A score that rises with the accuracy to expect of a network on these images; None for the number of
+            parameters alone.
     """
 
     @functools.lru_cache(maxsize=_REMEMBERED)
@@ -52,6 +61,10 @@ def make_problem(space: Space, objective: Objective, band: tuple[float, float] |
         macs, params = cost(tokens)
         return math.log(macs), math.log(params)
 
+    def guesses(tokens: Tokens) -> tuple[float, ...]:
+        known = (math.log(cost(tokens)[1]),)
+        return known if guess is None else (guess(space.decode(tokens)), *known)
+
     return Problem(
         decisions=space.decisions,
         reward=reward,
@@ -59,6 +72,6 @@ def make_problem(space: Space, objective: Objective, band: tuple[float, float] |
         admissible=admissible,
         distance=distance if band else None,
         features=features,
-        guesses=lambda tokens: (math.log(cost(tokens)[1]),),
+        guesses=guesses,
         open_ended=objective.rewards_low_latency,
     )

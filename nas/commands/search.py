@@ -109,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
     how.add_argument(
+        "--share",
+        metavar="TIME",
+        help="first train weights that all networks share, 10m, for guesses that trainings check",
+    )
+    how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
     )
     options.add_engine(parser)
@@ -145,7 +150,7 @@ def _search(args: argparse.Namespace, started: float) -> int:
         if not recorded:
             settings = with_batch(settings, said, engine.workers)
         callbacks = watching.enter_context(Callbacks(path, args.callback)) if args.callback else None
-        with StudyRun(path, settings, earlier, plan, started) as run:
+        with StudyRun(path, settings, earlier, plan, started, say=cli.say if not args.quiet else lambda line: None) as run:
             if recorded and not args.quiet:
                 cli.show(*summary.worked(run))
             told: list[Callable[[Trial], None]] = []
@@ -234,6 +239,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "asynchronous": args.asynchronous,
         "promote": args.promote,
         "final": args.final,
+        "share": args.share,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
         "evaluator": options.evaluator_settings(args),

@@ -20,7 +20,7 @@ from nas.config import TOLD, SearchConfig
 from nas.engines.base import Engine
 from nas.engines.make import EngineOptions, make_engine
 from nas.history import History, Trial
-from nas.journal import refuse_link
+from nas.journal import Journal, refuse_link
 from nas.problem import make_problem
 from nas.runs import directory, promotion, warm_start
 from nas.runs.base import Run
@@ -30,6 +30,7 @@ from nas.runs.promotion import PromotingSpace
 from nas.runs.references import reference_networks
 from nas.runs.time_plan import Plan
 from nas.study import Study
+from search_space.architecture import Architecture
 from search_space.decision import Space
 from search_space.errors import InputError
 from search_space.io import named, schema
@@ -38,6 +39,8 @@ from search_space.space import SearchSpace
 
 WEIGHTS = "weights"
 """Where trainings that may be continued leave their state."""
+SHARED_WEIGHTS = "shared.pt"
+"""Where the weights that all networks share are kept."""
 
 
 class StudyRun(Run):
@@ -57,8 +60,9 @@ class StudyRun(Run):
         earlier: Sequence[Outcome] = (),
         plan: Plan | None = None,
         started: float | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Open the run's directory, new or to go on with.
+        """Open the run's directory, new or to go on with; the weights that its networks share are trained first.
 
         Args:
             path: The run's directory; the caller has made sure that it may be written.
@@ -66,6 +70,7 @@ class StudyRun(Run):
             earlier: Results of other runs, for the controller to learn from before its first batch; in a new run.
             plan: What was planned for the time of a new run.
             started: `time.monotonic()` when the work began; None for now.
+            say: Told how far the training of shared weights is.
 
         Raises:
             InputError: No such space, a target outside it, another process writes to the run, or its journal is
@@ -73,16 +78,17 @@ class StudyRun(Run):
         """
         config.use_one_thread()
         space = load_space(settings)
-        controller = _make_controller(settings, space)
         self.path = path
         self.settings = settings
         self.seed = settings.seed
         self.evaluator = evaluator_of(settings, path)
-        if settings.promote:
-            controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
-        self.space: Space = space
+        share = _sharing(settings, space, path)  # refuses what cannot be before anything is written
         self._journal = directory.open_journal(path, settings, schema.to_plain(plan) if plan else None)
         try:
+            controller = _make_controller(settings, space, share(self._journal, say) if share else None)
+            if settings.promote:
+                controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
+            self.space: Space = space
             if earlier:
                 self._journal.append(warm_start.to_event(earlier))
             self.study = (AsyncStudy if settings.asynchronous else Study)(
@@ -265,6 +271,8 @@ def evaluator_of(settings: SearchConfig, path: Path) -> tuple[Any, Any]:
     if settings.promote:
         refuse_link(path / WEIGHTS)
         evaluator_config = cls.keeping(evaluator_config, (path / WEIGHTS).absolute())
+    if settings.share:
+        evaluator_config = cls.with_weights(evaluator_config, (path / SHARED_WEIGHTS).absolute())
     return cls, evaluator_config
 
 
@@ -280,8 +288,22 @@ def load_space(settings: SearchConfig) -> Space:
     return space
 
 
-def _make_controller(settings: SearchConfig, space: Space) -> Controller[Any]:
+def _sharing(
+    settings: SearchConfig, space: Space, path: Path
+) -> Callable[[Journal, Callable[[str], None]], Callable[[Architecture], float] | None] | None:
+    """What trains the shared weights, told the journal and whom to tell of it, and gives the guess; None without."""
+    if settings.share is None:
+        return None
+    from nas.runs import sharing  # loads torch
+
+    shared = sharing.shared_config(settings, space)
+    return lambda journal, say: sharing.prepare(settings, shared, space, path / SHARED_WEIGHTS, journal, say)
+
+
+def _make_controller(
+    settings: SearchConfig, space: Space, guess: Callable[[Architecture], float] | None
+) -> Controller[Any]:
     cls, controller_config = config.make("controller", settings.controller)
-    problem = make_problem(space, settings.objective, settings.band)
+    problem = make_problem(space, settings.objective, settings.band, guess)
     controller: Controller[Any] = cls(problem, controller_config, settings.seed)
     return controller

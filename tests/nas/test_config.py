@@ -75,6 +75,17 @@ def test_a_time_reads_as_people_write_it() -> None:
         dataclasses.replace(config.resolve([TARGET]), time=0.0)
 
 
+def test_a_time_of_sharing_reads_as_people_write_it() -> None:
+    assert config.resolve([TARGET]).share is None
+    assert config.resolve([TARGET, {"evaluator": "shared"}]).share == 600
+    for written in ("10m", 600, "600s", 600.0):
+        assert config.resolve([TARGET, {"share": written}]).share == 600
+    with pytest.raises(InputError, match="share: expected a time above 0 such as 90s, 20m or 2h, got 'soon'"):
+        config.resolve([TARGET, {"share": "soon"}])
+    with pytest.raises(InputError, match="share must be at least 1, got 0"):
+        dataclasses.replace(config.resolve([TARGET]), share=0.0)
+
+
 @given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=3), SCALARS)
 def test_a_setting_is_parsed_as_yaml(path: list[str], value: object) -> None:
     text = config.strict_yaml.dump({"x": value}).partition(": ")[2].strip() or "''"
