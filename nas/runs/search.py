@@ -76,16 +76,21 @@ class StudyRun(Run):
             InputError: No such space, a target outside it, another process writes to the run, or its journal is
                 damaged or another's.
         """
+        from nas.runs import sharing  # loads torch
+
         config.use_one_thread()
         space = load_space(settings)
         self.path = path
         self.settings = settings
         self.seed = settings.seed
         self.evaluator = evaluator_of(settings, path)
-        share = _sharing(settings, space, path)  # refuses what cannot be before anything is written
+        # Refuses what cannot be before anything is written.
+        shared = sharing.shared_config(settings, space) if settings.share else None
         self._journal = directory.open_journal(path, settings, schema.to_plain(plan) if plan else None)
         try:
-            controller = _make_controller(settings, space, share(self._journal, say) if share else None)
+            weights = path / SHARED_WEIGHTS
+            guess = sharing.prepare(settings, shared, space, weights, self._journal, say) if shared else None
+            controller = _make_controller(settings, space, guess)
             if settings.promote:
                 controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
             self.space: Space = space
@@ -286,18 +291,6 @@ def load_space(settings: SearchConfig) -> Space:
     if isinstance(space, SearchSpace):
         space.check_target(settings.target_flops)
     return space
-
-
-def _sharing(
-    settings: SearchConfig, space: Space, path: Path
-) -> Callable[[Journal, Callable[[str], None]], Callable[[Architecture], float] | None] | None:
-    """What trains the shared weights, told the journal and whom to tell of it, and gives the guess; None without."""
-    if settings.share is None:
-        return None
-    from nas.runs import sharing  # loads torch
-
-    shared = sharing.shared_config(settings, space)
-    return lambda journal, say: sharing.prepare(settings, shared, space, path / SHARED_WEIGHTS, journal, say)
 
 
 def _make_controller(
