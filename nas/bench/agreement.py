@@ -158,11 +158,11 @@ def _minus_loss(evaluation: Evaluation) -> float:
 
 
 def every_preset() -> list[str]:
-    """Every evaluator that measures, by ``name/preset``; those that look accuracies up are left out."""
+    """Every evaluator that measures, by ``name/preset``; what looks up, or needs weights of a search, is left out."""
     specs = []
     for name in EVALUATORS:
-        if EVALUATORS[name].startswith("evaluator.tabular."):
-            continue  # it looks accuracies up: there is nothing to find out
+        if EVALUATORS[name].startswith(("evaluator.tabular.", "evaluator.shared.")):
+            continue
         cls, _ = named.load_object("evaluator", name, EVALUATORS)
         specs += [name if preset == "default" else f"{name}/{preset}" for preset in cls.presets]
     return specs

@@ -150,7 +150,9 @@ def _search(args: argparse.Namespace, started: float) -> int:
         if not recorded:
             settings = with_batch(settings, said, engine.workers)
         callbacks = watching.enter_context(Callbacks(path, args.callback)) if args.callback else None
-        with StudyRun(path, settings, earlier, plan, started, say=cli.say if not args.quiet else lambda line: None) as run:
+        with StudyRun(
+            path, settings, earlier, plan, started, say=cli.say if not args.quiet else lambda line: None
+        ) as run:
             if recorded and not args.quiet:
                 cli.show(*summary.worked(run))
             told: list[Callable[[Trial], None]] = []

@@ -20,7 +20,7 @@ from nas.config import TOLD, SearchConfig
 from nas.engines.base import Engine
 from nas.engines.make import EngineOptions, make_engine
 from nas.history import History, Trial
-from nas.journal import Journal, refuse_link
+from nas.journal import refuse_link
 from nas.problem import make_problem
 from nas.runs import directory, promotion, warm_start
 from nas.runs.base import Run

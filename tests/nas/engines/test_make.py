@@ -65,7 +65,7 @@ def test_workers_are_the_default_where_they_gain_something(
 
 def test_look_ups_are_known() -> None:
     classes = {name: named.load_object("evaluator", name, EVALUATORS)[0] for name in EVALUATORS}
-    assert {name for name, cls in classes.items() if cls.is_lookup} == {"imagenet", "params", "table"}
+    assert {name for name, cls in classes.items() if cls.is_lookup} == {"imagenet", "params", "shared", "table"}
 
 
 @pytest.mark.parametrize(
