@@ -21,15 +21,15 @@ reference:
 network:
   stem: [8, 16]
   stem_stride: [1, 2]
-  head: [32, 48]
+  head: [0, 32, 48]
   activation: [silu, relu, relu6]
 choices:
-  op: [conv, linear, mbconv1, mbconv3, mbconv6]
+  op: [conv, linear, basic, bottleneck2, bottleneck4, mbconv1, mbconv3, mbconv6]
   kernel: [3, 5, 7]
   channels: {times: [0.5, 1.0, 1.5]}
   layers: [0, 1, 3]
   se: {choices: [0.0, 0.25, 0.5], when: {op: [mbconv1, mbconv3, mbconv6]}}
-  skip: [none, identity, pool]
+  skip: [none, identity, pool, project]
   stride: [1, 2]
 blocks:
   block1: {layers: [1, 2]}

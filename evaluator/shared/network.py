@@ -3,8 +3,8 @@
 ENAS (arXiv:1802.03268) and single-path one-shot search (arXiv:1904.00420): one set of weights, of which each network
 uses a part. A layer's weights belong to its block, its place in the block, its operator and its kernel. Expansions,
 channels and squeeze widths are slices from the front of the widest; the layers of a shallow block are the first of a
-deep one; every choice of squeeze-excite has weights of its own. Shortcuts have none, but a layer with a shortcut has a
-last scale and shift of its own, so that it starts as the identity, and one without does not start as nothing.
+deep one; every choice of squeeze-excite has weights of its own. A layer with a shortcut has a last scale and shift of
+its own, so that it starts as the identity, and one without does not start as nothing.
 
 A network is made as any other, and its parameters are views of the shared weights: what it computes is what
 `search_space.builder` says, and to train it is to train them.
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from search_space.architecture import Architecture, Layer
+from search_space.architecture import Architecture, Layer, Stage
 from search_space.block import built_layers
 from search_space.layers import SqueezeExcite, activate, batch_norm, build_layer, conv, initialize
 from search_space.scaling import miniature, round_filters
@@ -31,8 +31,8 @@ from search_space.small_maps import pointwise
 from search_space.space import SearchSpace
 
 CLASSIFIER_SCALE = 0.03  # as in evaluator/training.py: the usual classifier starts ten classes at a loss of 5
-_LAST_NORM = {"mbconv": "bn3", "separable": "bn2"}
-"""BatchNorm that a layer ends with, by its kind, where nothing follows before the shortcut is added."""
+_LAST_NORM = {"mbconv": "bn3", "separable": "bn2", "basic": "bn2", "bottleneck": "bn3"}
+"""BatchNorm that a layer's branch ends with, by its kind, where no activation follows before the shortcut is added."""
 _RESIDUAL = "residual"
 """Such a layer's last BatchNorm where it has a shortcut: it starts at zero, which would cut off a layer without."""
 
@@ -60,16 +60,18 @@ class _Widest:
     """The widest layer of those that share their weights."""
 
     def __init__(self, layer: Layer) -> None:
-        self.layer = dataclasses.replace(layer, squeeze_channels=0)
+        self.layer = dataclasses.replace(layer, squeeze_channels=0, skip="none")
         self.squeeze: dict[float, int] = {}
 
-    def add(self, layer: Layer, ratio: float) -> None:
-        """Make room for another, of this ratio of squeeze-excite; each has weights of its own."""
+    def add(self, layer: Layer, stage: Stage) -> None:
+        """Make room for another, of a stage whose ratio of squeeze-excite has weights of its own."""
         sizes = ("in_channels", "expanded_channels", "out_channels")
         widest = {name: max(getattr(self.layer, name), getattr(layer, name)) for name in sizes}
         self.layer = dataclasses.replace(self.layer, **widest)
-        if ratio:
-            self.squeeze[ratio] = max(self.squeeze.get(ratio, 0), layer.squeeze_channels)
+        if stage.se:
+            self.squeeze[stage.se] = max(self.squeeze.get(stage.se, 0), layer.squeeze_channels)
+        if stage.skip == "project":  # where channels or stride ask for it
+            self.layer = dataclasses.replace(self.layer, skip="project")
 
     def module(self) -> nn.Module:
         """Its weights, those of every squeeze-excite, and the last scale and shift of a residual branch."""
@@ -174,7 +176,7 @@ class SharedNetwork:
             for in_channels, stage in itertools.product(channels, stages):
                 for place, layer in enumerate(built_layers(stage, in_channels)):
                     name = _name(block.name, place, layer)
-                    widest.setdefault(name, _Widest(layer)).add(layer, stage.se)
+                    widest.setdefault(name, _Widest(layer)).add(layer, stage)
             channels = {stage.channels for stage in stages} | (channels if block.optional else set())
         return max(stems), dict(sorted(widest.items())), max(channels)
 
@@ -185,12 +187,13 @@ class SharedNetwork:
     def _all_weights(self) -> nn.Module:
         """Modules that hold every widest tensor under its name; not a network."""
         stem, layers, last = self._survey()
-        head = max(round_filters(head, self.width) for head in self._choices("head"))
+        heads = [round_filters(head, self.width) if head else 0 for head in self._choices("head")]
         modules = nn.Module()
-        modules.conv_stem, modules.bn1 = conv(3, stem, 3), batch_norm(stem)
+        modules.conv_stem, modules.bn1 = conv(3, stem, self.space.reference.stem_kernel), batch_norm(stem)
         modules.layers = nn.ModuleDict({name: widest.module() for name, widest in layers.items()})
-        modules.conv_head, modules.bn2 = conv(last, head), batch_norm(head)
-        modules.classifier = nn.Linear(head, self.classes)
+        if head := max(heads):
+            modules.conv_head, modules.bn2 = conv(last, head), batch_norm(head)
+        modules.classifier = nn.Linear(max(head or last for head in heads), self.classes)
         return modules
 
 
@@ -259,13 +262,14 @@ class _Stem(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.conv_stem = conv(3, architecture.stem, 3, architecture.stem_stride)
+        self.conv_stem = conv(3, architecture.stem, architecture.stem_kernel, architecture.stem_stride)
         self.bn1 = batch_norm(architecture.stem)
         self.act1 = activate(architecture.activation)
+        self.pool = nn.MaxPool2d(3, 2, padding=1) if architecture.stem_pool else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, C, H', W')."""
-        x = self.act1(self.bn1(self.conv_stem(x)))
+        x = self.pool(self.act1(self.bn1(self.conv_stem(x))))
         return x
 
 
@@ -274,14 +278,17 @@ class _Head(nn.Module):
 
     def __init__(self, architecture: Architecture, in_channels: int) -> None:
         super().__init__()
-        self.conv_head = conv(in_channels, architecture.head)
-        self.bn2 = batch_norm(architecture.head)
-        self.act2 = activate(architecture.activation)
+        self.has_head = architecture.head > 0
+        if self.has_head:
+            self.conv_head = conv(in_channels, architecture.head)
+            self.bn2 = batch_norm(architecture.head)
+            self.act2 = activate(architecture.activation)
         self.global_pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(architecture.head, architecture.classes)
+        self.classifier = nn.Linear(architecture.features, architecture.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, classes)."""
-        x = self.act2(self.bn2(pointwise(self.conv_head, x)))
+        if self.has_head:
+            x = self.act2(self.bn2(pointwise(self.conv_head, x)))
         x = self.classifier(self.global_pool(x).flatten(1))
         return x
