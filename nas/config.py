@@ -88,8 +88,7 @@ class SearchConfig(RunConfig):
     promote: int | None = None
     """How many times longer the best quarter of every batch is trained on, from where it was left; null for none."""
     share: float | None = None
-    """Seconds of training of weights that all networks share, before the search; what they say of a network is a guess
-    for the controller's model, and the score of the evaluator ``shared``. ``10m`` in a file; null for none."""
+    """Seconds for which weights that all networks share are trained first, e.g. ``10m``; null for none."""
     top: int = 5
     """How many of the best networks are exported."""
     final: int | None = None
@@ -126,9 +125,8 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     evaluator, _ = load_class("evaluator", merged["evaluator"].name)
     merged = {**evaluator.search_defaults, **merged}
     merged["target_flops"] = target = parse_amount(str(merged["target_flops"]), "target_flops")
-    for name in ("share", "time"):
-        if merged.get(name) is not None:
-            merged[name] = parse_seconds(str(merged[name]), name)
+    given_times = [name for name in ("share", "time") if merged.get(name) is not None]
+    merged |= {name: parse_seconds(str(merged[name]), name) for name in given_times}
     merged["objective"] = with_exponent(merged["objective"]) | {"target_macs": target}
     return schema.from_mapping(SearchConfig, merged, "config")
 

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from joblib import cpu_count
 
-from evaluator.base import Evaluation, Evaluator
-from evaluator.data.dataset import CACHE_DIR, load_dataset
+from evaluator.base import CACHE_DIR, Evaluation, Evaluator
+from evaluator.data.dataset import load_dataset
 from evaluator.data.placement import place
 from evaluator.resources import pick_device, threads
 from evaluator.shared import storage

@@ -81,10 +81,8 @@ class StudyRun(Run):
         config.use_one_thread()
         space = load_space(settings)
         self.path = path
-        self.settings = settings
-        self.seed = settings.seed
+        self.settings, self.seed = settings, settings.seed
         self.evaluator = evaluator_of(settings, path)
-        # Refuses what cannot be before anything is written.
         shared = sharing.shared_config(settings, space) if settings.share else None
         self._journal = directory.open_journal(path, settings, schema.to_plain(plan) if plan else None)
         try:
