@@ -114,8 +114,6 @@ class History:
     """Seconds of work, over all processes; counted only where a time was given."""
     ended: int | None = None
     """Number of trials after which the time of the search was over."""
-    shared_steps: int | None = None
-    """Steps for which the shared weights were trained; None where there are none."""
 
     @property
     def best(self) -> Trial | None:
@@ -133,9 +131,8 @@ class History:
         Raises:
             InputError: It is no event of a run, or contradicts those before it.
         """
-        kind = event.get("event")
         try:
-            match kind:
+            match kind := event.get("event"):
                 case "run":
                     self._add_header(event)
                 case "described":
@@ -155,7 +152,7 @@ class History:
                 case "ended":
                     self.ended = _whole(event["trials"])
                 case "shared":
-                    self.shared_steps = _whole(event["steps"])
+                    _whole(event["steps"])
                 case "reference":
                     self._add_reference(event)
                 case "final":

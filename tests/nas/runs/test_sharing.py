@@ -20,6 +20,11 @@ from tests.spaces import SMALL, SMALL_YAML
 STEPS = 6
 
 
+def shared_steps(run: Path) -> int:
+    (event,) = (event for event in read(run / "journal.jsonl") if event["event"] == "shared")
+    return int(event["steps"])
+
+
 @pytest.fixture
 def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small space; time passes by the step: a training of so many seconds takes as many."""
@@ -58,7 +63,7 @@ def test_a_search_by_shared_weights_alone(space: Path, tmp_path: Path, monkeypat
         assert max(run.trials, key=lambda trial: guess(trial.tokens)[0]).key == max(
             accuracies, key=accuracies.__getitem__
         )
-        assert run.history.shared_steps == STEPS
+        assert shared_steps(run.path) == STEPS
     assert re.fullmatch("Shared weights: loss [0-9.]+ on held-out images, 2.303 is that of guessing", said[-1])
     assert said[0].startswith(
         "Shared weights: 0.0M at 0.25 times the channels, 0 MB in memory and on disk; trained for"
@@ -79,7 +84,7 @@ def test_weights_are_trained_once(space: Path, tmp_path: Path, monkeypatch: pyte
         pass
     monkeypatch.setattr(training.SharedTraining, "step", lambda self: pytest.fail("trained again"))
     with StudyRun(tmp_path / "run", settings(space)) as again:
-        assert again.history.shared_steps == STEPS
+        assert shared_steps(again.path) == STEPS
 
 
 def test_weights_that_are_lost_are_trained_as_far_again(space: Path, tmp_path: Path) -> None:
