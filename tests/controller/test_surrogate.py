@@ -156,3 +156,13 @@ def test_the_first_guess_is_trusted_while_there_is_too_little_to_judge_it() -> N
     model.fit(*data(3))
     assert model._coefficients[0] != 0
     assert model._coefficients[1] == 0
+
+
+@pytest.mark.parametrize(("sign", "least", "most"), [(1.0, 0.6, 1.0), (0.0, -0.2, 0.3), (-1.0, -1.0, 0.0)])
+def test_a_wrong_first_guess_is_dropped_within_three_batches(sign: float, least: float, most: float) -> None:
+    generator = np.random.default_rng(5)
+    tokens = [sample_tokens(DECISIONS, generator) for _ in range(12)]
+    noise = generator.normal(0, 0.02, 12)
+    model = guessing(good)
+    model.fit(tokens, [0.5 + sign * good(t) + float(n) for t, n in zip(tokens, noise, strict=True)])
+    assert least < model._coefficients[0] < most
