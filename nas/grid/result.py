@@ -153,11 +153,6 @@ def members(settings: GridConfig, coefficients: Coefficients) -> dict[int, Archi
     return dict(sorted(found.items()))
 
 
-def family(settings: GridConfig, coefficients: Coefficients) -> list[Architecture]:
-    """The members from the baseline on: phi 0, 1, ..."""
-    return [member for phi, member in members(settings, coefficients).items() if phi >= 0]
-
-
 def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: GridResult) -> None:
     """Write coefficients.yaml and family/<name>-<phi>.yaml."""
     chosen = finding.coefficients(grid)

@@ -8,7 +8,7 @@ from typing import Any
 from controller.halving import CANDIDATE, FIDELITY, REPEAT
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid
-from nas.grid.result import GridResult, compare_finalists, family, paper_candidate
+from nas.grid.result import GridResult, compare_finalists, members, paper_candidate
 from nas.grid.text import verdicts
 from nas.history import Trial
 from nas.report.charts import rounded
@@ -123,7 +123,7 @@ def family_table(run: RunRecord) -> Table:
     rows = []
     if found is not None:
         triple = found.coefficients(grid)
-        for phi, member in enumerate(family(settings, triple)):
+        for phi, member in members(settings, triple).items():
             cost = count(member)
             factors = (f"{triple.alpha**phi:.2f}", f"{triple.beta**phi:.2f}", member.resolution)
             rows.append([str(cell) for cell in (phi, *factors, format_amount(cost.macs), format_amount(cost.params))])
