@@ -225,16 +225,16 @@ def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
 
 
 def events(run: Path) -> list[dict[str, Any]]:
-    """What a journal says, in trial order within a batch, times aside."""
+    """What a journal says, trials of a batch and references in order whichever finished first, times aside."""
     rows = list(read(run / "journal.jsonl"))
     for row in rows:
         row.get("evaluation", {}).pop("seconds", None)
     place = 0
     keyed = []
     for row in rows:
-        place += row["event"] != "finished"
-        keyed.append((place, row.get("trial", -1), row))
-    return [row for _, _, row in sorted(keyed, key=lambda item: item[:2])]
+        place += row["event"] not in ("finished", "reference")
+        keyed.append((place, row.get("trial", -1), row.get("name", ""), row))
+    return [row for *_, row in sorted(keyed, key=lambda item: item[:3])]
 
 
 def same_journals(tmp_path: Path, names: dict[str, tuple[str, ...]], *flags: str) -> None:
