@@ -20,7 +20,7 @@ from nas.report.answer import commands
 from nas.runs import time_plan
 from nas.runs.deployment import describe
 from nas.runs.record import load
-from nas.runs.references import network_of, title
+from nas.runs.references import in_order, network_of, title
 from nas.runs.search import StudyRun
 from nas.runs.time_plan import Plan
 from nas.study import Study
@@ -125,9 +125,9 @@ def result(run: StudyRun) -> list[str | Table]:
     for column in ("network", "accuracy", "MACs", "parameters", "reward"):
         table.add_column(column, justify="left" if column == "network" else "right")
     _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
-    for name, evaluation in run.references.items():
+    for name in in_order(run.references):
         known = network_of(run.history, run.settings, name)
-        _add_row(table, study, title(name, known), known, evaluation)
+        _add_row(table, study, title(name, known), known, run.references[name])
     trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)

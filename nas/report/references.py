@@ -19,7 +19,7 @@ def compared(run: RunRecord) -> str:
 
 def names(run: RunRecord) -> list[str]:
     """All known networks of a run, the one it is compared with first."""
-    return list(dict.fromkeys([compared(run), *run.references]))
+    return list(dict.fromkeys([compared(run), *references.in_order(run.references)]))
 
 
 def reference(run: RunRecord, name: str) -> dict[str, Any]:

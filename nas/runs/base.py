@@ -48,8 +48,8 @@ class Run:
 
     @property
     def references(self) -> dict[str, Evaluation]:
-        """Evaluations of named networks beside the search, in the order of their names whichever finished first."""
-        return dict(sorted(self.history.references.items()))
+        """Evaluations of named networks beside the search, by name."""
+        return self.history.references
 
     @property
     def final(self) -> Final | None:

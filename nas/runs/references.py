@@ -7,7 +7,7 @@ each is there twice, with its own strides and with fewer; the evaluator says whi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from evaluator.base import Evaluation
 from nas.config import SearchConfig
@@ -77,6 +77,11 @@ def network_of(history: History, settings: SearchConfig, name: str) -> Architect
         return _of_earlier_versions(settings)
     macs = history.best.macs if history.best else settings.target_flops
     return reference_networks(settings, macs).get(name) or Architecture.load(name)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """References as they are told, whichever finished first."""
+    return sorted(names, key=lambda name: ((*KNOWN, _base(name)).index(_base(name)), name))
 
 
 def title(name: str, network: Architecture) -> str:

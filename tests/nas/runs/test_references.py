@@ -13,7 +13,7 @@ from nas.config import SearchConfig
 from nas.history import History
 from nas.journal import read
 from nas.runs.record import load
-from nas.runs.references import KNOWN, comparable, network_of, reference_networks, title
+from nas.runs.references import KNOWN, comparable, in_order, network_of, reference_networks, title
 from nas.runs.search import StudyRun
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -121,3 +121,8 @@ def test_the_table_names_them_at_their_width(tmp_path: Path, capsys: pytest.Capt
     assert [line.split()[0] for line in out.splitlines() if " at width " in line] == [n for n in KNOWN for _ in (1, 2)]
     (event, *_) = [row for row in read(tmp_path / "run" / "journal.jsonl") if row["event"] == "reference"]
     assert event["network"]["resolution"] == 32
+
+
+def test_references_are_told_in_one_order() -> None:
+    names = ["efficientnet-b0", "efficientnet-b0 stride 8", "mobilenet-v2", "mnasnet-a1", "own"]
+    assert in_order(reversed(names)) == names
