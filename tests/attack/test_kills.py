@@ -125,6 +125,10 @@ def run(argv: Sequence[str], folder: Path, kill_after: float | None) -> int:
     return process.exitcode
 
 
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def argv_of(attacked: Attacked, path: Path) -> list[str]:
     blank = attacked.out == "--run-dir" and path.exists() and is_blank(path)  # killed before anything was recorded
     there = path.exists() and attacked.again and not blank
@@ -148,11 +152,15 @@ def test_killed_at_any_moment_it_ends_as_a_quiet_one(name: str, tmp_path: Path, 
         code = run(argv_of(attacked, path), tmp_path, moments.uniform(0.02, 0.6) * lasts)
         if code == -9:
             killed += 1
+            if not attacked.again and path.exists():  # it is never overwritten: what was written before is whole
+                found = attacked.result(path)
+                assert (expected | found if isinstance(found, dict) else found) == expected, f"after {killed} kills"
+                remove(path)
             continue
         assert code == 0, f"exit code {code} after {killed} kills"
         assert attacked.result(path) == expected, f"after {killed} kills"
         if not attacked.prepare:  # once more from the start
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove(path)
     assert run(argv_of(attacked, path), tmp_path, None) == 0
     assert attacked.result(path) == expected
     leftovers = [p for p in path.parent.rglob("*") if ".tmp" in p.name]
