@@ -45,6 +45,8 @@ def test_the_baseline_enters_after_the_advantage_is_taken() -> None:
     assert second == 2.0, "the batch's own rewards must not be in its baseline"
     assert advantage.tolist() == [3.0, 3.0]
     assert baseline.mean == pytest.approx(0.9 * 2 + 0.1 * 5)
+    # Squared advantages: 4 on average, then 9.
+    assert baseline.variance == pytest.approx(0.9 * 4 + 0.1 * 9)
 
 
 def test_standardised_advantages_do_not_depend_on_the_scale_of_rewards() -> None:

@@ -120,6 +120,7 @@ def test_whether_a_low_latency_raises_the_reward(fields, raised):
 def test_a_latency_target_that_is_none(value):
     with pytest.raises(InputError, match="target_latency_ms must be above 0"):
         Objective(target_macs=T, target_latency_ms=value)
+    assert Objective(target_macs=T, target_latency_ms=0.5).target_latency_ms == 0.5
 
 
 def test_an_unknown_latency_device():

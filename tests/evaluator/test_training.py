@@ -318,3 +318,15 @@ def test_fields_at_their_bounds_are_allowed():
     assert edge.weight_decay == 0
     with pytest.raises(InputError, match="learning_rate must be above 0"):
         Recipe(learning_rate=-1.0)
+
+
+def test_networks_see_pixels_of_mean_zero_and_deviation_one() -> None:
+    class Seen(torch.nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert x.mean((0, 2, 3)).abs().max() < 1e-4
+            assert (x.std((0, 2, 3)) - 1).abs().max() < 1e-4
+            return super().forward(x.mean((2, 3)))
+
+    data = make_images()
+    trainer = Trainer(Seen(3, 2), channel_statistics(data.images), Recipe(), mirror=False)
+    trainer.score(data, torch.arange(len(data.images)))

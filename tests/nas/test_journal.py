@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.journal import Journal, read, seal
+from nas.journal import Journal, is_locked, read, seal
 from search_space.errors import InputError, NasError
 
 EVENTS = [{"event": "run", "n": 0}, {"event": "finished", "n": 1, "name": "Zürich\n</script>"}, {"event": "updated"}]
@@ -199,3 +199,15 @@ def test_a_line_for_which_there_was_no_room_leaves_the_file_as_it_was(path: Path
         assert path.stat().st_size == size
         journal.append({"event": "later"})
     assert list(read(path)) == [*EVENTS, {"event": "later"}]
+
+
+def test_whether_a_process_writes_is_known_from_the_lock(path: Path, tmp_path: Path) -> None:
+    assert not is_locked(path)
+    assert not is_locked(tmp_path / "none.jsonl")
+    with Journal(path):
+        assert is_locked(path)
+    lock = path.with_name(f".{path.name}.lock")
+    lock.unlink(missing_ok=True)
+    lock.symlink_to(tmp_path / "elsewhere")
+    assert not is_locked(path)
+    assert not (tmp_path / "elsewhere").exists()
