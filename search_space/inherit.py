@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from search_space.architecture import Architecture, Layer
 from search_space.builder import Network
+from search_space.errors import InputError
 
 _CONVOLUTIONS = {
     "mbconv": (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")),
@@ -62,7 +63,15 @@ def inherit(network: Network, architecture: Architecture, parent: Network, paren
         architecture: The child's.
         parent: Built from `parents` and trained, on the CPU.
         parents: The parent's architecture.
+
+    Raises:
+        InputError: One of them has layers whose weights cannot be moved, or no head: it is a ResNet.
     """
+    for whole in (architecture, parents):
+        foreign = sorted({stage.op for stage in whole.stages} - set(_CONVOLUTIONS))
+        if foreign or not whole.head:
+            what = f"layers {', '.join(foreign)}" if foreign else "no head"
+            raise InputError(f"weights cannot be moved to or from a network with {what}")
     with torch.no_grad():
         return _Move(network, parent, parents).everything(architecture)
 

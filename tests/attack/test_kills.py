@@ -33,7 +33,6 @@ def journal(run: Path) -> Any:
     rows = list(read(run / "journal.jsonl"))
     for row in rows:
         row.get("evaluation", {}).pop("seconds", None)
-        row.pop("seq", None)
     return rows
 
 

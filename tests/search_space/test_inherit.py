@@ -6,6 +6,7 @@ from torch import Tensor
 
 from search_space.architecture import Architecture, Stage
 from search_space.builder import Network, build_model
+from search_space.errors import InputError
 from search_space.inherit import Inheritance, inherit
 from search_space.scaling import efficientnet, scale
 from tests.networks import outputs, pretend_trained, random_networks
@@ -176,3 +177,11 @@ def test_b3_into_networks_of_the_default_space() -> None:
         if number % 10 == 0:
             logits.square().mean().backward()
             assert all(bool(parameter.grad.isfinite().all()) for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(("child", "parent"), [("resnet-18", "resnet-50"), ("efficientnet-b0", "resnet-18")])
+def test_weights_of_residual_networks_are_refused(child: str, parent: str) -> None:
+    architectures = [Architecture.load(name) for name in (child, parent)]
+    networks = [build_model(architecture) for architecture in architectures]
+    with pytest.raises(InputError, match=r"cannot be moved to or from a network with layers (basic|bottleneck)"):
+        inherit(networks[0], architectures[0], networks[1], architectures[1])
