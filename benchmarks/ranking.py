@@ -1,0 +1,227 @@
+"""What scores say of networks, against long trainings of the same: short trainings, shared weights, free scores.
+
+    python -m benchmarks.ranking --data cifar10:DIR --target 3M --networks 24 --workers 2 --out ranking-cifar10
+    python -m benchmarks.ranking ... --shared 60000,120000
+
+Networks are drawn uniformly from a narrow band of MACs and trained from scratch as they are deployed: briefly, by every
+recipe of --short, as a search's evaluator would, and long. A recipe is EPOCHSxIMAGES, with @RATE for another learning
+rate. Short and long trainings are scored on different held-out images. Kendall's tau has a 95 % interval over
+networks, and so have the differences from the best free score. Everything is kept in --out, and goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evaluator.data.dataset import Dataset, load_dataset
+from evaluator.shared.network import SharedNetwork
+from evaluator.shared.scoring import SharedScorer, hold_out
+from evaluator.shared.training import BATCH_SIZE, Progress, SharedTraining
+from evaluator.training import Recipe, fit
+from evaluator.training_free import GradientNorm, TrainingFreeConfig
+from nas.statistics import rank_advantage, rank_correlation
+from search_space.architecture import Architecture
+from search_space.builder import build_model
+from search_space.cost import count
+from search_space.fitting import Deployment
+from search_space.fitting import fit as fit_space
+from search_space.io.amounts import parse_amount
+from search_space.io.files import make_folder, write_atomic
+from search_space.seeding import derive_seed
+from search_space.space import SearchSpace
+from search_space.uniform import UniformNetworks
+
+BAND = (0.8, 1.2)
+"""MACs of the networks that are compared, as multiples of the target."""
+SEARCHED = (0.5, 1.5)
+"""MACs of the networks that share a training: what a search may propose."""
+JUDGED = 5000
+"""Held-out images that long trainings are scored on, or a quarter where there are few."""
+HELD_OUT = 1 / 3
+"""Held-out images of a short training, as a share of those that it trains on: a search's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How a network is trained."""
+
+    name: str
+    epochs: int
+    images: int
+    rate: float
+
+    @classmethod
+    def parse(cls, text: str) -> Length:
+        """From EPOCHSxIMAGES or EPOCHSxIMAGES@RATE."""
+        size, _, rate = text.partition("@")
+        epochs, _, images = size.partition("x")
+        return cls(text, int(epochs), int(images), float(rate) if rate else Recipe().learning_rate)
+
+
+def main() -> None:
+    """Train, score, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--target", default="3M")
+    parser.add_argument("--space", default="efficientnet")
+    parser.add_argument("--networks", type=int, default=24)
+    parser.add_argument("--short", default="3x4000", help="comma-separated")
+    parser.add_argument("--long", default="8x12000", help="what all else is compared with")
+    parser.add_argument("--shared", default="", help="images after which shared weights are scored, comma-separated")
+    parser.add_argument("--width", type=float, default=0.25, help="of the shared network")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    make_folder(args.out)
+    torch.set_num_threads(1)
+    dataset = load_dataset(args.data)
+    side, target = dataset.train.images.shape[-1], parse_amount(args.target)
+    size = Deployment(resolution=side, classes=len(dataset.classes), target_macs=target)
+    space = fit_space(SearchSpace.load(args.space), size)
+    networks = _sample(space, target, args.networks, args.seed)
+    scores, seconds = _free(networks, side)
+    free = list(scores)
+    if args.shared:
+        _shared(args, space, dataset, networks, scores, seconds)
+    long = Length.parse(args.long)
+    for length in [*map(Length.parse, args.short.split(",")), long]:
+        rows = _separate(args, networks, length, judged=length == long)
+        name = "truth" if length == long else length.name
+        seconds[name] = sum(row["seconds"] for row in rows)
+        scores[f"{name}: loss"] = [-row["loss"] for row in rows]
+        scores[f"{name}: accuracy"] = [row["accuracy"] for row in rows]
+    _print(args, scores, seconds, free)
+
+
+def _sample(space: SearchSpace, target: int, number: int, seed: int) -> list[Architecture]:
+    """Distinct networks of the band."""
+    low, high = (int(factor * target) for factor in BAND)
+    uniform, generator = UniformNetworks(space, (low, high)), np.random.default_rng(derive_seed(seed, "compared"))
+    found: dict[str, Architecture] = {}
+    while len(found) < number:
+        network = uniform.draw(generator)
+        found.setdefault(network.key, network)
+    return list(found.values())
+
+
+def _free(networks: list[Architecture], side: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Scores that need no training, and the CPU seconds that they take."""
+    start, gradients = time.process_time(), GradientNorm(TrainingFreeConfig(resolution=side))
+    scores = {
+        "MACs": [float(count(network).macs) for network in networks],
+        "parameters": [float(count(network).params) for network in networks],
+        "depth": [float(sum(stage.layers for stage in network.stages)) for network in networks],
+        "gradient L1 norm": [gradients.log_score(network) for network in networks],
+    }
+    return scores, {"gradient L1 norm": time.process_time() - start}
+
+
+def _shared(
+    args: argparse.Namespace,
+    space: SearchSpace,
+    dataset: Dataset,
+    networks: list[Architecture],
+    scores: dict[str, list[float]],
+    seconds: dict[str, float],
+) -> None:
+    """Add minus the loss of each network after so many images of one training for all, and its CPU seconds."""
+    data, target = dataset.train, parse_amount(args.target)
+    shared = SharedNetwork(
+        space, width=args.width, unstrided=0, resolution=data.images.shape[-1], classes=len(dataset.classes)
+    )
+    train, scored = hold_out(data.labels, args.seed)
+    low, high = (int(factor * target) for factor in SEARCHED)
+    training = SharedTraining(shared, data, train, mirror=dataset.mirror, seed=args.seed, macs=(low, high))
+    print(f"{shared.size:,} shared weights at width {args.width}; space {space.name} at {args.target} MACs", flush=True)
+    known = args.out / "shared.json"
+    found = json.loads(known.read_text()) if known.exists() else {}
+    if found and (args.out / "shared.pt").exists():
+        training.load(args.out / "shared.pt")
+    for images in map(int, args.shared.split(",")):
+        name = f"shared, {images:,} images"
+        if name not in found:
+            start = time.process_time()
+            training.run(args.out / "shared.pt", steps=images // BATCH_SIZE, report=_report)
+            spent = time.process_time() - start + max((row["seconds"] for row in found.values()), default=0.0)
+            start = time.process_time()
+            losses = SharedScorer(shared, training.averages, data, scored).losses(networks)
+            found[name] = {"seconds": spent, "losses": losses, "scoring": time.process_time() - start}
+            write_atomic(known, json.dumps(found))
+            print(f"{name}: {spent:.0f} s, scoring {found[name]['scoring'] / len(networks):.3f} s each", flush=True)
+        scores[f"{name}: loss"] = [-loss for loss in found[name]["losses"]]
+        seconds[name] = found[name]["seconds"]
+
+
+def _separate(
+    args: argparse.Namespace, networks: list[Architecture], length: Length, judged: bool
+) -> list[dict[str, float]]:
+    """Each network trained from scratch: held-out loss and accuracy, CPU seconds; what is known is not trained."""
+    one = partial(_train, args.data, args.out, args.seed, length, judged)
+    if args.workers == 1:
+        return list(map(one, networks))
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(one, networks))
+
+
+def _train(data: str, out: Path, seed: int, length: Length, judged: bool, network: Architecture) -> dict[str, float]:
+    path = out / f"{network.key}-{length.name}{'-judged' if judged else ''}.json"
+    if not path.exists():
+        torch.set_num_threads(1)
+        dataset = load_dataset(data)
+        train, held = _parts(len(dataset.train), length, judged, seed)
+        start = time.process_time()
+        model = build_model(network, generator=torch.Generator().manual_seed(derive_seed(seed, "weights")))
+        recipe = Recipe(epochs=length.epochs, learning_rate=length.rate)
+        found = fit(model, dataset.train, train, held, recipe, mirror=dataset.mirror, seed=seed + judged)
+        assert found.accuracy is not None, found.reason
+        row = {"loss": found.losses[-1], "accuracy": found.accuracy, "seconds": time.process_time() - start}
+        write_atomic(path, json.dumps(row))
+        print(f"{network.key}, {length.name}: {row}", flush=True)
+    known: dict[str, float] = json.loads(path.read_text())
+    return known
+
+
+def _parts(images: int, length: Length, judged: bool, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Indices to train on and to score on; those that judge are seen by no training."""
+    order = torch.randperm(images, generator=torch.Generator().manual_seed(derive_seed(seed, "separate")))
+    judges = min(JUDGED, images // 4)
+    rest = order[judges:]
+    if judged:
+        return rest[: length.images], order[:judges]
+    return rest[: length.images], rest[length.images :][: int(HELD_OUT * length.images)]
+
+
+def _print(
+    args: argparse.Namespace, scores: dict[str, list[float]], seconds: dict[str, float], free: list[str]
+) -> None:
+    truth = scores["truth: accuracy"]
+    taus = {name: rank_correlation(values, truth, args.seed) for name, values in scores.items()}
+    best = max(free, key=lambda name: taus[name].tau)
+    print(f"\n{args.networks} networks of {BAND[0]:g} to {BAND[1]:g} times {args.target} MACs on {args.data}")
+    print(f"tau with the accuracy after {args.long} (spread {np.std(truth):.4f}); beside {best}; CPU seconds for all")
+    print(f"{'score':<30}{'tau':>22}{'more than ' + best:>28}{'seconds':>9}")
+    for name, values in scores.items():
+        if not name.startswith("truth"):
+            more = "" if name == best else rank_advantage(values, scores[best], truth, args.seed)
+            spent = seconds.get(name.partition(":")[0], 0.0)
+            print(f"{name:<30}{taus[name]!s:>22}{more!s:>28}{spent:>9.0f}")
+    print(f"the long trainings took {seconds['truth']:.0f} CPU seconds")
+
+
+def _report(progress: Progress) -> None:
+    print(f"step {progress.steps}: loss {progress.loss:.3f}, {progress.images_per_sec:.0f} images/s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
