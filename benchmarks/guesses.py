@@ -68,7 +68,13 @@ def bench(truth: str, model: str, trials: int) -> Bench:
     evaluator = component("evaluator", {"name": "imagenet"})
     objective = Objective(target_macs=400_000_000)
     asked = Benchmark(
-        space="accel-nasbench", evaluator=evaluator, objective=objective, noise=0.0, trials=trials, batch=None
+        space="accel-nasbench",
+        evaluator=evaluator,
+        objective=objective,
+        controllers={"guided": component("controller", {"name": "guided"})},
+        noise=0.0,
+        trials=trials,
+        batch=None,
     )
     made = Bench(asked)
     generator = np.random.default_rng(0)

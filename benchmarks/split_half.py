@@ -62,6 +62,7 @@ def bench(split: int, part: int, trials: int) -> Bench:
             space="accel-nasbench",
             evaluator=config.merge({"evaluator": half}, [])["evaluator"],
             objective=Objective(target_macs=400_000_000),
+            controllers={"guided": config.component("controller", {"name": "guided"})},
             noise=0.0,
             trials=trials,
             batch=None,

@@ -22,10 +22,11 @@ from evaluator.tabular import accel_nasbench
 from evaluator.tabular.accel_nasbench import Published
 from evaluator.tabular.boosted_trees import fit_cached
 from search_space.architecture import Architecture
+from search_space.decision import Space, canonical
 from search_space.errors import InputError, shown
 from search_space.io.files import read_text
 from search_space.seeding import derive_seed
-from search_space.space import SearchSpace
+from search_space.space import find_space
 
 CAVEAT = (
     "At 224 pixels and 1000 classes. What this answer is worth: its accuracies are predicted from 5,138 published "
@@ -54,7 +55,8 @@ class TableConfig:
     """CSV with a column ``accuracy`` and a column ``key`` or ``tokens`` (``0 2 1 ...``), or a JSON object from key, or
     from tokens, to accuracy: ``table:FILE``."""
     space: str = ""
-    """Name or YAML file of the space that the tokens are of; not needed for keys."""
+    """Space that the tokens are of, a name, a YAML file or ``package.module:OBJECT``; not needed for keys. `nas-bench`
+    takes the space that it searches."""
     noise: float = 0.0
     """Standard deviation of accuracy between trainings, in [0, 1]."""
 
@@ -186,7 +188,7 @@ def _read_table(config: TableConfig) -> dict[str, float]:
         InputError: Unreadable, or a row that is not a network and an accuracy in [0, 1], by its number or name.
     """
     path = Path(config.path)
-    space = SearchSpace.load(config.space) if config.space else None
+    space = find_space(config.space) if config.space else None
     table: dict[str, float] = {}
     for where, name, value in _rows(path):
         try:
@@ -222,7 +224,7 @@ def _rows(path: Path) -> list[tuple[str, str, Any]]:
         raise InputError(f"{path}, line {reader.line_num + 1}: not CSV: {error}") from None
 
 
-def _key(name: str, space: SearchSpace | None, where: str) -> str:
+def _key(name: str, space: Space | None, where: str) -> str:
     """An architecture key as it is, tokens as the key of what they build."""
     name = name.strip()
     if len(name) == 16 and all(digit in "0123456789abcdef" for digit in name):
@@ -230,6 +232,6 @@ def _key(name: str, space: SearchSpace | None, where: str) -> str:
     if space is None:
         raise InputError(f"{where}: {shown(name)} is not an architecture key (16 hex digits); for tokens, set space")
     try:
-        return space.decode([int(token) for token in name.split()]).key
+        return space.decode(canonical(space.decisions, [int(token) for token in name.split()])).key
     except ValueError as error:
         raise InputError(f"{where}: not tokens of the space {space.name}: {error}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from nas.problem import make_problem
 from nas.study import Study
 from search_space.architecture import Architecture
 from search_space.cost import count
-from search_space.decision import Tokens
-from search_space.space import SearchSpace
+from search_space.decision import Tokens, canonical
+from search_space.space import find_space
 
 DEFAULT_BATCH = 8
 
@@ -31,8 +31,11 @@ class Benchmark:
     """What is searched, as values that travel to worker processes."""
 
     space: str
+    """A space's name, YAML file or ``package.module:OBJECT``."""
     evaluator: Component
     objective: Objective
+    controllers: Mapping[str, Component]
+    """By the names that the table calls them."""
     noise: float
     """Standard deviation of an evaluation's accuracy, in [0, 1]."""
     trials: int
@@ -63,7 +66,7 @@ class Bench:
     def __init__(self, benchmark: Benchmark) -> None:
         config.use_one_thread()
         self.benchmark = benchmark
-        self.space = SearchSpace.load(benchmark.space)
+        self.space = find_space(benchmark.space)
         self.problem = make_problem(self.space, benchmark.objective, None)
         cls, settings = config.make("evaluator", benchmark.evaluator)
         self.exact: Evaluator[Any] = cls(settings)
@@ -86,12 +89,12 @@ class Bench:
         """One search.
 
         Args:
-            name: A controller, ``NAME`` or ``NAME/PRESET``.
+            name: One of the benchmark's controllers.
             seed: The run's seed.
             reference: Reward and MACs of the network to beat; None for none.
         """
         benchmark = self.benchmark
-        cls, settings = config.make("controller", parse_controller(name))
+        cls, settings = config.make("controller", benchmark.controllers[name])
         controller = Timed(cls(self.problem, settings, seed))
         study = Study(
             space=self.space,
@@ -138,19 +141,8 @@ class Bench:
             other = list(tokens)
             for i, token in pair:
                 other[i] = token
-            found.add(tuple(other))
+            found.add(canonical(decisions, other))
         return found - {tokens}
-
-
-def parse_controller(name: str) -> Component:
-    """``NAME`` or ``NAME/PRESET`` as a component.
-
-    Raises:
-        InputError: Unknown name or preset.
-    """
-    spec, _, preset = name.partition("/")
-    component: Component = config.merge({"controller": {"name": spec, "preset": preset or "default"}}, [])["controller"]
-    return component
 
 
 class _NoJournal(Journal):

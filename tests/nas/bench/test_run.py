@@ -9,10 +9,9 @@ import pytest
 
 from evaluator.objective import Objective
 from nas import config
-from nas.bench.run import Bench, Benchmark, parse_controller
+from nas.bench.run import Bench, Benchmark
 from search_space.architecture import Architecture
 from search_space.cost import count
-from search_space.errors import InputError
 from search_space.space import SearchSpace
 
 SPACE = """\
@@ -44,6 +43,7 @@ def benchmark_(tmp_path: Path) -> Benchmark:
         space=str(tmp_path / "space.yaml"),
         evaluator=evaluator,
         objective=Objective(target_macs=300_000_000),
+        controllers={name: config.component("controller", {"name": name}) for name in ("evolution", "random")},
         noise=0.0,
         trials=20,
         batch=4,
@@ -83,10 +83,3 @@ def test_climbing_never_ends_below_its_start(benchmark_: Benchmark) -> None:
 
 def test_a_network_the_benchmark_lacks_has_the_reward_of_accuracy_0(benchmark_: Benchmark) -> None:
     assert Bench(benchmark_).reward(Architecture.load("mnasnet-a1")) == 0
-
-
-def test_controllers_are_named_with_presets() -> None:
-    assert parse_controller("reinforce/paper").settings["learning_rate"] == 3.5e-4
-    assert parse_controller("random").preset == "default"
-    with pytest.raises(InputError, match="unknown preset of controller random 'paper'"):
-        parse_controller("random/paper")

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from nas.commands.bench import main
+from nas.bench.run import Bench
+from nas.commands.bench import _benchmark, _parser, main
 from search_space.architecture import Architecture
+from search_space.decision import Decision, canonical
 
 
 @pytest.fixture
@@ -46,6 +53,10 @@ def test_a_table_without_b0_is_not_set_against_it(tmp_path: Path, capsys: pytest
         (["--seeds", "0"], "--seeds must be at least 1, got 0"),
         (["--target-flops", "banana"], "banana"),
         (["--noise", "-1"], "noise must be from 0 to 1"),
+        (["--first-seed", "-1"], "--first-seed must be at least 0, got -1"),
+        (["--set", "seed=3"], "--set seed: must be a setting of controller, evaluator or objective"),
+        (["--controllers", "random", "--set", "controller.hidden=3"], "hidden"),
+        (["--space", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -55,6 +66,52 @@ def test_bad_input_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
+
+
+class Pairs:
+    """A space that a user wrote: B0 with the kernels of two stages, the second decided only where the first is 5."""
+
+    name = "pairs"
+    decisions = (
+        Decision(name="first", choices=("3", "5")),
+        Decision(name="second", choices=("3", "5", "7"), requires=((0, frozenset([1])),)),
+    )
+
+    def decode(self, tokens: Sequence[int]) -> Architecture:
+        first, second = canonical(self.decisions, tokens)
+        b0 = Architecture.load("efficientnet-b0")
+        kernels = {1: (3, 5)[first], 2: (3, 5, 7)[second]}
+        stages = [replace(stage, kernel=kernels.get(i, stage.kernel)) for i, stage in enumerate(b0.stages)]
+        return replace(b0, stages=tuple(stages))
+
+
+def test_a_table_of_tokens_of_a_space_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pairs_of_kernels", SimpleNamespace(Pairs=Pairs))
+    table = tmp_path / "table.csv"
+    table.write_text("tokens,accuracy\n0 0,0.1\n1 0,0.2\n1 1,0.3\n1 2,0.4\n")
+    bench = Bench(_benchmark(_parsed("--benchmark", f"table:{table}", "--space", "pairs_of_kernels:Pairs"), ["random"]))
+    run = bench.run("random", 0, None)
+    assert run.tokens == (1, 2)
+    assert bench.climb((0, 0)) == bench.reward(bench.space.decode((1, 2)))
+
+
+def test_settings_and_seeds_are_the_users(table: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ["--benchmark", f"table:{table}", "--set", "controller.optimism=1", "--exponent", "-0.2"]
+    asked = _benchmark(_parsed(*options, "--objective", "hard", "--set", "evaluator.noise=0.01"), ["guided"])
+    assert asked.controllers["guided"].settings["optimism"] == 1
+    assert (asked.objective.kind, asked.objective.alpha, asked.objective.beta) == ("hard", 0.0, -0.2)
+    assert asked.evaluator.settings["noise"] == 0.01
+    options = ["--controllers", "random", "--seeds", "2", "--first-seed", "7", "--trials", "2", "--jobs", "1"]
+    assert main(["--benchmark", f"table:{table}", *options, "--out", str(tmp_path / "out")]) == 0
+    assert "seeds 7 to 8" in capsys.readouterr().out
+    rows = (tmp_path / "out" / "bench.csv").read_text().splitlines()[1:]
+    assert {row.split(",")[1] for row in rows} == {"7", "8"}
+
+
+def _parsed(*options: str) -> argparse.Namespace:
+    return _parser().parse_args(options)
 
 
 def test_noise_is_refused_where_there_is_none_to_set(capsys: pytest.CaptureFixture[str]) -> None:
