@@ -84,6 +84,10 @@ class Clock:
         final = self.plan.reserve.final + self.plan.reserve.final_share * len(self.study.trials)
         return max(0.0, left / wall(1, max(self.each(), 1e-6), self.workers) - final)
 
+    def fits(self, trainings: int, seconds: float) -> bool:
+        """Whether so many trainings of so many seconds each on one worker, and the end, are done in time."""
+        return self.worked + math.ceil(trainings / self.workers) * seconds + self._end <= self.seconds
+
     def _keep_noting(self) -> None:
         try:
             while not self._closed.wait(max(LEAST_SECS, self.seconds / NOTES)):

@@ -31,6 +31,8 @@ from search_space.io import schema
 from search_space.io.files import write_atomic
 from search_space.seeding import derive_seed
 
+LEAST_SEEDS = 3
+"""Seeds that a final takes however little time is left: of fewer, an interval says next to nothing."""
 FOLDER = "final"
 RANDOM = "random"
 Say = Callable[[str], None]
@@ -141,10 +143,15 @@ def hold(run: StudyRun, who: Sequence[Contestant], engine: Engine, say: Say, *, 
             say(
                 f"Final: {left} trainings of {len(who)} networks, {settings.final_longer} times as long as the search's"
             )
+        _keep_time(study, run, len(who))
         with FinalProgress(study, quiet=quiet) as progress:
             for trial in study.run(engine):
                 progress.update(trial)
-        finalists = _finalists(study, who, plan, say)
+        unfinished = {seed for _, _, seed in missing(study, plan)}
+        if unfinished:
+            seeds = settings.final_seeds
+            say(f"The time is over after {seeds - len(unfinished)} of {seeds} seeds")
+        finalists = _finalists(study, who, [tokens for tokens in plan if tokens[2] not in unfinished], say)
     if len(finalists) < 2 or all(finalist.role != "found" for finalist in finalists):
         raise NasError(f"{run.path}: no final, too few networks were trained on all seeds")
     accuracies = [accuracy for finalist in finalists for accuracy in finalist.accuracies]
@@ -153,6 +160,21 @@ def hold(run: StudyRun, who: Sequence[Contestant], engine: Engine, say: Say, *, 
         run.study.record({"event": "final", "final": schema.to_plain(final)})
     write_atomic(run.path / "best.yaml", winner_yaml(run, final))
     return final
+
+
+def _keep_time(study: Study, run: StudyRun, networks: int) -> None:
+    """Begin no seed that would not end in time, the winner's last training included, on a run that has a time."""
+    clock = run.clock
+    if clock is None:
+        return
+
+    def has_time() -> bool:
+        seconds = [trial.evaluation.seconds for trial in study.trials if trial.evaluation]
+        if len(seconds) < LEAST_SEEDS * networks:
+            return True
+        return clock.fits(networks + clock.workers, sum(seconds) / len(seconds))
+
+    study.batch_size, study.has_time = networks, has_time
 
 
 def winner_yaml(run: StudyRun, final: Final) -> str:

@@ -155,3 +155,12 @@ def test_a_plan_that_is_none_is_refused(tmp_path: Path) -> None:
     settings = config.resolve([{"target_flops": "400M", "evaluator": "tests.toys:ToyEvaluator", "time": "1m"}])
     with pytest.raises(InputError, match=r"journal.jsonl, plan: missing key 'trials'"):
         StudyRun(tmp_path / "run", settings)
+
+
+def test_it_says_whether_trainings_still_end_in_time(tmp_path: Path, clock: Time) -> None:
+    with begin(tmp_path / "run", clock) as run:
+        assert run.clock is not None
+        clock.now = 700.0
+        run.clock.workers = 2
+        assert run.clock.fits(5, 100.0)  # three rounds
+        assert not run.clock.fits(7, 100.0)

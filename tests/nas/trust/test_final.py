@@ -3,8 +3,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -241,3 +242,34 @@ def test_trainings_that_go_on_cost_random_search_as_much(tmp_path: Path) -> None
         assert trained.count(1) > 0
         beside = final.random_search(run, Stopping(), quiet=True)
     assert beside.name == f"the best of {trained.count(0) + 2 * trained.count(1)} random networks"
+
+
+def test_a_final_without_time_ends_after_a_whole_seed_and_goes_on_where_there_is_time(tmp_path: Path) -> None:
+    path, engine = searched(tmp_path / "run", final_seeds=5), Stopping()
+    asked: list[int] = []
+
+    def fits(trainings: int, seconds: float) -> bool:
+        asked.append(trainings)
+        return len(asked) < 2
+
+    def clock(fits: Callable[[int, float], bool]) -> Any:
+        return SimpleNamespace(workers=2, fits=fits, close=lambda: None)
+
+    def held(clock: Any) -> tuple[Final, list[str]]:
+        said: list[str] = []
+        with StudyRun(path, config.resolve([load(path).config])) as run:
+            beside = final.random_search(run, engine, quiet=True)
+            run.clock = clock
+            who = final.contestants(run, beside)
+            return final.hold(run, who, engine, said.append, quiet=True), said
+
+    found, said = held(clock(fits))
+    networks = len(found.finalists)
+    assert asked == [networks + 2] * 2  # after three seeds and after four: all networks, and the winner on two workers
+    assert {len(finalist.accuracies) for finalist in found.finalists} == {4}
+    assert "The time is over after 4 of 5 seeds" in said
+    before = len(engine.jobs)
+    found, said = held(clock(lambda trainings, seconds: True))
+    assert len(engine.jobs) == before + networks
+    assert {len(finalist.accuracies) for finalist in found.finalists} == {5}
+    assert load(path).final == found
