@@ -75,7 +75,8 @@ def plan_search(
     def budget(settings: SearchConfig, measured: Measured, described: dict[str, Any]) -> Budget:
         reserve = _reserve(settings, measured, described, networks, trust)
         elapsed = time.monotonic() - started
-        spent = elapsed + (START_SECS if workers > 1 else 0.0) + min(elapsed, MOST_END_SECS)
+        starting = (START_SECS if workers > 1 else 0.0) + (settings.share or 0.0)
+        spent = elapsed + starting + min(elapsed, MOST_END_SECS)
         return Budget(seconds=settings.time or 0.0, spent=spent, workers=workers, reserve=reserve)
 
     measured, described = _measure(settings, networks, stands.trials)

@@ -178,3 +178,8 @@ def test_the_final_and_the_known_networks_are_part_of_the_time() -> None:
     assert with_final.reserve.final_share == 1  # a random search of equal cost
     assert with_final.reserve.final >= (2 + 3 + 1) * 5 * 4
     assert with_final.reserve.reference == without.reserve.reference == 6  # on few pixels twice each
+
+
+def test_weights_that_networks_share_are_trained_in_the_time() -> None:
+    whole, half = planned(resolution=16, time="20m")[1], planned(resolution=16, time="30m", share="10m")[1]
+    assert half.trials * half.seconds == pytest.approx(whole.trials * whole.seconds, rel=0.1)
