@@ -167,14 +167,15 @@ def _separate(
     args: argparse.Namespace, networks: list[Architecture], length: Length, judged: bool
 ) -> list[dict[str, float]]:
     """Each network trained from scratch: held-out loss and accuracy, CPU seconds; what is known is not trained."""
-    one = partial(_train, args.data, args.out, args.seed, length, judged)
+    one = partial(train, args.data, args.out, args.seed, length, judged)
     if args.workers == 1:
         return list(map(one, networks))
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         return list(pool.map(one, networks))
 
 
-def _train(data: str, out: Path, seed: int, length: Length, judged: bool, network: Architecture) -> dict[str, float]:
+def train(data: str, out: Path, seed: int, length: Length, judged: bool, network: Architecture) -> dict[str, float]:
+    """Held-out loss and accuracy of a network trained from scratch, and the CPU seconds; kept in `out`."""
     path = out / f"{network.key}-{length.name}{'-judged' if judged else ''}.json"
     if not path.exists():
         torch.set_num_threads(1)

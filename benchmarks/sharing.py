@@ -1,0 +1,139 @@
+"""How many trainings weights that all networks share save a search, on a small space whose networks were all trained.
+
+    python -m benchmarks.sharing --data cifar10:DIR --out sharing-cifar10
+
+The truth is benchmarks/small_cifar10.csv (`benchmarks.truth`). For every seed shared weights are trained for real, and
+`guided` searches the table with their loss as its guess and without. Counted are trainings until a network of the best
+1 % by reward is found; what the shared training cost is given in trainings of the table. Everything is kept in --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.truth import SPACE, TABLE, networks
+from evaluator.data.dataset import Dataset, load_dataset
+from evaluator.objective import Objective
+from evaluator.shared.network import SharedNetwork
+from evaluator.shared.scoring import SharedScorer, hold_out
+from evaluator.shared.training import BATCH_SIZE, SharedTraining
+from nas.bench.run import Bench, Benchmark
+from nas.config import component
+from nas.problem import make_problem
+from nas.statistics import rank_correlation
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.io.files import make_folder, write_atomic
+from search_space.space import SearchSpace
+
+BEST = 0.01
+"""Share of the networks that a search is to find one of."""
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--images", default="30000,60000", help="that the shared training sees, comma-separated")
+    parser.add_argument("--width", type=float, default=1.0, help="of the shared network")
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--first-seed", type=int, default=100)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    make_folder(args.out)
+    torch.set_num_threads(1)
+    rows = list(csv.DictReader(args.table.read_text().splitlines()))
+    seconds = statistics.mean(float(row["seconds"]) for row in rows)
+    accuracies = {tuple(map(int, row["tokens"].split())): float(row["accuracy"]) for row in rows}
+    all_of_them = networks(SearchSpace.load(SPACE))
+    macs = int(statistics.median(count(network).macs for network in all_of_them.values()))
+    objective = Objective(target_macs=macs)
+    rewards = sorted(
+        (objective.reward(accuracies[tokens], count(network).macs) for tokens, network in all_of_them.items()),
+        reverse=True,
+    )
+    bar = rewards[max(1, round(BEST * len(rewards))) - 1]
+    dataset, seeds = load_dataset(args.data), range(args.first_seed, args.first_seed + args.seeds)
+    print(f"{len(rows)} networks; trainings until one of the best {BEST:.0%} by reward (T = {macs / 1e6:.2f}M)")
+    print("guess                       trainings: median, mean, each     the shared training cost   tau with accuracy")
+    without = [_search(args.table, objective, bar, seed, None) for seed in seeds]
+    print(f"{'number of parameters':<26}  {_counts(without)}")
+    for images in map(int, args.images.split(",")):
+        shared = [_losses(args, dataset, list(all_of_them.values()), images, seed) for seed in seeds]
+        found = [
+            _search(args.table, objective, bar, seed, losses) for seed, (losses, _) in zip(seeds, shared, strict=True)
+        ]
+        truth = [accuracies[tokens] for tokens in all_of_them]
+        taus = [rank_correlation([-losses[n.key] for n in all_of_them.values()], truth, 0).tau for losses, _ in shared]
+        cost = statistics.mean(spent for _, spent in shared) / seconds
+        print(f"{f'shared loss, {images:,}':<26}  {_counts(found)}  {cost:8.1f} trainings  {np.mean(taus):+.2f}")
+
+
+def _counts(found: list[int]) -> str:
+    return f"{statistics.median(found):5.1f} {statistics.mean(found):5.1f}  {' '.join(map(str, sorted(found)))}"
+
+
+def _search(table: Path, objective: Objective, bar: float, seed: int, losses: dict[str, float] | None) -> int:
+    """Trainings until a reward of `bar`; one more than there are networks where it is never found."""
+    evaluator = component("evaluator", {"name": f"table:{table}", "space": str(SPACE)})
+    controllers = {"guided": component("controller", {"name": "guided"})}
+    trials = sum(1 for _ in table.read_text().splitlines()) - 1
+    made = Bench(
+        Benchmark(
+            space=str(SPACE),
+            evaluator=evaluator,
+            objective=objective,
+            controllers=controllers,
+            noise=0.0,
+            trials=trials,
+            batch=None,
+        )
+    )
+    if losses is not None:
+        made.problem = make_problem(made.space, objective, None, functools.partial(_guess, losses))
+    run = made.run("guided", seed, None)
+    return next((i for i, reward in enumerate(run.best, 1) if reward >= bar), trials + 1)
+
+
+def _guess(losses: dict[str, float], network: Architecture) -> float:
+    return -losses[network.key]
+
+
+def _losses(
+    args: argparse.Namespace, dataset: Dataset, all_of_them: list[Architecture], images: int, seed: int
+) -> tuple[dict[str, float], float]:
+    """The loss of every network by weights that were trained on so many images, and the CPU seconds; both are kept."""
+    known = args.out / f"{seed}-{images}.json"
+    if not known.exists():
+        start, data = time.process_time(), dataset.train
+        shared = SharedNetwork(
+            SearchSpace.load(SPACE),
+            width=args.width,
+            unstrided=0,
+            resolution=data.images.shape[-1],
+            classes=len(dataset.classes),
+        )
+        train, scored = hold_out(data.labels, seed)
+        costs = [count(network).macs for network in all_of_them]
+        macs = min(costs), max(costs)
+        training = SharedTraining(shared, data, train, mirror=dataset.mirror, seed=seed, macs=macs)
+        training.run(args.out / f"{seed}-{images}.pt", steps=images // BATCH_SIZE)
+        found = SharedScorer(shared, training.averages, data, scored).losses(all_of_them)
+        losses = {network.key: loss for network, loss in zip(all_of_them, found, strict=True)}
+        write_atomic(known, json.dumps({"losses": losses, "seconds": time.process_time() - start}))
+    row = json.loads(known.read_text())
+    return row["losses"], row["seconds"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Train every network of a small space on real images, and keep the accuracies as a table for nas-bench.
+
+    python -m benchmarks.truth --data cifar10:DIR --workers 2 --out truth-cifar10
+
+The space is benchmarks/small_space.yaml, the table benchmarks/small_cifar10.csv. Every training is kept in --out, and a
+run that was stopped goes on; the table is written when all are there.
+
+    nas-bench --benchmark table:benchmarks/small_cifar10.csv --space benchmarks/small_space.yaml --target-flops 1.5M
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import itertools
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.ranking import Length, train
+from search_space.architecture import Architecture
+from search_space.decision import Tokens, canonical
+from search_space.io.files import make_folder, write_atomic
+from search_space.space import SearchSpace
+
+HERE = Path(__file__).parent
+SPACE = HERE / "small_space.yaml"
+TABLE = HERE / "small_cifar10.csv"
+
+
+def networks(space: SearchSpace) -> dict[Tokens, Architecture]:
+    """All distinct networks of a space, by the first tokens that build each."""
+    found: dict[str, Tokens] = {}
+    for tokens in itertools.product(*(range(len(decision.choices)) for decision in space.decisions)):
+        own = canonical(space.decisions, tokens)
+        found.setdefault(space.decode(own).key, own)
+    return {tokens: space.decode(tokens) for tokens in found.values()}
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--length", default="4x10000", help="EPOCHSxIMAGES of each training")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    args = parser.parse_args()
+    make_folder(args.out)
+    all_of_them = networks(SearchSpace.load(SPACE))
+    one = partial(train, args.data, args.out, args.seed, Length.parse(args.length), True)
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        rows = list(pool.map(one, all_of_them.values()))
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["tokens", "accuracy", "loss", "seconds"])
+    for tokens, row in zip(all_of_them, rows, strict=True):
+        texts = (f"{row['accuracy']:.4f}", f"{row['loss']:.4f}", f"{row['seconds']:.1f}")
+        writer.writerow([" ".join(map(str, tokens)), *texts])
+    write_atomic(args.table, file.getvalue())
+    print(f"{len(rows)} networks, {sum(row['seconds'] for row in rows):.0f} CPU seconds: {args.table}")
+
+
+if __name__ == "__main__":
+    main()
