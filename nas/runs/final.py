@@ -42,6 +42,11 @@ def has_random(settings: SearchConfig) -> bool:
     return settings.controller.name != "random"
 
 
+def num_known(settings: SearchConfig) -> int:
+    """How many known networks take part."""
+    return 1 if settings.classes is None else len(KNOWN)
+
+
 def trainings(settings: SearchConfig) -> tuple[float, float]:
     """What the final costs at most, for whoever plans a search's time.
 
@@ -51,6 +56,5 @@ def trainings(settings: SearchConfig) -> tuple[float, float]:
     """
     if settings.final is None:
         return 0.0, 0.0
-    references = 1 if settings.classes is None else len(KNOWN)
-    networks = settings.final + references + has_random(settings)
+    networks = settings.final + num_known(settings) + has_random(settings)
     return float((networks * settings.final_seeds + 1) * settings.final_longer), float(has_random(settings))

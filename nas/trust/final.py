@@ -1,4 +1,4 @@
-"""The final of a search: its best networks, known ones and a random search's best, trained in full on paired seeds.
+"""The final of a search: its best networks, a random search's best and known ones, trained in full on paired seeds.
 
 The search chose its networks by short trainings on one split of the images. Here all are trained longer, at their own
 size and on seeds of their own, and judged by images that are split anew; no test image is looked at. Everything is
@@ -17,12 +17,13 @@ from nas.grid.candidates import CandidateSpace
 from nas.history import Final, Finalist
 from nas.progress import SearchProgress
 from nas.runs.directory import inside
+from nas.runs.final import num_known
 from nas.runs.references import comparable, title
 from nas.runs.search import StudyRun
 from nas.statistics import at_chance, mean_of
 from nas.study import Study, measurement_of
 from nas.trust.candidates import missing, planned_study
-from nas.trust.verdict import conclude
+from nas.trust.verdict import conclude, reward_of
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Tokens
@@ -97,30 +98,26 @@ def random_search(run: StudyRun, engine: Engine, *, quiet: bool) -> Contestant:
 
 
 def contestants(run: StudyRun, beside: Contestant | None) -> list[Contestant]:
-    """Who takes part: the best networks of the search, known ones at no fewer MACs than any of them, random search's.
+    """Who was found: the best networks of the search, and random search's.
 
     Args:
         run: The search, finished.
         beside: The best of the random search; None without one.
     """
-    best = run.study.ranking()[: run.settings.final]
     also = {beside.network.key: f", also {beside.name}"} if beside else {}
     found = [
         Contestant(name=f"trial {t.number}{also.get(t.key, '')}", role="found", network=run.architecture(t))
-        for t in best
+        for t in run.study.ranking()[: run.settings.final]
     ]
-    macs = max(trial.macs for trial in best)
-    known = comparable(run.settings, macs, run.references)
-    others = [
-        Contestant(name=title(name, network), role="reference", network=network) for name, network in known.items()
-    ]
-    others += [beside] if beside else []
     keys = {contestant.network.key for contestant in found}
-    return [*found, *(other for other in others if other.network.key not in keys)]
+    return [*found, *([beside] if beside and beside.network.key not in keys else [])]
 
 
 def hold(run: StudyRun, who: Sequence[Contestant], engine: Engine, say: Say, *, quiet: bool) -> Final:
     """Train what is left, conclude, and keep the conclusion and the winner.
+
+    The known networks come second: they are brought to no fewer MACs than the best of those that were found, which
+    is only known then. Whoever has the highest reward wins, as in the search.
 
     Args:
         run: The search, finished.
@@ -133,37 +130,75 @@ def hold(run: StudyRun, who: Sequence[Contestant], engine: Engine, say: Say, *, 
         NasError: No two networks, one of them found by the search, were trained on all seeds.
     """
     settings = run.settings
-    plan = [(place, 0, seed) for seed in range(1, settings.final_seeds + 1) for place in range(len(who))]
-    networks = [contestant.network for contestant in who]
-    space = CandidateSpace(f"final of {settings.space}", networks, (settings.final_longer,), settings.final_seeds)
-    folder = (FOLDER, f"{len(run.trials)}-{settings.final}")
-    with planned_study(run.path, folder, space, plan, settings) as study:
-        left = len(missing(study, plan))
-        if left and not quiet:
-            say(
-                f"Final: {left} trainings of {len(who)} networks, {settings.final_longer} times as long as the search's"
-            )
-        _keep_time(study, run, len(who))
-        with FinalProgress(study, quiet=quiet) as progress:
-            for trial in study.run(engine):
-                progress.update(trial)
-        unfinished = {seed for _, _, seed in missing(study, plan)}
-        if unfinished:
-            seeds = settings.final_seeds
-            say(f"The time is over after {seeds - len(unfinished)} of {seeds} seeds")
-        finalists = _finalists(study, who, [tokens for tokens in plan if tokens[2] not in unfinished], say)
-    if len(finalists) < 2 or all(finalist.role != "found" for finalist in finalists):
+    folder = f"{len(run.trials)}-{settings.final}"
+    finalists = _trained(run, folder, who, settings.final_seeds, num_known(settings), engine, say, quiet)
+    found = [finalist for finalist in finalists if finalist.role == "found"]
+    if not found:
+        raise NasError(f"{run.path}: no final, no network that was found could be trained on all seeds")
+    best = max(found, key=lambda finalist: reward_of(finalist, settings.objective))
+    keys = {finalist.network.key for finalist in finalists}
+    known = [
+        Contestant(name=title(name, network), role="reference", network=network)
+        for name, network in comparable(settings, count(best.network).macs, run.references).items()
+        if network.key not in keys
+    ]
+    beside, seeds = f"{folder}-beside-{best.network.key}", len(best.accuracies)
+    finalists += _trained(run, beside, known, seeds, 0, engine, say, quiet)
+    if len(finalists) < 2:
         raise NasError(f"{run.path}: no final, too few networks were trained on all seeds")
     accuracies = [accuracy for finalist in finalists for accuracy in finalist.accuracies]
-    final = conclude(len(run.trials), finalists, at_chance(accuracies, engine.describe()))
+    final = conclude(len(run.trials), finalists, settings.objective, at_chance(accuracies, engine.describe()))
     if final != run.history.final:
         run.study.record({"event": "final", "final": schema.to_plain(final)})
     write_atomic(run.path / "best.yaml", winner_yaml(run, final))
     return final
 
 
-def _keep_time(study: Study, run: StudyRun, networks: int) -> None:
-    """Begin no seed that would not end in time, the winner's last training included, on a run that has a time."""
+def _trained(
+    run: StudyRun,
+    folder: str,
+    who: Sequence[Contestant],
+    seeds: int,
+    follow: int,
+    engine: Engine,
+    say: Say,
+    quiet: bool,
+) -> list[Finalist]:
+    """Train networks on all seeds, as far as the time reaches; those that were.
+
+    Args:
+        run: The search, finished.
+        folder: Of the trainings, in the final's.
+        who: The networks.
+        seeds: How many.
+        follow: Networks that are trained on as many seeds after them.
+        engine: Runs trainings.
+        say: Takes each line for the user.
+        quiet: Show no progress.
+    """
+    settings = run.settings
+    plan = [(place, 0, seed) for seed in range(1, seeds + 1) for place in range(len(who))]
+    networks = [contestant.network for contestant in who]
+    space = CandidateSpace(f"final of {settings.space}", networks, (settings.final_longer,), seeds)
+    with planned_study(run.path, (FOLDER, folder), space, plan, settings) as study:
+        left = len(missing(study, plan))
+        if left and not quiet:
+            say(
+                f"Final: {left} trainings of {len(who)} networks, {settings.final_longer} times as long as the search's"
+            )
+        if follow:
+            _keep_time(study, run, len(who), follow)
+        with FinalProgress(study, quiet=quiet) as progress:
+            for trial in study.run(engine):
+                progress.update(trial)
+        unfinished = {seed for _, _, seed in missing(study, plan)}
+        if unfinished:
+            say(f"The time is over after {seeds - len(unfinished)} of {seeds} seeds")
+        return _finalists(study, who, [tokens for tokens in plan if tokens[2] not in unfinished], say)
+
+
+def _keep_time(study: Study, run: StudyRun, networks: int, follow: int) -> None:
+    """Begin no seed that would not end in time, with those that follow and the winner's last, on a run with a time."""
     clock = run.clock
     if clock is None:
         return
@@ -172,7 +207,8 @@ def _keep_time(study: Study, run: StudyRun, networks: int) -> None:
         seconds = [trial.evaluation.seconds for trial in study.trials if trial.evaluation]
         if len(seconds) < LEAST_SEEDS * networks:
             return True
-        return clock.fits(networks + clock.workers, sum(seconds) / len(seconds))
+        seeds = len(seconds) // networks + 1
+        return clock.fits(networks + follow * seeds + clock.workers, sum(seconds) / len(seconds))
 
     study.batch_size, study.has_time = networks, has_time
 

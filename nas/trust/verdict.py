@@ -11,29 +11,36 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from evaluator.objective import Objective
 from nas.history import Final, Finalist
 from nas.statistics import Difference, mean_of, paired_difference
 from search_space.cost import count
 
 
-def conclude(trials: int, finalists: Sequence[Finalist], at_chance: str) -> Final:
-    """Rank the networks of a final and say what comes of it.
+def conclude(trials: int, finalists: Sequence[Finalist], objective: Objective, at_chance: str) -> Final:
+    """Rank the networks of a final by their rewards and say what comes of it.
 
     Args:
         trials: Of the search.
         finalists: At least two, one of them found by the search.
+        objective: The search's.
         at_chance: Why the accuracies are those of guessing; empty where they are not.
     """
-    ranked = sorted(finalists, key=lambda finalist: -mean_of(finalist.accuracies).mean)
+    ranked = sorted(finalists, key=lambda finalist: -reward_of(finalist, objective))
     verdict = f"This final says nothing: {at_chance}." if at_chance else sentence(ranked)
     return Final(trials=trials, finalists=tuple(ranked), verdict=verdict)
+
+
+def reward_of(finalist: Finalist, objective: Objective) -> float:
+    """What a network is worth by its mean accuracy and its MACs; no latency is measured again."""
+    return objective.reward(mean_of(finalist.accuracies).mean, count(finalist.network).macs)
 
 
 def sentence(ranked: Sequence[Finalist]) -> str:
     """What a final says of the best network that the search found.
 
     Args:
-        ranked: The networks, the highest mean first.
+        ranked: The networks, the highest reward first.
     """
     winner, pairs = ranked[0], math.comb(len(ranked), 2)
     rivals = [finalist for finalist in ranked if finalist.role != "found"]
@@ -43,26 +50,26 @@ def sentence(ranked: Sequence[Finalist]) -> str:
         best = next(finalist for finalist in ranked if finalist.role == "found")
         difference = _difference(winner, best, pairs)
         how = "is better than" if difference.low > 0 else "is not distinguishable from"
+        if difference.high < 0:
+            how = "costs less for its accuracy than"
         return (
             f"We found nothing better: {winner.name} {how} {best.name}, the best that was found "
             f"({_points(difference)})."
         )
     differences = {rival.name: _difference(winner, rival, pairs) for rival in rivals}
     better = [name for name, difference in differences.items() if difference.low > 0]
-    unclear = [name for name in differences if name not in better]
+    worse = [name for name, difference in differences.items() if difference.high < 0]
+    unclear = [name for name in differences if name not in (*better, *worse)]
     cost = count(winner.network).macs
     dearer = all(count(rival.network).macs >= cost for rival in rivals if rival.name in better)
-    budget = " at no more multiply-adds" if dearer else ""
 
-    def shown(name: str) -> str:
-        return f"{name} ({_points(differences[name])})"
+    def shown(names: Sequence[str]) -> str:
+        return _listed([f"{name} ({_points(differences[name])})" for name in names])
 
-    if not better:
-        return f"{winner.name} is not distinguishable from {_listed([shown(name) for name in unclear])}."
-    said = f"{winner.name} is better than {_listed([shown(name) for name in better])}{budget}"
-    return (
-        f"{said}, and not distinguishable from {_listed([shown(name) for name in unclear])}." if unclear else f"{said}."
-    )
+    said = [f"better than {shown(better)}{' at no more multiply-adds' if dearer else ''}"] if better else []
+    said += [f"not distinguishable from {shown(unclear)}"] if unclear else []
+    said += [f"less accurate than {shown(worse)}, whose reward is lower for what that costs"] if worse else []
+    return f"{winner.name} is {', and '.join(said)}."
 
 
 def table(final: Final) -> Table:
@@ -84,8 +91,9 @@ def title(final: Final, longer: int) -> str:
     """What stands above the table."""
     networks, seeds = len(final.finalists), len(final.finalists[0].accuracies)
     return (
-        f"Final: {networks} networks, trained {longer} times longer on the same {seeds} seeds; accuracy with its "
-        f"standard error, points with 95 % intervals that hold for all {math.comb(networks, 2)} pairs at once"
+        f"Final: {networks} networks, trained {longer} times longer on the same {seeds} seeds, highest reward first; "
+        f"accuracy with its standard error, points with 95 % intervals that hold for all {math.comb(networks, 2)} "
+        "pairs at once"
     )
 
 

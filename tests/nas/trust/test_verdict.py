@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import Literal
 
 from rich.console import Console
 
+from evaluator.objective import Objective
 from nas.history import Finalist
 from nas.statistics import paired_difference
 from nas.trust.verdict import conclude, sentence, table, title
@@ -12,6 +14,8 @@ from search_space.architecture import Architecture
 from search_space.scaling import scale
 
 V2, B0 = Architecture.load("mobilenet-v2"), Architecture.load("efficientnet-b0")
+ACCURACY = Objective(target_macs=400_000_000, alpha=0.0, beta=0.0)
+"""Cost counts for nothing."""
 SEEDS = (0.000, 0.004, -0.003, 0.002, -0.001)
 """What a seed does to every network alike."""
 OWN = (0.0005, -0.0005, 0.001, -0.001, 0.0)
@@ -31,7 +35,7 @@ FOUND, B, M = finalist("trial 18", 0.90, "found"), finalist("b0", 0.88), finalis
 
 
 def concluded(*finalists: Finalist) -> str:
-    return conclude(24, finalists, "").verdict
+    return conclude(24, finalists, ACCURACY, "").verdict
 
 
 def test_a_winner_that_can_be_told_from_all() -> None:
@@ -47,6 +51,22 @@ def test_a_winner_that_can_be_told_from_all() -> None:
 def test_what_costs_more_is_not_said_to_cost_no_more() -> None:
     dear = Finalist(name="trial 18", role="found", network=scale(B0, 1.2, 1.0, 224), accuracies=FOUND.accuracies)
     assert "multiply-adds" not in concluded(dear, B, M)
+
+
+def test_the_reward_decides_and_what_it_costs_in_accuracy_is_said() -> None:
+    dear = Finalist(name="trial 3", role="found", network=scale(B0, 1.2, 1.0, 224), accuracies=FOUND.accuracies)
+    cheap = finalist("best of 24 random networks", 0.89, "random")
+    papers = Objective(target_macs=400_000_000)
+    assert [f.name for f in conclude(24, [dear, FOUND], papers, "").finalists] == ["trial 18", "trial 3"]
+    said = conclude(24, [dear, cheap], papers, "").verdict
+    assert said.startswith(
+        "We found nothing better: best of 24 random networks costs less for its accuracy than trial 3"
+    )
+    dearer = dataclasses.replace(dear, name="v3", role="random")
+    said = conclude(24, [dearer, finalist("trial 18", 0.89, "found"), M], papers, "").verdict
+    assert said.startswith("trial 18 is better than v2 (+2.0")
+    assert "at no more multiply-adds, and less accurate than v3 (-1.0" in said
+    assert said.endswith("whose reward is lower for what that costs.")
 
 
 def test_a_winner_that_cannot_be_told_from_some_or_any() -> None:
@@ -85,12 +105,12 @@ def test_more_networks_make_wider_intervals() -> None:
 
 
 def test_at_chance_nothing_is_said() -> None:
-    final = conclude(24, [FOUND, B], "accuracies are those of guessing")
+    final = conclude(24, [FOUND, B], ACCURACY, "accuracies are those of guessing")
     assert final.verdict == "This final says nothing: accuracies are those of guessing."
 
 
 def test_the_table_has_costs_means_and_intervals() -> None:
-    final = conclude(24, [M, FOUND, B], "")
+    final = conclude(24, [M, FOUND, B], ACCURACY, "")
     assert [finalist.name for finalist in final.finalists] == ["trial 18", "b0", "v2"]
     console = Console(file=io.StringIO(), width=120)
     console.print(table(final))
