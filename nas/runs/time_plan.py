@@ -20,10 +20,9 @@ ENOUGH_TRIALS = 128
 published benchmarks in a median of 112 to 142 evaluations."""
 MOST_TRIALS = 1000
 """Networks after which a search ends whatever time is left: the controller's model of them grows slow."""
-LEAST_PASSES = 16_000
-"""Images shown (epochs times images, held-out ones included) below which a training ranks nothing: some 190 steps of
-64. A choice: of 100 steps of 32 on CIFAR-10 the accuracies ranked networks with a tau of .18 at best."""
-LEAST_EPOCHS = 3
+LEAST_PASSES = 32_000
+"""Images shown (epochs times images, held-out ones included) below which a training says too little: on CIFAR-10 half
+of it ranked networks with a tau of .55 (docs/trust.md)."""
 LEAST_IMAGES = 1000
 MOST_EPOCHS = 30
 """As long as a network is trained in full by default."""
@@ -171,15 +170,14 @@ def plan(measured: Measured, budget: Budget, said: Said) -> Plan:
 
 
 def _lengths(measured: Measured, said: Said) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Epochs and images of the shortest training that ranks networks, and of the longest."""
+    """Epochs and images of the shortest training that ranks networks, and of the longest: images come before epochs,
+    since other images teach more than the same ones again."""
     most = measured.images
-    least = said.epochs or math.ceil(LEAST_PASSES / most)
-    if not said.epochs and not said.all_images:
-        least = max(LEAST_EPOCHS, least)
+    least = said.epochs or min(math.ceil(LEAST_PASSES / most), MOST_EPOCHS)
     images = min(most, max(LEAST_IMAGES, math.ceil(LEAST_PASSES / least)))
-    if said.all_images or (not said.epochs and least > LEAST_EPOCHS):
+    if said.all_images or (not said.epochs and least > 1):
         images = most
-    return (least, images), (said.epochs or max(least, MOST_EPOCHS), most)
+    return (least, images), (said.epochs or MOST_EPOCHS, most)
 
 
 def _lengthened(shortest: tuple[int, int], longest: tuple[int, int], passes: float) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from search_space.errors import InputError
 from search_space.scaling import miniature
 from tests.toys import ToyEvaluator
 
-MACS_A_SECOND = 5e10
+MACS_A_SECOND = 1e11
 """Trained a second by `Priced`."""
 
 
@@ -61,13 +61,13 @@ class Priced(Evaluator[PricedConfig]):
         return miniature(architecture, config.width, 0, architecture.resolution)
 
     def describe(self) -> dict[str, Any]:
-        images = min(self.config.max_images or 10_000, 10_000)
+        images = min(self.config.max_images or 100_000, 100_000)
         resolution, device = self.config.resolution or 16, self.config.device
         return {"train_images": images - 10, "validation_images": 10, "resolution": resolution, "device": device}
 
     def estimate(self, architecture: Architecture, seed: int) -> float:
         small = dataclasses.replace(self.measured(self.config, architecture), resolution=self.config.resolution or 16)
-        return count(small).macs * self.config.epochs * min(self.config.max_images or 10_000, 10_000) / MACS_A_SECOND
+        return count(small).macs * self.config.epochs * min(self.config.max_images or 100_000, 100_000) / MACS_A_SECOND
 
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
         raise AssertionError("a whole trial is never run")
@@ -98,7 +98,7 @@ def test_what_is_not_said_is_planned_and_stands_in_the_config() -> None:
     evaluator = settings.evaluator.settings
     assert settings.trials == plan.trials >= 3
     assert (evaluator["epochs"], evaluator["max_images"]) == (plan.epochs, plan.images)
-    assert plan.images < 10_000
+    assert plan.images < 100_000
     assert abs(plan.started - time.time()) < 600
     assert evaluator["timeout"] == max(60.0, 5 * plan.seconds)
     assert wall(plan.trials * 1.2 + 1, plan.seconds, 1) <= AIM * 1800
