@@ -12,6 +12,7 @@ from urllib.parse import quote
 from nas.config import SearchConfig
 from nas.grid.config import GridConfig
 from nas.report import facts
+from nas.report import final as report_final
 from nas.report import grid as report_grid
 from nas.report.references import names, reference
 from nas.runs.directory import TRUST, read_verdict
@@ -66,6 +67,8 @@ def _title(run: RunRecord) -> str:
         return "No network could be evaluated" if run.finished else "Nothing was found yet"
     if run.grid:
         return report_grid.title(run)
+    if run.final:
+        return report_final.title(run.final)
     so_far = "" if run.state == "finished" else "so far "
     what = f"{best.evaluation.accuracy:.2%} with {format_amount(best.macs)} multiply-adds"
     return f"{what}, {so_far}the best of {len(run.finished)} networks"
@@ -92,6 +95,8 @@ def _found(run: RunRecord) -> dict[str, Any] | None:
         return None
     if run.grid and (finalists := report_grid.finalists(run))["rows"]:
         return {**finalists, "share": "Mean and standard error over seeds."}
+    if run.final:
+        return {**report_final.table(run.final), "share": report_final.note(run, run.final)}
     who = f"trial {best.number}, the best"
     rows = [_row(who, best.evaluation.accuracy, best.macs, best.params, best.reward)]
     for name in names(run):
@@ -145,6 +150,8 @@ def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
         return report_grid.commands(run)
     if run.best_trial is None:
         return []
+    if run.final:
+        return report_final.commands(run, run.final)
     verdict = read_verdict(run.path, len(run.trials))
     budget = re.search(r" --budget \d+%", verdict)
     measure = ("Be surer" if verdict else "Measure how sure it is", f"nas-trust {path}{budget[0] if budget else ''}")
@@ -163,7 +170,8 @@ def _trains(run: RunRecord) -> bool:
 
 def _files(run: RunRecord, folder: Path | None) -> list[tuple[str, str]]:
     """Names of the run's files that are there, and links to them; without links where the page has no place."""
-    there = [run.path / name for name in FILES if (run.path / name).is_file()]
+    weights = report_final.weights(run, run.final) if run.final else None
+    there = [run.path / name for name in FILES if (run.path / name).is_file()] + ([weights] if weights else [])
     if folder is None:
         return [(str(file), "") for file in there]
     return [(file.name, quote(os.path.relpath(file, folder))) for file in there]
