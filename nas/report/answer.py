@@ -24,6 +24,8 @@ FILES = ("best.yaml", "coefficients.yaml", "trials.csv", "config.yaml")
 """What a reader of the page may want to open, where it is there."""
 MOST_TEXT = 10_000
 """Characters of a trust report that are read."""
+MORE = re.compile(r" \(to measure more: nas-trust .*\)(?=\.?$)")
+"""The command at a verdict's end."""
 UNKNOWN = "–"  # noqa: RUF001 - a dash, as in the page's tables
 
 
@@ -108,11 +110,15 @@ def _found(run: RunRecord) -> dict[str, Any] | None:
 
 
 def _share(run: RunRecord) -> str:
-    """How much of the budget the best network uses."""
-    if not isinstance(run.settings, SearchConfig) or run.best_trial is None:
+    """How much of the budget the best network uses, and which known networks have a higher reward."""
+    best = run.best_trial
+    if not isinstance(run.settings, SearchConfig) or best is None or best.reward is None:
         return ""
     target = run.settings.target_flops
-    return f"It costs {run.best_trial.macs / target:.0%} of the target of {format_amount(target)} multiply-adds."
+    share = f"It costs {best.macs / target:.0%} of the target of {format_amount(target)} multiply-adds."
+    known = [reference(run, name) for name in names(run)]
+    better = [one["name"] for one in known if one["reward"] is not None and one["reward"] > best.reward]
+    return share if not better else f"{share} A higher reward than the best that was found: {'; '.join(better)}."
 
 
 def _row(name: str, accuracy: float | None, macs: int, params: int, reward: float | None) -> list[str]:
@@ -133,7 +139,8 @@ def _sure(run: RunRecord) -> list[str]:
         return ["Not measured: nothing says yet whether the order of these networks is more than chance."]
     with open(run.path / TRUST, encoding="utf-8", errors="replace") as file:
         lines = file.read(MOST_TEXT).splitlines()
-    return [verdict, *(line for line in lines[1:-1] if line.startswith(("Winner minus", "Rank correlation")))]
+    said = MORE.sub("", verdict)  # the command stands below, to be copied
+    return [said, *(line for line in lines[1:-1] if line.startswith(("Winner minus", "Rank correlation")))]
 
 
 def commands(run: RunRecord) -> list[tuple[str, str]]:

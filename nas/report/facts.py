@@ -22,12 +22,13 @@ Facts = list[tuple[str, str]]
 def state_text(run: RunRecord) -> str:
     """How the run stands, in a few words."""
     done = len(run.finished)
-    planned = f"of {run.settings.trials} " if isinstance(run.settings, SearchConfig) else ""
+    own = f"{done} trial{'s' * (done != 1)}"
+    of_all = f"{done} of {run.settings.trials} trials" if isinstance(run.settings, SearchConfig) else own
     return {
-        "finished": f"finished, {done} trials",
-        "running": f"still running, {done} {planned}trials{_left(run)}",
-        "stopped": f"stopped after {done} {planned}trials",
-        "damaged": f"damaged, {done} trials can be read",
+        "finished": f"finished, {own}",
+        "running": f"still running, {of_all}{_left(run)}",
+        "stopped": f"stopped after {of_all}",
+        "damaged": f"damaged, {own} can be read",
         "empty": "nothing was recorded yet",
     }[run.state]
 
@@ -116,8 +117,9 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
     """Several runs, a row each: results first, then the settings that are not the same in all.
 
     Returns:
-        ``columns`` and ``rows`` of text; ``same``: (name, value) of the settings that all share; ``differ``: the names
-        of those that change what an accuracy or a reward means, and so forbid comparing them.
+        ``title``: how many there are and, where they compare, which found the best; ``columns`` and ``rows`` of text;
+        ``same``: (name, value) of the settings that all share; ``differ``: the names of those that change what an
+        accuracy or a reward means, and so forbid comparing them.
     """
     settings = [dict(asked(run)) for run in runs]
     names = list(dict.fromkeys(name for own in settings for name in own))
@@ -129,12 +131,23 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
         [run.name, *_results(run), *(own.get(name, "-") for name in differing)]
         for run, own in zip(runs, settings, strict=True)
     ]
+    differ = [name for name in differing if name in MEANING]
     return {
+        "title": f"{len(runs)} runs side by side" + ("" if differ else _ahead(runs)),
         "columns": [*columns, *differing],
         "rows": rows,
         "same": [(name, told[0][name]) for name in same],
-        "differ": [name for name in differing if name in MEANING],
+        "differ": differ,
     }
+
+
+def _ahead(runs: Sequence[RunRecord]) -> str:
+    """Which of comparable runs found the best network; nothing for grids, whose networks are judged by seeds."""
+    best = [(run.best_trial.reward or 0.0, run.name) for run in runs if run.best_trial and not run.grid]
+    if len(best) < 2:
+        return ""
+    (first, name), (second, _) = sorted(best, reverse=True)[:2]
+    return f": {name} has the best network, reward {first:.4f}" + (f" against {second:.4f}" if len(best) == 2 else "")
 
 
 MEANING = ("Target", "Networks for", "Objective", "Evaluator", "Data", "Epochs", "Baseline", "Constraint")

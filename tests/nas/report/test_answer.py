@@ -38,7 +38,7 @@ def test_the_verdict_stands_with_its_intervals(tmp_path: Path) -> None:
     sentence = "This answer is worth something (to measure more: nas-trust runs/mine --budget 240%)."
     (tmp_path / "trust.txt").write_text(f"{trust_title(8)}\nAmong the better half\n{lead}\n{sentence}\n")
     shown = answer(load(tmp_path), None)
-    assert shown["sure"] == [sentence, lead]
+    assert shown["sure"] == ["This answer is worth something.", lead]  # the command stands among the others
     assert ("Be surer", f"nas-trust {tmp_path} --budget 240%") in shown["commands"]
     (tmp_path / "trust.txt").write_text(f"{trust_title(4)}\n{lead}\n{sentence}\n")
     assert answer(load(tmp_path), None)["sure"][0].startswith("Not measured: ")
