@@ -117,7 +117,7 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
     """Several runs, a row each: results first, then the settings that are not the same in all.
 
     Returns:
-        ``title``: how many there are and, where they compare, which found the best; ``columns`` and ``rows`` of text;
+        ``title``: which found the best, where they compare; ``columns`` and ``rows`` of text;
         ``same``: (name, value) of the settings that all share; ``differ``: the names of those that change what an
         accuracy or a reward means, and so forbid comparing them.
     """
@@ -133,7 +133,7 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
     ]
     differ = [name for name in differing if name in MEANING]
     return {
-        "title": f"{len(runs)} runs side by side" + ("" if differ else _ahead(runs)),
+        "title": (not differ and _ahead(runs)) or f"{len(runs)} runs side by side",
         "columns": [*columns, *differing],
         "rows": rows,
         "same": [(name, told[0][name]) for name in same],
@@ -142,12 +142,13 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _ahead(runs: Sequence[RunRecord]) -> str:
-    """Which of comparable runs found the best network; nothing for grids, whose networks are judged by seeds."""
+    """Which of comparable runs found the best network; empty for grids, whose networks are judged over seeds."""
     best = [(run.best_trial.reward or 0.0, run.name) for run in runs if run.best_trial and not run.grid]
-    if len(best) < 2:
+    if len(best) < len(runs):
         return ""
-    (first, name), (second, _) = sorted(best, reverse=True)[:2]
-    return f": {name} has the best network, reward {first:.4f}" + (f" against {second:.4f}" if len(best) == 2 else "")
+    (first, name), (second, other) = sorted(best, reverse=True)[:2]
+    whom = other if len(best) == 2 else f"{len(best) - 1} others"
+    return "" if first == second else f"{name} is ahead of {whom}: reward {first:.4f} against {second:.4f}"
 
 
 MEANING = ("Target", "Networks for", "Objective", "Evaluator", "Data", "Epochs", "Baseline", "Constraint")

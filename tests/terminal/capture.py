@@ -52,8 +52,8 @@ def captures(width: int, folder: Path) -> Iterator[tuple[str, str]]:
         yield name, capture(command, width, folder)
 
 
-def capture(command: str, width: int, folder: Path) -> str:
-    """What a terminal of so many columns shows of a command that is run in `folder`."""
+def capture(command: str, width: int, folder: Path, *, colours: bool = False) -> str:
+    """What a terminal of so many columns shows of a command that is run in `folder`, with its escapes for `colours`."""
     tmux = ["tmux", "-L", f"capture-{uuid.uuid4().hex}", "-f", os.devnull]
     program, _, flags = command.partition(" ")
     module = f"nas.commands.{program.removeprefix('nas-')}"
@@ -65,7 +65,7 @@ def capture(command: str, width: int, folder: Path) -> str:
     begin = [*tmux, "set-option", "-g", "history-limit", "5000", ";", *size]
     try:
         subprocess.run(begin, env=environment, check=True)
-        subprocess.run([*tmux, "wait-for", "ended"], check=True, timeout=300)
+        subprocess.run([*tmux, "wait-for", "ended"], check=True, timeout=3600)
         shown = subprocess.run(
             [*tmux, "capture-pane", "-p", "-J", "-S", "-"], check=True, capture_output=True, text=True
         )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from nas.report.answer import answer
@@ -81,3 +82,13 @@ def test_failures_only_are_told(tmp_path: Path) -> None:
     assert notice == (
         "No network could be evaluated: all 5 failed, the first failed: RuntimeError: this network always fails"
     )
+
+
+def test_known_networks_that_did_better_are_named(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=8)
+    record = load(tmp_path)
+    assert answer(record, None)["found"]["share"].endswith("of the target of 400M multiply-adds.")
+    known = record.references["efficientnet-b0"]
+    record.references["efficientnet-b0"] = replace(known, accuracy=1.0)
+    share = answer(record, None)["found"]["share"]
+    assert share.endswith(" A higher reward than the best that was found: efficientnet-b0.")

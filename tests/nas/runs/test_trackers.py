@@ -23,6 +23,7 @@ def test_mlflow_has_a_run_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     tracking = pytest.importorskip("mlflow.tracking")
     uri = (tmp_path / "mlruns").as_uri()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a database needs more packages
     run = tmp_path / "mine"
     assert search.main([*ARGV, *engine, "--callback", "mlflow", "--run-dir", str(run)]) == 0
     client = tracking.MlflowClient(uri)
