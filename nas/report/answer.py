@@ -152,6 +152,11 @@ def commands(run: RunRecord) -> list[tuple[str, str]]:
     return _uses(run, path)
 
 
+def parts(command: str) -> list[str]:
+    """A command's words, each flag with its value: a line of the page is broken between them."""
+    return re.findall(r"--?[a-z][a-z-]* [^\s-]\S*|\S+", command)
+
+
 def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
     if run.grid:
         return report_grid.commands(run)

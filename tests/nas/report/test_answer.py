@@ -1,7 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nas.report.answer import answer
+from nas.report.answer import answer, parts
 from nas.report.facts import versions
 from nas.runs.directory import trust_title
 from nas.runs.record import load
@@ -92,3 +92,9 @@ def test_known_networks_that_did_better_are_named(tmp_path: Path) -> None:
     record.references["efficientnet-b0"] = replace(known, accuracy=1.0)
     share = answer(record, None)["found"]["share"]
     assert share.endswith(" A higher reward than the best that was found: efficientnet-b0.")
+
+
+def test_a_command_is_broken_between_flags_only() -> None:
+    command = "nas-scale 'a b/best.yaml' --phi 3 -o larger.yaml --resume"
+    assert parts(command) == ["nas-scale", "'a", "b/best.yaml'", "--phi 3", "-o larger.yaml", "--resume"]
+    assert " ".join(parts(command)) == command

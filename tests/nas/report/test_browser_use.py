@@ -227,7 +227,7 @@ def cut_off(browser: Browser) -> list[str]:
       const texts = [...document.querySelectorAll('svg text')].filter((t) => t.checkVisibility()
         && beyond(t, t.ownerSVGElement));
       const cells = [...document.querySelectorAll('#found td, #found th')].filter((c) => c.checkVisibility()
-        && (beyond(c, byId('found')) || c.scrollWidth > c.clientWidth || beyond(c, byId('answer'))));
+        && (beyond(c, byId('found').parentElement) || c.scrollWidth > c.clientWidth));
       return [...texts, ...cells].map((node) => node.textContent);
     """
     found: list[str] = browser.js(script)
