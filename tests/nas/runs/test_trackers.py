@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +47,24 @@ def test_mlflow_has_a_run_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert entry.data.params == chosen
 
 
+def recorded(file: Path) -> Iterator[Any]:
+    """The records of a W&B file: LevelDB's log format after a header of 7 bytes, a protocol buffer each."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, at, whole = file.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        left = 32_768 - at % 32_768  # of the block
+        if left < 7:
+            at += left
+            continue
+        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
+        whole += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # whole, or its last part
+            yield wandb_internal_pb2.Record.FromString(whole)
+            whole = b""
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("engine", [["--engine", "local"], ["--workers", "2"]], ids=["local", "workers"])
@@ -52,15 +73,25 @@ def test_wandb_has_a_run_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WANDB_MODE", "offline")
     run = tmp_path / "mine"
     assert search.main([*ARGV, *engine, "--callback", "wandb", "--run-dir", str(run)]) == 0
-    summaries = [json.loads(file.read_text()) for file in (run / "tune").glob("wandb/*/files/wandb-summary.json")]
-    by_macs = {summary["macs"]: summary for summary in summaries}
-    trials = load(run).trials
-    assert len(summaries) == len(trials) == 4
+    found = {}
+    for file in (run / "tune").glob("wandb/offline-run-*/*.wandb"):
+        records = {record.WhichOneof("record_type"): record for record in recorded(file)}
+        begun = records["run"].run
+        assert begun.run_group == "mine"
+        numbers = {item.nested_key[0]: json.loads(item.value_json) for item in records["history"].history.item}
+        chosen = {update.key: json.loads(update.value_json) for update in begun.config.update}
+        found[begun.display_name] = (numbers, chosen, records["exit"].exit.exit_code)
+    trials, space = load(run).trials, load(run).space
+    assert space is not None
+    assert sorted(found) == [f"mine-{trial.number:05d}" for trial in trials]
     for trial in trials:
         assert trial.evaluation is not None
-        assert by_macs[trial.macs]["status"] == trial.evaluation.status
-        assert by_macs[trial.macs].get("accuracy") == trial.evaluation.accuracy
-    assert len(list((run / "tune").glob("wandb/*/*.wandb"))) == 4
+        numbers, chosen, code = found[f"mine-{trial.number:05d}"]
+        assert (numbers["macs"], numbers.get("accuracy")) == (trial.macs, trial.evaluation.accuracy)
+        assert numbers.get("reward") == (trial.reward if trial.ok else None)
+        assert code == (0 if trial.ok else 1)
+        for decision, token in zip(space.decisions, trial.tokens, strict=True):
+            assert chosen[decision.name] == decision.choices[token]
 
 
 @pytest.mark.parametrize(("name", "package"), [("wandb", "wandb"), ("mlflow", "mlflow.tracking")])
