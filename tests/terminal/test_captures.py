@@ -12,8 +12,8 @@ import pytest
 from tests.terminal.capture import COMMANDS, HERE, WIDTHS, captures
 
 BAR = re.compile("[━╸╺▁▂▃▄▅▆▇█×]+")  # noqa: RUF001 - a cross, as for a failure
-LIVE = re.compile(r"loss \d\.\d+|\d+ images/s|\d+:\d\d (?:passed|left)|\d+\.\d$")
-"""What a live line shows where there is room, and times."""
+LIVE = re.compile(r"loss \d\.\d+|\d+ images/s|\d+:\d\d (?:passed|left)|^(?: +\d|mine ).* \d+\.\d$")
+"""What a live line shows where there is room, and rows of a table that end with a time."""
 
 
 def kept(name: str, width: int) -> list[str]:
@@ -26,9 +26,14 @@ def unfolded(lines: list[str]) -> str:
     return re.sub(r" \\\n +", " ", "\n".join(lines))
 
 
+def without_time(live: re.Match[str]) -> str:
+    """A row of a table without its last column; of a live line nothing."""
+    return live[0].rpartition(" ")[0] if live.start() == 0 else ""
+
+
 def words(lines: list[str]) -> Counter[str]:
     """How often each word stands there, bars and live figures aside."""
-    plain = (BAR.sub("", LIVE.sub("", line)) for line in unfolded(lines).splitlines())
+    plain = [BAR.sub("", LIVE.sub(without_time, line)) for line in unfolded(lines).splitlines()]
     return Counter(word for line in plain for word in line.split())
 
 

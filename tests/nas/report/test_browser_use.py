@@ -227,14 +227,14 @@ def cut_off(browser: Browser) -> list[str]:
       const texts = [...document.querySelectorAll('svg text')].filter((t) => t.checkVisibility()
         && beyond(t, t.ownerSVGElement));
       const cells = [...document.querySelectorAll('#found td, #found th')].filter((c) => c.checkVisibility()
-        && (beyond(c, byId('found').parentElement) || c.scrollWidth > c.clientWidth));
+        && (beyond(c, byId('found').parentElement) || c.scrollWidth > c.clientWidth + 1));
       return [...texts, ...cells].map((node) => node.textContent);
     """
     found: list[str] = browser.js(script)
     return found
 
 
-WIDTHS = (360, 390, 768, 1280, 1600, 1920)
+WIDTHS = (360, 390, 768, 1080, 1280, 1600, 1920)
 
 
 @pytest.mark.parametrize("kind", ["plain", "final", "compared", "hostile", "failed", "empty"])
