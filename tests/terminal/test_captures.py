@@ -80,11 +80,12 @@ def test_counts_agree(width: int) -> None:
     assert "12/12" in search
     assert "12 trials, 12 evaluated, 0 failed" in search
     final = "\n".join(kept("final", width))
-    match = re.search(r"Final: (\d+) trainings of (\d+) networks", final)
-    assert match is not None
-    trainings, networks = map(int, match.groups())
-    assert f"{trainings}/{trainings}" in final
-    assert f"Final: {networks} networks" in " ".join(final.split())
+    stages = [tuple(map(int, found)) for found in re.findall(r"Final: (\d+) trainings of (\d+) networks", final)]
+    assert len(stages) == 2  # what was found, then the known networks beside it
+    for trainings, _ in stages:
+        assert f"{trainings}/{trainings}" in final
+    networks = sum(count for _, count in stages)
+    assert f"Final: {networks} networks, trained" in " ".join(final.split())
     table = final[final.index("points with") :]
     assert len(re.findall(r"\d\.\d\d% \+- \d", table)) == networks
     grid = "\n".join(kept("grid", width))

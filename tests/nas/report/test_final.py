@@ -49,7 +49,7 @@ def test_the_table_is_the_finals(run: Path) -> None:
     assert second[0] == "efficientnet-b0"
     assert second[3] == f"{100 * lead.mean:+.2f} [{100 * lead.low:+.2f}, {100 * lead.high:+.2f}]"
     assert third[0] == "trial 5"
-    assert shown["found"]["share"].startswith("Trained 4 times longer than in the search, on the same 3 seeds: mean")
+    assert shown["found"]["share"].startswith("Highest reward first; trained 4 times longer than in the search, ")
     assert "hold for all 3 pairs at once" in shown["found"]["share"]
 
 
