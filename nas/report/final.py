@@ -39,9 +39,10 @@ def note(run: RunRecord, final: Final) -> str:
     """How they were trained, and what the figures are."""
     seeds, networks = len(final.finalists[0].accuracies), len(final.finalists)
     longer = f"{run.settings.final_longer} times longer " if isinstance(run.settings, SearchConfig) else ""
+    pairs = networks * (networks - 1) // 2
     return (
-        f"Highest reward first; trained {longer}than in the search, on the same {seeds} seeds: mean accuracy ± standard "
-        f"error; points of accuracy with 95 % intervals that hold for all {networks * (networks - 1) // 2} pairs at once."
+        f"Highest reward first; trained {longer}than in the search, on the same {seeds} seeds: mean accuracy ± "
+        f"standard error; points of accuracy with 95 % intervals that hold for all {pairs} pairs at once."
     )
 
 

@@ -181,13 +181,27 @@ def test_labels_never_overlap_and_print_has_all_charts(browser: Browser, pages: 
         browser.resize(width)
         assert overlaps(browser) == []
     assert browser.js("charts.filter((c) => c.node.checkVisibility() && !c.node.querySelector('svg')).length") == 0
+    on_screen = browser.js("charts.filter((c) => c.node.checkVisibility()).length")
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         shown = browser.js("charts.filter((c) => c.node.querySelector('svg')?.checkVisibility()).length")
-        assert shown == browser.js("charts.filter((c) => c.node.checkVisibility()).length") >= 8
+        assert shown == on_screen >= 8
         assert browser.js("byId('goto').checkVisibility()") is False
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_labels_of_one_place_find_places_of_their_own_or_none(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    script = """
+      const [chart] = charts.filter((c) => c.node.id === 'tradeoff-chart');
+      const { x, y } = chart.node.figure.labels[0];
+      for (const label of chart.image.querySelectorAll('.label')) label.remove();
+      drawLabels(chart, Array.from({ length: 20 }, (_, i) => ({ x, y, text: 'network number ' + i })), []);
+      return chart.image.querySelectorAll('.label').length;
+    """
+    assert 2 <= browser.js(script) < 20
+    assert overlaps(browser) == []
 
 
 def test_early_failures_do_not_flatten_the_winners(browser: Browser, pages: dict[str, Shown]) -> None:
