@@ -37,6 +37,7 @@ def draw_page(browser: Browser, runs: list[str], height: int, picture: Path) -> 
     file.write_text(page.render([load(Path(run)) for run in runs], Path()), encoding="utf-8")
     browser.open(file.resolve())
     browser.resize(1280, 900)
+    browser.js("return document.documentElement.style.setProperty('--shade', 'none')")  # a shadow takes many colours
     save(browser, 1265, height, picture)
 
 
