@@ -51,8 +51,8 @@ class SearchProgress:
         """The live view as it stands: progress, the best so far, the rewards in order, the last trials."""
         bar = Table.grid(padding=(0, 2))
         passed = round(time.monotonic() - self._started)
-        counts = f"{self.done}/{self.study.num_trials}"
-        colour = ProgressBar(total=self.study.num_trials, completed=self.done, width=24)
+        counts = f"{self.done}/{self.num_trials()}"
+        colour = ProgressBar(total=self.num_trials(), completed=self.done, width=24)
         bar.add_row(Text(self.title, "bold"), colour, counts, f"{format_clock(passed)} passed", self._time_left())
         width = max(20, min(72, self.console.width - 10))
         rewards = Text.assemble(("rewards  ", "dim"), sparkline(self.study.trials, width))
@@ -62,7 +62,7 @@ class SearchProgress:
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("trial", justify="right")
         for name in ("reward", "accuracy", "MACs", "seconds"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         table.add_column("")
         for trial in list(self._last):  # the view is drawn by a thread of its own
             evaluation = trial.evaluation
@@ -87,7 +87,7 @@ class SearchProgress:
         else:
             result = f"reward {trial.reward:.4f}  accuracy {evaluation.accuracy:.2%}"
         again = f" (same network as trial {trial.repeat_of})" if trial.repeat_of is not None else ""
-        count = f"{self.done}/{self.study.num_trials}"
+        count = f"{self.done}/{self.num_trials()}"
         status = f"{self.found()}  {self._time_left()}"
         return f"{count} done: trial {trial.number}  {result}  {format_amount(trial.macs)} MACs{again}  {status}"
 
@@ -98,13 +98,17 @@ class SearchProgress:
             return "no network yet"
         return f"best {best.reward:.4f} ({best.evaluation.accuracy:.2%} at {format_amount(best.macs)} MACs)"
 
+    def num_trials(self) -> int:
+        """Trials in all, done or not."""
+        return self.study.num_trials
+
     def done_work(self) -> float:
         """Work that is done, in any unit that is proportional to time."""
         return self.done
 
     def all_work(self) -> float:
         """All the work there is, done or not, in the same unit."""
-        return self.study.num_trials
+        return self.num_trials()
 
     def _time_left(self) -> str:
         done = self.done_work()

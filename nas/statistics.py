@@ -78,6 +78,16 @@ def paired_difference(first: Sequence[float], second: Sequence[float], compariso
     )
 
 
+def leads(scores: Sequence[Sequence[float]]) -> list[Difference]:
+    """How far the first is ahead of each of the others, in their order, with intervals that hold for all pairs at once.
+
+    Args:
+        scores: For each, accuracies on the same seeds.
+    """
+    first, *others = scores
+    return [paired_difference(first, other, math.comb(len(scores), 2)) for other in others]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankCorrelation:
     """Kendall's tau-b of two rankings of the same networks, with a bootstrap interval over networks."""

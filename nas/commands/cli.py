@@ -15,7 +15,9 @@ from importlib import metadata
 from typing import Any, NoReturn
 
 from rich.console import Console
+from rich.table import Table
 
+from nas.commands import tables
 from search_space.errors import MOST, InputError, NasError, one_line, printable, shown
 
 _logger = logging.getLogger(__name__)
@@ -166,24 +168,47 @@ _WHOLE = re.compile(
     r"nas-[a-z]+(?: (?:--?[a-z][\w-]*(?: [^\s-][^\s;)]*)?|[^\s;)]*[/.][^\s;)]+|[^\s;)]+(?= --?[a-z])))*[;).,]*|\S+"
 )
 """A command with its paths and flags, or a word: what a line is never broken in."""
+_PART = re.compile(r"(?:^nas-[a-z]+(?: [^\s-]\S*)*|--?[a-z]\S*(?: [^\s-]\S*)*)")
+"""A flag of a command with its value, or what stands before the first flag."""
 
 
 def wrapped(text: str, width: int) -> str:
-    """Text for a terminal: lines end between words, never inside a command or a path; what is set in stays as it is."""
+    """Text for a terminal: lines end between words, never inside a command or a path; what is set in stays as it is.
+
+    A command that is too long for a line goes on in the next as a shell takes it, with a backslash before a flag.
+    """
     lines = []
     for line in text.split("\n"):
-        if len(line) <= width or line.startswith((" ", "|")):
+        inset = line[: len(line) - len(line.lstrip())]
+        if len(line) <= width or line.startswith("|") or (inset and not line.lstrip().startswith("nas-")):
             lines.append(line)
-            continue
-        row = ""
-        for word in _WHOLE.findall(line):
-            if row and len(row) + 1 + len(word) > width:
-                lines.append(row)
-                row = word
-            else:
-                row = f"{row} {word}" if row else word
-        lines.append(row)
+        else:
+            lines += [inset + row for row in _rows(line.strip(), width - len(inset))]
     return "\n".join(lines)
+
+
+def _rows(line: str, width: int) -> list[str]:
+    rows: list[str] = []
+    for whole in _WHOLE.findall(line):
+        if rows and len(rows[-1]) + 1 + len(whole) <= width:
+            rows[-1] += f" {whole}"
+        elif len(whole) > width and whole.startswith("nas-"):
+            rows += _continued(whole, width)
+        else:
+            rows.append(whole)
+    return rows
+
+
+def _continued(command: str, width: int) -> list[str]:
+    """A command over several lines, set in after the first."""
+    rows = [""]
+    for part in _PART.findall(command):
+        if rows[-1] and len(rows[-1]) + len(part) + 3 > width:
+            rows[-1] += " \\"
+            rows.append("  " + part)
+        else:
+            rows[-1] += f" {part}" if rows[-1] else part
+    return rows
 
 
 def say_notes(described: Mapping[str, Any]) -> None:
@@ -193,13 +218,15 @@ def say_notes(described: Mapping[str, Any]) -> None:
 
 
 def show(*parts: object) -> None:
-    """Print texts and tables to stdout; for a terminal they are wrapped, for nothing else."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    """Print texts and tables to stdout; for a terminal they are made to fit, for nothing else."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = tables.UNBOUNDED
     for part in parts:
-        if isinstance(part, str):
-            say(part)
+        if isinstance(part, Table):
+            console.print(*tables.fitted(part, console), sep="\n\n")
         else:
-            console.print(part)
+            say(str(part))
 
 
 def _complain(program: str, message: str, code: int) -> int:

@@ -30,6 +30,7 @@ def hold(run: StudyRun, engine_options: EngineOptions, *, quiet: bool) -> int:
         report.write_ended(path)
         cli.show("", verdict.title(found, settings.final_longer), verdict.table(found), "")
         weights = retrain.keep_winner(found.finalists[0].network, settings, path, quiet=quiet)
+        report.write_ended(path)  # again: the weights are there now
     except KeyboardInterrupt:
         cli.say("Stopped; nothing finished is lost. To go on:")
         more = f"--resume --final {settings.final}{trust_flag(run.history.config)}"

@@ -39,10 +39,21 @@ class GridProgress(SearchProgress):
 
     def found(self) -> str:
         """The rung; scores of different rungs are no match for each other."""
-        rung = self.study.trials[-1].tokens[FIDELITY] if self.study.trials else 0
-        done = sum(t.tokens[FIDELITY] == rung for t in self.study.trials if t.evaluation is not None)
-        trained = f"{done} of at most {self._trainings[rung]} trained at {self._settings.rungs[rung]}x the epochs"
+        rung = self._rung()
+        own = [trial for trial in self.study.trials if trial.tokens[FIDELITY] == rung]
+        done = sum(trial.evaluation is not None for trial in own)
+        count = str(len(own)) if own else f"at most {self._trainings[rung]}"
+        trained = f"{done} of {count} trained at {self._settings.rungs[rung]}x the epochs"
         return f"rung {rung + 1} of {len(self._settings.rungs)}, {trained}"
+
+    def num_trials(self) -> int:
+        """A rung that was begun has as many as were proposed; a later one at most what was planned."""
+        rung = self._rung()
+        return len(self.study.trials) + sum(self._trainings[rung + bool(self.study.trials) :])
+
+    def _rung(self) -> int:
+        """The one that is worked on; its networks are proposed all at once."""
+        return self.study.trials[-1].tokens[FIDELITY] if self.study.trials else 0
 
     def done_work(self) -> float:
         """The finished trials' share of `all_work`."""

@@ -145,10 +145,14 @@ def stages_table(network: Architecture) -> Table:
 def _triples(winner: Candidate) -> list[str]:
     if len(winner.triples) == 1:
         return []
-    alphas, betas = {t.alpha for t in winner.triples}, {t.beta for t in winner.triples}
+    ranges = []
+    for name in ("alpha", "beta", "gamma"):
+        values = [getattr(triple, name) for triple in winner.triples]
+        low, high = f"{min(values):.4g}", f"{max(values):.4g}"
+        ranges.append(f"{name} {low}" + (f" to {high}" if high != low else ""))
     return [
-        f"Rounding makes {len(winner.triples)} triples this network: alpha {min(alphas):g} to {max(alphas):g}, "
-        f"beta {min(betas):g} to {max(betas):g}; the one whose product is nearest to right stands for them"
+        f"Rounding makes {len(winner.triples)} triples this network: {', '.join(ranges)}; the one whose product is "
+        "nearest to right stands for them"
     ]
 
 

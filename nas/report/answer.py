@@ -12,6 +12,7 @@ from urllib.parse import quote
 from nas.config import SearchConfig
 from nas.grid.config import GridConfig
 from nas.report import facts
+from nas.report import final as report_final
 from nas.report import grid as report_grid
 from nas.report.references import names, reference
 from nas.runs.directory import TRUST, read_verdict
@@ -23,6 +24,8 @@ FILES = ("best.yaml", "coefficients.yaml", "trials.csv", "config.yaml")
 """What a reader of the page may want to open, where it is there."""
 MOST_TEXT = 10_000
 """Characters of a trust report that are read."""
+MORE = re.compile(r" \(to measure more: nas-trust .*\)(?=\.?$)")
+"""The command at a verdict's end."""
 UNKNOWN = "–"  # noqa: RUF001 - a dash, as in the page's tables
 
 
@@ -66,6 +69,8 @@ def _title(run: RunRecord) -> str:
         return "No network could be evaluated" if run.finished else "Nothing was found yet"
     if run.grid:
         return report_grid.title(run)
+    if run.final:
+        return report_final.title(run.final)
     so_far = "" if run.state == "finished" else "so far "
     what = f"{best.evaluation.accuracy:.2%} with {format_amount(best.macs)} multiply-adds"
     return f"{what}, {so_far}the best of {len(run.finished)} networks"
@@ -92,6 +97,8 @@ def _found(run: RunRecord) -> dict[str, Any] | None:
         return None
     if run.grid and (finalists := report_grid.finalists(run))["rows"]:
         return {**finalists, "share": "Mean and standard error over seeds."}
+    if run.final:
+        return {**report_final.table(run.final), "share": report_final.note(run, run.final)}
     who = f"trial {best.number}, the best"
     rows = [_row(who, best.evaluation.accuracy, best.macs, best.params, best.reward)]
     for name in names(run):
@@ -103,11 +110,15 @@ def _found(run: RunRecord) -> dict[str, Any] | None:
 
 
 def _share(run: RunRecord) -> str:
-    """How much of the budget the best network uses."""
-    if not isinstance(run.settings, SearchConfig) or run.best_trial is None:
+    """How much of the budget the best network uses, and which known networks have a higher reward."""
+    best = run.best_trial
+    if not isinstance(run.settings, SearchConfig) or best is None or best.reward is None:
         return ""
     target = run.settings.target_flops
-    return f"It costs {run.best_trial.macs / target:.0%} of the target of {format_amount(target)} multiply-adds."
+    share = f"It costs {best.macs / target:.0%} of the target of {format_amount(target)} multiply-adds."
+    known = [reference(run, name) for name in names(run)]
+    better = [one["name"] for one in known if one["reward"] is not None and one["reward"] > best.reward]
+    return share if not better else f"{share} A higher reward than the best that was found: {'; '.join(better)}."
 
 
 def _row(name: str, accuracy: float | None, macs: int, params: int, reward: float | None) -> list[str]:
@@ -128,7 +139,8 @@ def _sure(run: RunRecord) -> list[str]:
         return ["Not measured: nothing says yet whether the order of these networks is more than chance."]
     with open(run.path / TRUST, encoding="utf-8", errors="replace") as file:
         lines = file.read(MOST_TEXT).splitlines()
-    return [verdict, *(line for line in lines[1:-1] if line.startswith(("Winner minus", "Rank correlation")))]
+    said = MORE.sub("", verdict)  # the command stands below, to be copied
+    return [said, *(line for line in lines[1:-1] if line.startswith(("Winner minus", "Rank correlation")))]
 
 
 def commands(run: RunRecord) -> list[tuple[str, str]]:
@@ -140,11 +152,18 @@ def commands(run: RunRecord) -> list[tuple[str, str]]:
     return _uses(run, path)
 
 
+def parts(command: str) -> list[str]:
+    """A command's words, each flag with its value: a line of the page is broken between them."""
+    return re.findall(r"--?[a-z][a-z-]* [^\s-]\S*|\S+", command)
+
+
 def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
     if run.grid:
         return report_grid.commands(run)
     if run.best_trial is None:
         return []
+    if run.final:
+        return report_final.commands(run, run.final)
     verdict = read_verdict(run.path, len(run.trials))
     budget = re.search(r" --budget \d+%", verdict)
     measure = ("Be surer" if verdict else "Measure how sure it is", f"nas-trust {path}{budget[0] if budget else ''}")
@@ -163,7 +182,8 @@ def _trains(run: RunRecord) -> bool:
 
 def _files(run: RunRecord, folder: Path | None) -> list[tuple[str, str]]:
     """Names of the run's files that are there, and links to them; without links where the page has no place."""
-    there = [run.path / name for name in FILES if (run.path / name).is_file()]
+    weights = report_final.weights(run, run.final) if run.final else None
+    there = [run.path / name for name in FILES if (run.path / name).is_file()] + ([weights] if weights else [])
     if folder is None:
         return [(str(file), "") for file in there]
     return [(file.name, quote(os.path.relpath(file, folder))) for file in there]

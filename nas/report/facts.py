@@ -22,12 +22,13 @@ Facts = list[tuple[str, str]]
 def state_text(run: RunRecord) -> str:
     """How the run stands, in a few words."""
     done = len(run.finished)
-    planned = f"of {run.settings.trials} " if isinstance(run.settings, SearchConfig) else ""
+    own = f"{done} trial{'s' * (done != 1)}"
+    of_all = f"{done} of {run.settings.trials} trials" if isinstance(run.settings, SearchConfig) else own
     return {
-        "finished": f"finished, {done} trials",
-        "running": f"still running, {done} {planned}trials{_left(run)}",
-        "stopped": f"stopped after {done} {planned}trials",
-        "damaged": f"damaged, {done} trials can be read",
+        "finished": f"finished, {own}",
+        "running": f"still running, {of_all}{_left(run)}",
+        "stopped": f"stopped after {of_all}",
+        "damaged": f"damaged, {own} can be read",
         "empty": "nothing was recorded yet",
     }[run.state]
 
@@ -116,8 +117,9 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
     """Several runs, a row each: results first, then the settings that are not the same in all.
 
     Returns:
-        ``columns`` and ``rows`` of text; ``same``: (name, value) of the settings that all share; ``differ``: the names
-        of those that change what an accuracy or a reward means, and so forbid comparing them.
+        ``title``: which found the best, where they compare; ``columns`` and ``rows`` of text;
+        ``same``: (name, value) of the settings that all share; ``differ``: the names of those that change what an
+        accuracy or a reward means, and so forbid comparing them.
     """
     settings = [dict(asked(run)) for run in runs]
     names = list(dict.fromkeys(name for own in settings for name in own))
@@ -129,12 +131,24 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
         [run.name, *_results(run), *(own.get(name, "-") for name in differing)]
         for run, own in zip(runs, settings, strict=True)
     ]
+    differ = [name for name in differing if name in MEANING]
     return {
+        "title": (not differ and _ahead(runs)) or f"{len(runs)} runs side by side",
         "columns": [*columns, *differing],
         "rows": rows,
         "same": [(name, told[0][name]) for name in same],
-        "differ": [name for name in differing if name in MEANING],
+        "differ": differ,
     }
+
+
+def _ahead(runs: Sequence[RunRecord]) -> str:
+    """Which of comparable runs found the best network; empty for grids, whose networks are judged over seeds."""
+    best = [(run.best_trial.reward or 0.0, run.name) for run in runs if run.best_trial and not run.grid]
+    if len(best) < len(runs):
+        return ""
+    (first, name), (second, other) = sorted(best, reverse=True)[:2]
+    whom = other if len(best) == 2 else f"{len(best) - 1} others"
+    return "" if first == second else f"{name} is ahead of {whom}: reward {first:.4f} against {second:.4f}"
 
 
 MEANING = ("Target", "Networks for", "Objective", "Evaluator", "Data", "Epochs", "Baseline", "Constraint")

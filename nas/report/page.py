@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from nas.report.answer import answer
+from nas.report.answer import answer, parts
 from nas.report.data import run_data
 from nas.report.facts import comparison
 from nas.report.networks import NetworkTable
@@ -108,7 +108,9 @@ def html(template: str, scripts: Sequence[str], title: str, data: Any, *, live: 
 
 
 def _environment() -> Environment:
-    return Environment(loader=PackageLoader("nas", "report/assets"), autoescape=True, trim_blocks=True)
+    environment = Environment(loader=PackageLoader("nas", "report/assets"), autoescape=True, trim_blocks=True)
+    environment.filters["parts"] = parts
+    return environment
 
 
 def _embedded(data: Mapping[str, Any]) -> Markup:

@@ -1,10 +1,11 @@
-"""Ray Tune's loggers, and callbacks of a user's own, told of a search's trials whatever engine evaluates them.
+"""W&B, MLflow, Ray Tune's loggers and callbacks of a user's own, told of trials whatever engine evaluates them.
 
 https://docs.ray.io/en/latest/tune/api/callbacks.html
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +18,14 @@ from search_space.decision import Space
 from search_space.errors import InputError, one_line
 from search_space.io import named
 
+_logger = logging.getLogger(__name__)
 FOLDER = "tune"
 """Where callbacks that write files do, in the run's directory."""
 CALLBACKS = {
-    "mlflow": "ray.air.integrations.mlflow:MLflowLoggerCallback",
-    "wandb": "ray.air.integrations.wandb:WandbLoggerCallback",
+    "mlflow": "nas.runs.trackers:Mlflow",
+    "wandb": "nas.runs.trackers:Wandb",
 }
-"""Ray's own, by name; they read their usual environment variables."""
+"""Those that have a name; they read their usual environment variables."""
 
 
 @dataclass(eq=False)
@@ -59,7 +61,7 @@ class Callbacks:
         """
         ray_cluster.set_environment(local=True)  # before Ray is imported for the first time
         self._path = path
-        self._callbacks = [_make(name, path) for name in names]
+        self._callbacks = {name: _make(name, path) for name in names}
         self._trials: list[_TuneTrial] = []
 
     def update(self, trial: Trial, space: Space) -> None:
@@ -82,17 +84,28 @@ class Callbacks:
         }
         result = {name: value for name, value in result.items() if value is not None}
         where = {"iteration": trial.number, "trials": self._trials, "trial": told}
-        for callback in self._callbacks:
-            callback.on_trial_start(**where)
-            callback.on_trial_result(**where, result=result)
-            (callback.on_trial_complete if trial.ok else callback.on_trial_error)(**where)
+        end = "on_trial_complete" if trial.ok else "on_trial_error"
+        for name in list(self._callbacks):
+            self._tell(name, "on_trial_start", **where)
+            self._tell(name, "on_trial_result", **where, result=result)
+            self._tell(name, end, **where)
+
+    def _tell(self, name: str, what: str, **info: Any) -> None:
+        """Tell a callback; one that fails costs the search nothing, and is told no more."""
+        if (callback := self._callbacks.get(name)) is None:
+            return
+        try:
+            getattr(callback, what)(**info)
+        except Exception as error:  # noqa: BLE001 - another library's: a server that is gone, a full disk
+            _logger.warning("--callback %s: %s; it is told no more", name, one_line(str(error) or type(error).__name__))
+            del self._callbacks[name]
 
     def __enter__(self) -> Callbacks:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        for callback in self._callbacks:
-            callback.on_experiment_end(trials=self._trials)
+        for name in list(self._callbacks):
+            self._tell(name, "on_experiment_end", trials=self._trials)
 
 
 def _make(name: str, path: Path) -> Any:

@@ -23,6 +23,8 @@ from search_space.io.files import make_folder, write_atomic
 JOURNAL = "journal.jsonl"
 TRUST = "trust.txt"
 """What the run's answer is worth: the trials that this is said of, the figures, and last one sentence."""
+FINAL_TRAINED = Path("final") / "trained"
+"""Where the weights of a final's winner are kept, in a folder named by its key."""
 REFERENCE_NETWORK = "efficientnet-b0"
 """The first of the known networks that a search is set beside, and its name in the journal."""
 BASELINE = "baseline"

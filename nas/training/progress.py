@@ -43,20 +43,24 @@ class TrainProgress:
     def step(self, epoch: int, done: int, total: int, loss: float) -> None:
         """`done` of `total` images of the epoch are trained on."""
         self._rate = done / max(1e-9, time.monotonic() - self._epoch_begun)
-        position = epoch + done / total
-        width = self.console.width
-        loss_text = f"  loss {loss:.3f}" if width >= NARROW else ""
-        pace = self._speed(position) if width >= WIDE else self._left(position)
-        text = f"epoch {epoch + 1}/{self.epochs}{loss_text}{self._scored()}  {pace}"
-        self._live.update(self._task, completed=position, description=text)
+        self._show(epoch + 1, epoch + done / total, loss)
 
     def end_epoch(self, row: dict[str, Any]) -> None:
         """An epoch is trained, scored and saved."""
         self._scores.append(row["validation_accuracy"])
+        self._show(row["epoch"], row["epoch"], row["loss"])
         if not self.quiet and not self.console.is_terminal:
             position = row["epoch"]
             text = f"epoch {position}/{self.epochs}  loss {row['loss']:.3f}{self._scored()}"
             self.console.print(f"{text}  {self._speed(position)}", markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self, epoch: int, position: float, loss: float) -> None:
+        """The live line, as much of it as the terminal has room for."""
+        width = self.console.width
+        loss_text = f"  loss {loss:.3f}" if width >= NARROW else ""
+        pace = self._speed(position) if width >= WIDE else self._left(position)
+        text = f"epoch {epoch}/{self.epochs}{loss_text}{self._scored()}  {pace}"
+        self._live.update(self._task, completed=position, description=text)
 
     @property
     def images_per_sec(self) -> float:

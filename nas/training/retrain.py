@@ -8,7 +8,7 @@ from typing import Any
 from nas import config
 from nas.config import SearchConfig
 from nas.journal import refuse_link
-from nas.runs.directory import inside
+from nas.runs.directory import FINAL_TRAINED, inside
 from nas.training.run import best_of_run, make_config, train_all
 from search_space.architecture import Architecture
 from search_space.errors import InputError
@@ -72,7 +72,7 @@ def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, qui
     shown = len(load_data(make_config(None, said), [network]).train)
     limit = getattr(evaluator_config, "max_images", None) or shown
     epochs = max(1, round(settings.final_longer * evaluator_config.epochs * min(1.0, limit / shown)))
-    folder = inside(run, "final", "trained", "")
+    folder = inside(run, *FINAL_TRAINED.parts, "")
     train_all(
         {network.key: network},
         make_config(None, {**said, "epochs": epochs}),

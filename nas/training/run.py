@@ -103,7 +103,8 @@ def train_all(
     ):
         if not placement.quiet:
             for line in [*train_loop.data_notes(config, dataset), *lines]:
-                Console(stderr=True).print(one_line(line), markup=False, highlight=False, soft_wrap=True)
+                console = Console(stderr=True)
+                console.print(one_line(line), markup=False, highlight=False, soft_wrap=not console.is_terminal)
         metrics = {}
         for name, architecture in networks.items():
             folder = folders[name]

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from evaluator.objective import Objective
 from nas.history import Final, Finalist
-from nas.statistics import Difference, mean_of, paired_difference
+from nas.statistics import Difference, leads, mean_of, paired_difference
 from search_space.cost import count
 
 
@@ -78,10 +78,10 @@ def table(final: Final) -> Table:
     for column in ("network", "MACs", "parameters", "accuracy", "winner ahead by"):
         name = column == "network"
         shown.add_column(column, justify="left" if name else "right", no_wrap=not name)
-    winner, pairs = final.finalists[0], math.comb(len(final.finalists), 2)
-    for finalist in final.finalists:
+    ahead_of = leads([finalist.accuracies for finalist in final.finalists])
+    for finalist, lead in zip(final.finalists, [None, *ahead_of], strict=True):
         cost, mean = count(finalist.network), mean_of(finalist.accuracies)
-        ahead = "-" if finalist is winner else _interval(_difference(winner, finalist, pairs))
+        ahead = "-" if lead is None else _interval(lead)
         accuracy = f"{mean.mean:.2%} +- {100 * mean.standard_error:.2f}"
         shown.add_row(finalist.name, f"{cost.macs:,}", f"{cost.params:,}", accuracy, ahead)
     return shown

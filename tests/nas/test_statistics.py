@@ -9,6 +9,7 @@ from nas.statistics import (
     at_chance,
     deviation,
     exceeds,
+    leads,
     mean_of,
     paired_difference,
     rank_advantage,
@@ -124,3 +125,8 @@ def test_guessing_is_told_from_learning_by_the_binomial() -> None:
     for unknown in ({}, {"majority_share": 0.1}, {"validation_images": 9}, {**described, "majority_share": "a tenth"}):
         assert at_chance([0.1], unknown) == ""
     assert at_chance([], described) == ""
+
+
+def test_the_first_is_ahead_of_each_with_intervals_for_all_pairs() -> None:
+    scores = [(0.9, 0.92, 0.91), (0.88, 0.91, 0.9), (0.7, 0.72, 0.74)]
+    assert leads(scores) == [paired_difference(scores[0], other, 3) for other in scores[1:]]

@@ -4,7 +4,7 @@ function benchFigure() {
   const limits = data.known === null ? [data.low, data.best] : [Math.min(data.low, data.known), data.best];
   return {
     x: { title: "evaluations", log: true, limits: [1, data.curves[0].x.at(-1)] },
-    y: { title: "best reward so far", limits: padded(limits) },
+    y: { title: "best reward so far", limits: padded(limits, 0.08) },
     rules: [{ y: data.best, colour: "var(--text)" }, ...(data.known === null ? [] : [{ y: data.known, colour: "var(--muted)" }])],
     labels: [{ x: 2, y: data.best, text: "best known" }, ...(data.known === null ? [] : [{ x: 2, y: data.known, text: data.reference, colour: "var(--muted)" }])],
     layers: [

@@ -46,7 +46,8 @@ function drawParallel(run, node) {
   const best = succeeded(run).map((i) => trial(run, i)).sort((a, b) => b.reward - a.reward).slice(0, MOST_LINES);
   const [low, high] = robust(best.map((item) => item.reward));
   const share = (item) => Math.min(1, Math.max(0, (item.reward - low) / (high - low || 1)));
-  const [left, right, top, bottom] = [34, width - 58, 46, height - 14];
+  const first = textWidth(axes[0].name.split(".").at(-1)) * 0.55 + 8;  // set in so that its name is whole
+  const [left, right, top, bottom] = [Math.max(34, first), width - 58, 46, height - 14];
   const x = (a) => left + (a * (right - left)) / axes.length;
   const y = (count, token) => bottom - ((token + 0.5) / count) * (bottom - top);
   const image = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Choices that can be picked" });

@@ -69,7 +69,7 @@ function tickText(axis, all, value) {
   if (typeof value === "string") return value;
   if (!axis.percent) return axis.amounts ? (value < 0 ? "−" : axis.signed && value ? "+" : "") + amount(Math.abs(value)) : String(value);
   const step = all.length > 1 ? Math.abs(all[1][0] - all[0][0]) : 0.1;
-  return (axis.signed && value > 0 ? "+" : "") + (100 * value).toFixed(step >= 0.00999 ? 0 : step >= 0.000999 ? 1 : 2) + "%";
+  return (value < 0 ? "−" : axis.signed && value > 0 ? "+" : "") + (100 * Math.abs(value)).toFixed(step >= 0.00999 ? 0 : step >= 0.000999 ? 1 : 2) + "%";
 }
 
 /** Register a chart, to be drawn by `draw()`; `figure()` gives what it shows now. */

@@ -146,11 +146,30 @@ COMMANDS = (
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_lines_end_between_words_and_never_inside_a_command(width: int) -> None:
     lines = cli.wrapped(PROSE, width).split("\n")
-    assert " ".join(lines) == PROSE
-    assert all(len(line) <= width or line in COMMANDS for line in lines)
-    assert all(any(command in line for line in lines) for command in COMMANDS)
+    assert " ".join(lines).replace(" \\   ", " ") == PROSE
+    assert max(map(len, lines)) <= width
+    assert COMMANDS[0] in "\n".join(lines)
+    assert any(line.endswith(COMMANDS[1]) or COMMANDS[1] in line for line in lines) is (width > 74)
+
+
+def test_a_command_longer_than_a_line_goes_on_as_a_shell_takes_it() -> None:
+    lines = cli.wrapped(PROSE, 60).split("\n")
+    at = next(i for i, line in enumerate(lines) if line.endswith("\\"))
+    assert lines[at : at + 2] == [
+        "nas-search --target-flops 400M --evaluator-preset small \\",
+        "  --data folder:DIR; as nas-train does.",
+    ]
+    taken = subprocess.run(
+        ["sh", "-c", "\n".join(["echo " + lines[at], lines[at + 1]])], capture_output=True, text=True
+    )
+    assert taken.stdout.rstrip() == COMMANDS[1].rstrip(";")
 
 
 def test_what_is_set_in_and_what_fits_stays_as_it_is() -> None:
-    command = "  nas-search --run-dir a/very/long/path/of/a/run --resume and more words than fit"
-    assert cli.wrapped(f"short\n{command}\n", 30) == f"short\n{command}\n"
+    table = "  a row of a table that is set in and longer than the line"
+    assert cli.wrapped(f"short\n{table}\n", 30) == f"short\n{table}\n"
+    command = "  nas-search --run-dir a/path/of/a/run --resume --trust-code"
+    assert cli.wrapped(command, 40).split("\n") == [
+        "  nas-search --run-dir a/path/of/a/run \\",
+        "    --resume --trust-code",
+    ]

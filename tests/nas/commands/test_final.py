@@ -67,6 +67,9 @@ def test_a_final_on_real_images(tmp_path: Path, capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     assert f"its weights: {run / 'final' / 'trained' / winner.key / 'network.safetensors'}" in out
     assert out.splitlines()[-1] == held.verdict
+    page = (run / "report.html").read_text()
+    assert held.verdict in page
+    assert f"final/trained/{winner.key}/network.safetensors" in page
 
 
 def test_a_random_search_has_no_other_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,4 +35,12 @@ def test_the_rung_and_its_trainings_are_shown(tmp_path: Path) -> None:
     with GridRun(tmp_path / "grid", from_header(load(tmp_path / "grid").config, grid_config.GridConfig)) as run:
         shown = progress.GridProgress(run.study, run.grid, run.settings, run.trainings, quiet=True)
         last = sum(trial.tokens[1] == 2 for trial in run.trials)
-        assert shown.found() == f"rung 3 of 3, {last} of at most {run.trainings[2]} trained at 3x the epochs"
+        assert shown.found() == f"rung 3 of 3, {last} of {last} trained at 3x the epochs"
+        assert shown.num_trials() == len(run.trials) <= sum(run.trainings)
+        first = [trial for trial in run.trials if trial.tokens[1] == 0]
+        del run.trials[len(first) :]
+        assert shown.found() == f"rung 1 of 3, {len(first)} of {len(first)} trained at 1x the epochs"
+        assert shown.num_trials() == len(first) + sum(run.trainings[1:])
+        run.trials.clear()
+        assert shown.found() == f"rung 1 of 3, 0 of at most {run.trainings[0]} trained at 1x the epochs"
+        assert shown.num_trials() == sum(run.trainings)

@@ -8,12 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from nas.history import Final, Finalist
 from nas.journal import Journal
 from nas.report import page as report
 from nas.runs.record import RunRecord
+from search_space.architecture import Architecture
+from search_space.io import schema
 from tests.browser import Browser
 from tests.runs import make_run
 
+FINAL = Final(
+    trials=8,
+    finalists=tuple(
+        Finalist(name=name, role=role, network=Architecture.load(network), accuracies=accuracies)
+        for name, role, network, accuracies in (
+            ("trial 3, also the best of 8 random networks", "found", "mobilenet-v2", (0.90, 0.92, 0.91)),
+            ("efficientnet-b0 at width 0.67, stride 16", "reference", "efficientnet-b0", (0.88, 0.91, 0.90)),
+            ("trial 5", "found", "mobilenet-v2", (0.70, 0.72, 0.74)),
+        )
+    ),
+    verdict="trial 3 is not distinguishable from efficientnet-b0 (+1.33 points of accuracy, 95 % -4.25 to +6.92).",
+)
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)<script>'
 
 
@@ -49,7 +64,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Shown]:
     journal.write_bytes(b"".join([*lines[:8], b"not JSON\n", *lines[8:]]))
     (root / "empty").mkdir()
     (root / "empty" / "journal.jsonl").touch()
-    names = {name: [name] for name in ("plain", "failed", "one", "running", "damaged", "empty")}
+    make_run(root / "final", trials=8)
+    with Journal(root / "final" / "journal.jsonl") as final:
+        final.append({"event": "final", "final": schema.to_plain(FINAL)})
+    names = {name: [name] for name in ("plain", "final", "failed", "one", "running", "damaged", "empty")}
     names |= {"hostile": [HOSTILE], "compared": ["plain", "random", HOSTILE]}
     return {kind: _show(root, kind, runs) for kind, runs in names.items()}
 

@@ -1,6 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
-from nas.report.answer import answer
+from nas.report.answer import answer, parts
 from nas.report.facts import versions
 from nas.runs.directory import trust_title
 from nas.runs.record import load
@@ -38,7 +39,7 @@ def test_the_verdict_stands_with_its_intervals(tmp_path: Path) -> None:
     sentence = "This answer is worth something (to measure more: nas-trust runs/mine --budget 240%)."
     (tmp_path / "trust.txt").write_text(f"{trust_title(8)}\nAmong the better half\n{lead}\n{sentence}\n")
     shown = answer(load(tmp_path), None)
-    assert shown["sure"] == [sentence, lead]
+    assert shown["sure"] == ["This answer is worth something.", lead]  # the command stands among the others
     assert ("Be surer", f"nas-trust {tmp_path} --budget 240%") in shown["commands"]
     (tmp_path / "trust.txt").write_text(f"{trust_title(4)}\n{lead}\n{sentence}\n")
     assert answer(load(tmp_path), None)["sure"][0].startswith("Not measured: ")
@@ -81,3 +82,19 @@ def test_failures_only_are_told(tmp_path: Path) -> None:
     assert notice == (
         "No network could be evaluated: all 5 failed, the first failed: RuntimeError: this network always fails"
     )
+
+
+def test_known_networks_that_did_better_are_named(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=8)
+    record = load(tmp_path)
+    assert answer(record, None)["found"]["share"].endswith("of the target of 400M multiply-adds.")
+    known = record.references["efficientnet-b0"]
+    record.references["efficientnet-b0"] = replace(known, accuracy=1.0)
+    share = answer(record, None)["found"]["share"]
+    assert share.endswith(" A higher reward than the best that was found: efficientnet-b0.")
+
+
+def test_a_command_is_broken_between_flags_only() -> None:
+    command = "nas-scale 'a b/best.yaml' --phi 3 -o larger.yaml --resume"
+    assert parts(command) == ["nas-scale", "'a", "b/best.yaml'", "--phi 3", "-o larger.yaml", "--resume"]
+    assert " ".join(parts(command)) == command

@@ -53,3 +53,4 @@ def test_bands_have_the_colour_of_their_lines(browser: Browser, tmp_path: Path) 
         assert browser.js(colours, "path.band", "fill") == browser.js(colours, "path.line", "stroke")
         assert browser.js("document.documentElement.scrollWidth <= innerWidth")
         assert browser.logs("browser") == []
+        assert browser.js("byId('goto').checkVisibility()") is False  # an empty menu

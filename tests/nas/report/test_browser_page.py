@@ -210,7 +210,7 @@ def test_failures_only(browser: Browser, pages: dict[str, Shown]) -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("one", "finished, 1 trials"),
+        ("one", "finished, 1 trial"),
         ("running", "still running, 10 of 24 trials"),
         ("damaged", "line 9: damaged"),
         ("empty", "nothing was recorded yet"),

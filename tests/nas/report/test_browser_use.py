@@ -181,13 +181,27 @@ def test_labels_never_overlap_and_print_has_all_charts(browser: Browser, pages: 
         browser.resize(width)
         assert overlaps(browser) == []
     assert browser.js("charts.filter((c) => c.node.checkVisibility() && !c.node.querySelector('svg')).length") == 0
+    on_screen = browser.js("charts.filter((c) => c.node.checkVisibility()).length")
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         shown = browser.js("charts.filter((c) => c.node.querySelector('svg')?.checkVisibility()).length")
-        assert shown == browser.js("charts.filter((c) => c.node.checkVisibility()).length") >= 8
+        assert shown == on_screen >= 8
         assert browser.js("byId('goto').checkVisibility()") is False
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_labels_of_one_place_find_places_of_their_own_or_none(browser: Browser, pages: dict[str, Shown]) -> None:
+    browser.open(pages["plain"].page)
+    script = """
+      const [chart] = charts.filter((c) => c.node.id === 'tradeoff-chart');
+      const { x, y } = chart.node.figure.labels[0];
+      for (const label of chart.image.querySelectorAll('.label')) label.remove();
+      drawLabels(chart, Array.from({ length: 20 }, (_, i) => ({ x, y, text: 'network number ' + i })), []);
+      return chart.image.querySelectorAll('.label').length;
+    """
+    assert 2 <= browser.js(script) < 20
+    assert overlaps(browser) == []
 
 
 def test_early_failures_do_not_flatten_the_winners(browser: Browser, pages: dict[str, Shown]) -> None:
@@ -217,10 +231,27 @@ def test_everything_is_reached_by_keyboard(browser: Browser, pages: dict[str, Sh
     assert browser.text("#network-facts b").startswith(f"Trial {cells(browser, 'number')[2]}")
 
 
-WIDTHS = (360, 390, 768, 1280, 1600, 1920)
+def cut_off(browser: Browser) -> list[str]:
+    """Texts of charts that reach beyond their chart, and cells of the first screen that reach beyond their table."""
+    script = """
+      const beyond = (part, whole) => {
+        const [p, w] = [part.getBoundingClientRect(), whole.getBoundingClientRect()];
+        return p.left < w.left - 1 || p.right > w.right + 1 || p.top < w.top - 1 || p.bottom > w.bottom + 1;
+      };
+      const texts = [...document.querySelectorAll('svg text')].filter((t) => t.checkVisibility()
+        && beyond(t, t.ownerSVGElement));
+      const cells = [...document.querySelectorAll('#found td, #found th')].filter((c) => c.checkVisibility()
+        && (beyond(c, byId('found').parentElement) || c.scrollWidth > c.clientWidth + 1));
+      return [...texts, ...cells].map((node) => node.textContent);
+    """
+    found: list[str] = browser.js(script)
+    return found
 
 
-@pytest.mark.parametrize("kind", ["plain", "compared", "hostile", "failed", "empty"])
+WIDTHS = (360, 390, 768, 1080, 1280, 1600, 1920)
+
+
+@pytest.mark.parametrize("kind", ["plain", "final", "compared", "hostile", "failed", "empty"])
 def test_the_page_fits_every_screen(browser: Browser, pages: dict[str, Shown], kind: str) -> None:
     browser.open(pages[kind].page)
     outside = "return [...document.querySelectorAll('svg')].filter((n) => n.checkVisibility() &&"
@@ -229,6 +260,7 @@ def test_the_page_fits_every_screen(browser: Browser, pages: dict[str, Shown], k
         browser.resize(width)
         assert browser.js("document.documentElement.scrollWidth") <= width
         assert browser.js(outside + " n.getBoundingClientRect().right > innerWidth)") == []
+        assert cut_off(browser) == []
         if width >= 1280 and kind != "hostile":
             assert browser.js(sideways + ".map((n) => n.outerHTML.slice(0, 80))") == []
         if width < 400:
@@ -241,7 +273,7 @@ def test_the_page_fits_every_screen(browser: Browser, pages: dict[str, Shown], k
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("kind", ["plain", "compared", "failed"])
+@pytest.mark.parametrize("kind", ["plain", "final", "compared", "failed"])
 def test_axe_finds_nothing(browser: Browser, pages: dict[str, Shown], kind: str, size: str, theme: str) -> None:
     axe = pytest.importorskip("axe_core_python").__path__[0]
     browser.open(pages[kind].page, size, theme)

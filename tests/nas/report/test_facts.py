@@ -92,3 +92,28 @@ def test_the_most_frequent_failure_is_told(tmp_path: Path) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert report_facts.duration(seconds) == text
+
+
+def test_the_title_says_which_run_is_ahead_where_they_compare(tmp_path: Path) -> None:
+    rewards = {}
+    for seed, name in enumerate(("one", "two", "three")):
+        best = make_run(tmp_path / name, trials=4, seed=seed).best
+        assert best is not None
+        assert best.reward is not None
+        rewards[name] = best.reward
+    first, second, third = sorted(rewards, key=lambda name: -rewards[name])
+
+    def title(*names: str) -> str:
+        found: str = report_facts.comparison([load(tmp_path / name) for name in names])["title"]
+        return found
+
+    against = f"reward {rewards[first]:.4f} against {rewards[second]:.4f}"
+    assert title(second, first) == f"{first} is ahead of {second}: {against}"
+    assert title(third, second, first) == f"{first} is ahead of 2 others: {against}"
+    make_run(tmp_path / "other", trials=4, target_flops="300M")
+    assert title(first, "other") == "2 runs side by side"
+
+
+def test_one_trial_is_no_plural(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=1)
+    assert report_facts.state_text(load(tmp_path)) == "finished, 1 trial"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,32 @@ def test_a_wrong_callback_is_one_line_and_no_run(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+class Breaking:
+    """A callback whose server is gone after the first trial."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def setup(self, **info: object) -> None: ...
+
+    def on_trial_start(self, **info: object) -> None: ...
+
+    def on_trial_result(self, **info: object) -> None:
+        self.told += 1
+        if self.told == 2:
+            raise ConnectionError("the server is gone")
+
+    def on_trial_complete(self, **info: object) -> None: ...
+
+    on_trial_error = on_trial_complete
+
+
+def test_a_callback_that_fails_costs_the_search_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    argv = [*ARGV, "--engine", "local", "--callback", f"{__name__}:Breaking", "--run-dir", str(tmp_path / "run")]
+    with caplog.at_level(logging.WARNING):
+        assert search.main(argv) == 0
+    told = [record.getMessage() for record in caplog.records if "--callback" in record.getMessage()]
+    assert told == [f"--callback {__name__}:Breaking: the server is gone; it is told no more"]
+    assert len(load(tmp_path / "run").finished) == 8

@@ -54,3 +54,14 @@ def test_the_live_line_shows_the_last_accuracy_and_the_best_so_far(width: int, s
             progress.end_epoch({**ROW, "epoch": epoch + 1, "validation_accuracy": accuracy})
         progress.step(2, 50, 100, 1.5)
     assert shown in text.getvalue()
+
+
+def test_the_last_line_has_the_last_epochs_accuracy() -> None:
+    text = io.StringIO()
+    with TrainProgress(
+        "mine", 2, 1, quiet=False, console=Console(file=text, force_terminal=True, width=80)
+    ) as progress:
+        progress.begin_epoch()
+        progress.step(1, 100, 100, 1.5)
+        progress.end_epoch({**ROW, "validation_accuracy": 0.625})
+    assert "epoch 2/2  loss 1.250  validation 62.50% (best 62.50%)  0:00 left" in text.getvalue()

@@ -1,0 +1,83 @@
+"""Make the pictures of README and docs anew, from real runs: some ten minutes on two cores.
+
+python docs/pictures.py            needs tmux, Chromium and chromedriver
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.text import Text
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent))
+from nas.report import page  # noqa: E402 - found by the line above
+from nas.runs.record import load  # noqa: E402
+from tests.browser import Browser  # noqa: E402
+from tests.terminal.capture import capture  # noqa: E402
+
+SEARCH = "nas-search --target-flops 400M --run-dir runs/mine"
+PUBLISHED = "nas-search --target-flops 400M --evaluator imagenet --run-dir guided"
+RANDOM = "nas-search --target-flops 400M --evaluator imagenet --controller random --run-dir random"
+COLUMNS = 100
+COLOURS = 128
+"""Of a picture: enough for a page, and half of the bytes."""
+
+
+def draw_page(browser: Browser, runs: list[str], height: int, picture: Path) -> None:
+    """The top of the report of one or several runs in the current folder, 1,280 pixels wide."""
+    file = Path("page.html")
+    file.write_text(page.render([load(Path(run)) for run in runs], Path()), encoding="utf-8")
+    browser.open(file.resolve())
+    browser.resize(1280, 900)
+    browser.js("return document.documentElement.style.setProperty('--shade', 'none')")  # a shadow takes many colours
+    save(browser, 1265, height, picture)
+
+
+def draw_terminal(browser: Browser, screen: str, picture: Path) -> None:
+    """What a terminal showed, escapes included."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(screen))
+    file = Path("terminal.svg")
+    file.write_text(console.export_svg(title="nas-search"), encoding="utf-8")
+    browser.driver.get(file.resolve().as_uri())
+    box = browser.js("return (({width, height}) => ({width, height}))(document.documentElement.viewBox.baseVal)")
+    metrics = {"width": 1000, "height": round(1000 * box["height"] / box["width"])}
+    browser.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {**metrics, "deviceScaleFactor": 1, "mobile": False}
+    )
+    save(browser, metrics["width"], metrics["height"], picture)
+
+
+def save(browser: Browser, width: int, height: int, picture: Path) -> None:
+    """What the browser shows, in few bytes."""
+    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    shot = browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+    image = Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(picture, optimize=True)
+
+
+def main() -> None:
+    """All three."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        screen = capture(SEARCH, COLUMNS, folder, colours=True)
+        for command in (PUBLISHED, RANDOM):
+            capture(command, COLUMNS, folder)
+        os.chdir(folder)  # so that pages and commands name runs as a user does
+        browser = Browser(folder / "profile")
+        draw_page(browser, ["runs/mine"], 1500, HERE / "report.png")
+        draw_page(browser, ["guided", "random"], 1500, HERE / "comparison.png")
+        draw_terminal(browser, screen, HERE / "terminal.png")
+        browser.driver.quit()
+
+
+if __name__ == "__main__":
+    main()
