@@ -1,28 +1,38 @@
-"""How far a grid search is: trainings of unequal length and cost, by their work."""
+"""How far a grid search or a study is: trainings of unequal length and cost, by their work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from controller.halving import CANDIDATE, FIDELITY, HalvingConfig, rung_size
+from nas.grid.checks import aim, phi_of
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid
+from nas.grid.ways import Comparison
 from nas.history import Trial
 from nas.progress import SearchProgress
 from nas.study import Study
 
 
 def planned(grid: Grid, settings: GridConfig, halving: HalvingConfig) -> list[int]:
-    """Most trainings that each rung can take: the networks kept in may be among its best anyway."""
-    number = len(grid.candidates)
-    sizes = [min(number, rung_size(number, rung, halving) + len(halving.seeded)) for rung in range(halving.rungs)]
-    return [*sizes[:-1], sizes[-1] * settings.repeats]
+    """Most trainings that each rung and each check can take: the networks kept in may be among its best anyway."""
+    number, kept_in = len(grid.candidates), len(halving.seeded)
+    sizes = [min(number, rung_size(number, rung, halving) + kept_in) for rung in range(halving.rungs)]
+    again = min(sizes[-1], 2 + kept_in)
+    return [*sizes[:-1], *(size * settings.repeats for size in (sizes[-1], *[again] * halving.checks))]
 
 
 def work(grid: Grid, settings: GridConfig, trainings: Sequence[int]) -> float:
     """All trainings as a multiple of one training of the baseline at the first length."""
     ratio = sum(candidate.ratio for candidate in grid.candidates) / len(grid.candidates)
-    return ratio * sum(n * rung for n, rung in zip(trainings, settings.rungs, strict=True))
+    ratios = [*[ratio] * len(settings.rungs), *(aim(settings, phi) for phi in settings.check_phi)]
+    rungs = [*settings.rungs, *[settings.rungs[-1]] * len(settings.check_phi)]
+    return sum(n * rung * costs for n, rung, costs in zip(trainings, rungs, ratios, strict=True))
+
+
+def study_work(compared: Comparison, settings: GridConfig) -> float:
+    """As `work`, of a study of ways of scaling."""
+    return sum(scaled.ratio for scaled in compared.candidates) * settings.repeats * settings.rungs[0]
 
 
 class GridProgress(SearchProgress):
@@ -39,9 +49,13 @@ class GridProgress(SearchProgress):
 
     def found(self) -> str:
         """The rung; scores of different rungs are no match for each other."""
-        rung = self.study.trials[-1].tokens[FIDELITY] if self.study.trials else 0
-        done = sum(t.tokens[FIDELITY] == rung for t in self.study.trials if t.evaluation is not None)
-        trained = f"{done} of at most {self._trainings[rung]} trained at {self._settings.rungs[rung]}x the epochs"
+        last = self.study.trials[-1] if self.study.trials else None
+        rung, check = (last.tokens[FIDELITY], last.tokens[CANDIDATE] // len(self._grid.candidates)) if last else (0, 0)
+        done = sum(self._part(t) == (rung, check) for t in self.study.trials if t.evaluation is not None)
+        most, length = self._trainings[rung + check], self._settings.rungs[rung]
+        trained = f"{done} of at most {most} trained at {length}x the epochs"
+        if check and last:
+            return f"check at phi {phi_of(last.tokens[CANDIDATE], self._grid, self._settings):g}, {trained}"
         return f"rung {rung + 1} of {len(self._settings.rungs)}, {trained}"
 
     def done_work(self) -> float:
@@ -52,5 +66,36 @@ class GridProgress(SearchProgress):
         """See `work`."""
         return self._all_work
 
+    def _part(self, trial: Trial) -> tuple[int, int]:
+        return trial.tokens[FIDELITY], trial.tokens[CANDIDATE] // len(self._grid.candidates)
+
     def _work(self, trial: Trial) -> float:
-        return self._settings.rungs[trial.tokens[FIDELITY]] * self._grid.candidates[trial.tokens[CANDIDATE]].ratio
+        network = self._grid.networks_to_train[trial.tokens[CANDIDATE]]
+        return self._settings.rungs[trial.tokens[FIDELITY]] * network.ratio
+
+
+class ComparisonProgress(SearchProgress):
+    """Shows the cost that is trained and the time left, by the work of networks of unequal cost."""
+
+    title = "study"
+
+    def __init__(self, study: Study, compared: Comparison, settings: GridConfig, *, quiet: bool):
+        self._compared = compared
+        self._settings = settings
+        super().__init__(study, quiet=quiet)
+
+    def found(self) -> str:
+        """The largest cost that was reached, and how many of its networks are trained."""
+        started = [self._compared.candidates[t.tokens[CANDIDATE]].aim for t in self.study.trials if t.evaluation]
+        cost = max(started, default=1.0)
+        each = len(self._settings.compare) if cost > 1 else 1
+        return f"{started.count(cost)} of {each * self._settings.repeats} trained at {cost:g}x the cost"
+
+    def done_work(self) -> float:
+        """The finished trials' share of `all_work`."""
+        done = (t.tokens[CANDIDATE] for t in self.study.trials if t.evaluation is not None)
+        return sum(self._compared.candidates[number].ratio for number in done) * self._settings.rungs[0]
+
+    def all_work(self) -> float:
+        """See `study_work`."""
+        return study_work(self._compared, self._settings)

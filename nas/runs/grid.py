@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from controller.halving import SuccessiveHalving
-from evaluator.base import Evaluation
-from nas import config
-from nas.engines.base import Engine
-from nas.grid import result
+from nas.grid import checks, result
+from nas.grid.checks import Check
 from nas.grid.config import GridConfig
-from nas.grid.enumeration import enumerate_grid
 from nas.grid.progress import planned
 from nas.grid.result import GridResult, paper_candidate
-from nas.history import History, Trial
-from nas.problem import make_problem
-from nas.runs import directory
-from nas.runs.base import Run
-from nas.runs.directory import BASELINE
-from nas.study import Study
+from nas.runs.scaling import ScalingRun
 from search_space.architecture import Architecture
-from search_space.io.files import write_atomic
 
 
-class GridRun(Run):
+class GridRun(ScalingRun):
     """A grid search that goes on in this process. Use as a context manager, or call `close`.
 
     Attributes:
         settings: The resolved config.
         grid: The networks to compare.
         paper: The candidate that the paper's triple builds; None if it is outside the constraint.
-        trainings: Most trainings that each rung can take.
+        trainings: Most trainings that each rung can take, then each check.
     """
 
     def __init__(self, path: Path, settings: GridConfig) -> None:
@@ -42,47 +31,21 @@ class GridRun(Run):
             InputError: No network satisfies the constraint, another process writes to the run, or its journal is
                 damaged or another's.
         """
-        config.use_one_thread()
-        self.path = path
-        self.settings = settings
-        self.seed = settings.seed
-        self.grid = enumerate_grid(settings.baseline, settings.bounds)
+        self.grid = checks.grid_of(settings)
         self.paper = paper_candidate(self.grid, settings)
         halving = settings.halving([] if self.paper is None else [self.paper])
         self.trainings = planned(self.grid, settings, halving)
-        self.space = space = settings.space(self.grid)
-        self._journal = directory.open_journal(path, settings)
-        try:
-            self.study = Study(
-                space=space,
-                objective=settings.objective,
-                controller=SuccessiveHalving(make_problem(space, settings.objective, None), halving, settings.seed),
-                journal=self._journal,
-                num_trials=sum(self.trainings),
-                batch_size=sum(self.trainings),
-                seed=settings.seed,
-            )
-        except BaseException:
-            self._journal.close()
-            raise
+        self._open(
+            path,
+            settings,
+            settings.space(self.grid),
+            lambda problem: SuccessiveHalving(problem, halving, settings.seed),
+            sum(self.trainings),
+        )
 
-    @property
-    def history(self) -> History:  # type: ignore[override]
-        """All that the journal says."""
-        return self.study.history
-
-    def time_baseline(self, engine: Engine) -> Evaluation:
-        """The baseline's evaluation, once a run."""
-        if not self.trials and not self.history.described and (said := engine.describe()):
-            self.study.record({"event": "described", "evaluator": said})
-        self.study.evaluate_references({BASELINE: self.settings.baseline}, engine)
-        return self.references[BASELINE]
-
-    def run(self, engine: Engine) -> Iterator[Trial]:
-        """Train what is left, yielding each trial as it finishes."""
-        for trial in self.study.run(engine):
-            write_atomic(self.path / "trials.csv", result.trials_csv(self.study, self.grid, self.settings))
-            yield trial
+    def csv(self) -> str:
+        """One row a finished trial."""
+        return result.trials_csv(self.study, self.grid, self.settings)
 
     def conclude(self) -> GridResult:
         """Compare the finalists, and write coefficients.yaml and the family.
@@ -91,8 +54,13 @@ class GridRun(Run):
             NasError: No network was trained on all seeds, or all of them guess.
         """
         found = self._result()
-        result.export(self.path, self.study, self.grid, self.settings, found)
+        checked = checks.plain(self.checks(found), self.grid, self.settings)
+        result.export(self.path, self.study, self.grid, self.settings, found, checked)
         return found
+
+    def checks(self, found: GridResult) -> tuple[Check, ...]:
+        """Whether the order of the best lasts at larger phi, as far as that was asked for and is finished."""
+        return checks.compare_checks(self.trials, self.grid, self.settings, found, self.paper)
 
     @property
     def family(self) -> list[Architecture]:
@@ -104,14 +72,5 @@ class GridRun(Run):
         return list(result.members(self.settings, self._result().coefficients(self.grid)).values())
 
     def _result(self) -> GridResult:
-        return result.compare_finalists(self.trials, self.settings, self.paper, self.history.described)
-
-    def close(self) -> None:
-        """Let others write to the run."""
-        self._journal.close()
-
-    def __enter__(self) -> GridRun:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        trials = checks.of_grid(self.trials, self.grid)
+        return result.compare_finalists(trials, self.settings, self.paper, self.history.described)

@@ -1,0 +1,137 @@
+"""One baseline scaled in several ways to the same true cost: in one dimension alone, and in all three.
+
+EfficientNet (arXiv:1905.11946, figures 3 and 8, table 7) compares such networks, which really cost 1.45B to 1.80B.
+Here each way goes as far as its cost is nearest to the target; what its steps leave open, the image or the channels
+make up.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.grid.coefficients import PAPER, Coefficients
+from nas.grid.enumeration import fit_resolution
+from search_space.architecture import Architecture
+from search_space.cost import count
+from search_space.errors import InputError
+
+COMPOUND = "compound"
+WAYS = {
+    "depth": Coefficients(alpha=2, beta=1, gamma=1),
+    "width": Coefficients(alpha=1, beta=2, gamma=1),
+    "resolution": Coefficients(alpha=1, beta=1, gamma=2),
+    COMPOUND: PAPER,
+}
+"""Bases of depth, width and resolution; how far they are taken is found for each target."""
+BASELINE = "baseline"
+"""The way of the network that is not scaled."""
+NEAR = 0.0145
+"""Largest relative distance of a true cost from the target: two networks of one target differ by less than 3 %."""
+_FINEST = 2000  # steps of a factor on all channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """One way's network at one target."""
+
+    way: str
+    aim: float
+    """The target's MACs over the baseline's; 1 for the baseline itself."""
+    architecture: Architecture
+    ratio: float
+    """True MACs over the baseline's."""
+    adjusted: str = ""
+    """What made up for the steps of the way's own dimensions; empty where nothing had to."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, and its file: ``depth-2``."""
+        return self.way if self.way == BASELINE else f"{self.way}-{self.aim:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The networks that a study compares: the baseline, then every way at each target, in the order of targets."""
+
+    candidates: tuple[Scaled, ...]
+
+    @property
+    def networks_to_train(self) -> tuple[Scaled, ...]:
+        """By the numbers that proposals give them."""
+        return self.candidates
+
+    def at(self, aim: float) -> dict[int, Scaled]:
+        """The networks of one target by their number."""
+        return {number: scaled for number, scaled in enumerate(self.candidates) if scaled.aim == aim}
+
+
+def scale_all(baseline: Architecture, ways: Sequence[str], ratios: Sequence[float]) -> Comparison:
+    """The baseline and its scalings.
+
+    Args:
+        baseline: The network to scale.
+        ways: Names of `WAYS`.
+        ratios: Targets: multiples of the baseline's MACs, above 1, rising.
+
+    Raises:
+        InputError: A way does not reach a target.
+    """
+    scaled = (_scaled(baseline, way, ratio) for ratio in ratios for way in ways)
+    return Comparison(candidates=(Scaled(way=BASELINE, aim=1.0, architecture=baseline, ratio=1.0), *scaled))
+
+
+def _scaled(baseline: Architecture, way: str, aim: float) -> Scaled:
+    base = count(baseline).macs
+    try:
+        phi = WAYS[way].phi_at(baseline, round(aim * base))
+        network, adjusted = settle(WAYS[way].scale(baseline, phi), round(aim * base))
+    except InputError as error:
+        raise InputError(f"{way} at {aim:g} times the cost: {error}") from None
+    return Scaled(way=way, aim=aim, architecture=network, ratio=count(network).macs / base, adjusted=adjusted)
+
+
+def settle(network: Architecture, macs: int) -> tuple[Architecture, str]:
+    """The network with its MACs within `NEAR` of `macs`, and what was changed for it, in words.
+
+    The image is tried first, as in the grid; where strides round too coarsely, all channels are multiplied by one
+    factor besides, and rounded to whole ones.
+
+    Raises:
+        InputError: Neither brings it there.
+    """
+
+    def away(candidate: Architecture) -> float:
+        return abs(count(candidate).macs / macs - 1)
+
+    if away(network) <= NEAR:
+        return network, ""
+    side = fit_resolution(network, macs, min(network.resolution, max(network.total_stride, network.resolution // 2)))
+    sides = f"{network.resolution} to {side.resolution} px"
+    if away(side) <= NEAR:
+        return side, sides
+    start = min((network, side), key=away)
+    steps = range(_FINEST // 2, 2 * _FINEST)
+    above = bisect.bisect_left(steps, macs, key=lambda step: count(_widened(start, step / _FINEST)).macs)
+    factors = [steps[i] / _FINEST for i in (above - 1, above) if 0 <= i < len(steps)]
+    factor = min(factors, key=lambda factor: away(_widened(start, factor)))
+    wide = _widened(start, factor)
+    if away(wide) > NEAR:
+        raise InputError(
+            f"the nearest network's MACs are {away(wide):.1%} away, {NEAR:.2%} are allowed; name another target"
+        )
+    return wide, ("" if start is network else f"{sides}, ") + f"channels x{factor:.3f}"
+
+
+def _widened(network: Architecture, factor: float) -> Architecture:
+    """All channels by a factor, rounded to whole ones: finer than the multiples of 8 that scaling keeps."""
+
+    def wide(channels: int) -> int:
+        return max(1, math.floor(channels * factor + 0.5))
+
+    stages = tuple(dataclasses.replace(stage, channels=wide(stage.channels)) for stage in network.stages)
+    head = wide(network.head) if network.head else 0
+    return dataclasses.replace(network, stem=wide(network.stem), stages=stages, head=head)
