@@ -95,7 +95,8 @@ def test_a_grid_that_is_not_over_has_no_winner(path: Path, tmp_path: Path) -> No
 def test_the_page_shows_every_network_with_its_error(browser: Browser, path: Path, run: RunRecord) -> None:
     browser.open(path / "report.html")
     points = report_grid.points(run)
-    layers = "byId('family-chart').figure.layers.filter((l) => l.kind === 'points').map((l) => [l.x, l.y, l.error ?? null, l.items.map((t) => t.number)])"
+    layers = "byId('family-chart').figure.layers.filter((l) => l.kind === 'points')"
+    layers += ".map((l) => [l.x, l.y, l.error ?? null, l.items.map((t) => t.number)])"
     for rung, (x, y, errors, trials) in enumerate(browser.js(layers)):
         own = [p for p in points if p["group"] == rung]
         assert (x, y) == ([p["ratio"] for p in own], [p["accuracy"] for p in own])
