@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nas.grid.coefficients import PAPER, Coefficients
@@ -98,7 +99,7 @@ def settle(network: Architecture, macs: int) -> tuple[Architecture, str]:
     """The network with its MACs within `NEAR` of `macs`, and what was changed for it, in words.
 
     The image is tried first, as in the grid; where strides round too coarsely, all channels are multiplied by one
-    factor besides, and rounded to whole ones.
+    factor besides, as nearly as whole channels allow.
 
     Raises:
         InputError: Neither brings it there.
@@ -115,23 +116,40 @@ def settle(network: Architecture, macs: int) -> tuple[Architecture, str]:
         return side, sides
     start = min((network, side), key=away)
     steps = range(_FINEST // 2, 2 * _FINEST)
-    above = bisect.bisect_left(steps, macs, key=lambda step: count(_widened(start, step / _FINEST)).macs)
-    factors = [steps[i] / _FINEST for i in (above - 1, above) if 0 <= i < len(steps)]
-    factor = min(factors, key=lambda factor: away(_widened(start, factor)))
-    wide = _widened(start, factor)
+    above = bisect.bisect_left(steps, macs, key=lambda step: count(_with(start, _times(start, step))).macs)
+    widest = _times(start, steps[min(above, len(steps) - 1)])
+    wide = min((_with(start, channels) for channels in _around(widest)), key=away)
     if away(wide) > NEAR:
         raise InputError(
             f"the nearest network's MACs are {away(wide):.1%} away, {NEAR:.2%} are allowed; name another target"
         )
-    return wide, ("" if start is network else f"{sides}, ") + f"channels x{factor:.3f}"
+    return wide, (
+        "" if start is network else f"{sides}, "
+    ) + f"channels x{sum(_channels(wide)) / sum(_channels(start)):.3f}"
 
 
-def _widened(network: Architecture, factor: float) -> Architecture:
-    """All channels by a factor, rounded to whole ones: finer than the multiples of 8 that scaling keeps."""
+def _channels(network: Architecture) -> tuple[int, ...]:
+    """Of the stem, the stages and the head."""
+    return (network.stem, *(stage.channels for stage in network.stages), network.head)
 
-    def wide(channels: int) -> int:
-        return max(1, math.floor(channels * factor + 0.5))
 
-    stages = tuple(dataclasses.replace(stage, channels=wide(stage.channels)) for stage in network.stages)
-    head = wide(network.head) if network.head else 0
-    return dataclasses.replace(network, stem=wide(network.stem), stages=stages, head=head)
+def _times(network: Architecture, step: int) -> tuple[int, ...]:
+    """Its channels by a factor, rounded to whole ones: finer than the multiples of 8 that scaling keeps."""
+    return tuple(max(min(1, own), math.floor(own * step / _FINEST + 0.5)) for own in _channels(network))
+
+
+def _around(channels: Sequence[int]) -> Iterator[list[int]]:
+    """The same channels, and with one more or less in one part or in two: the finest steps that there are."""
+    parts = [part for part, number in enumerate(channels) if number]
+    for first, second in itertools.combinations(parts, 2):
+        for one, other in itertools.product((0, -1, 1), repeat=2):
+            changed = list(channels)
+            changed[first] = max(1, changed[first] + one)
+            changed[second] = max(1, changed[second] + other)
+            yield changed
+
+
+def _with(network: Architecture, channels: Sequence[int]) -> Architecture:
+    stem, *inner, head = channels
+    stages = tuple(dataclasses.replace(s, channels=c) for s, c in zip(network.stages, inner, strict=True))
+    return dataclasses.replace(network, stem=stem, stages=stages, head=head)
