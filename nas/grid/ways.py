@@ -1,8 +1,8 @@
 """One baseline scaled in several ways to the same true cost: in one dimension alone, and in all three.
 
 EfficientNet (arXiv:1905.11946, figures 3 and 8, table 7) compares such networks, which really cost 1.45B to 1.80B.
-Here each way goes as far as its cost is nearest to the target; what its steps leave open, the image or the channels
-make up.
+Here each way goes as far as its cost is nearest to the target, stage by stage; what its steps leave open, the image or
+the channels make up.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ BASELINE = "baseline"
 NEAR = 0.0145
 """Largest relative distance of a true cost from the target: two networks of one target differ by less than 3 %."""
 _FINEST = 2000  # steps of a factor on all channels
+_STEP = 0.002  # of phi, looking for a way's next network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +88,37 @@ def scale_all(baseline: Architecture, ways: Sequence[str], ratios: Sequence[floa
 
 def _scaled(baseline: Architecture, way: str, aim: float) -> Scaled:
     base = count(baseline).macs
+    macs = round(aim * base)
     try:
-        phi = WAYS[way].phi_at(baseline, round(aim * base))
-        network, adjusted = settle(WAYS[way].scale(baseline, phi), round(aim * base))
+        phi = WAYS[way].phi_at(baseline, macs)
+        near = WAYS[way].scale(baseline, phi)
+        steps = (near, *_mixed(near, _beyond(WAYS[way], baseline, phi, macs)))
+        nearest = min(steps, key=lambda network: abs(count(network).macs - macs))
+        network, adjusted = settle(nearest, macs)
     except InputError as error:
         raise InputError(f"{way} at {aim:g} times the cost: {error}") from None
-    return Scaled(way=way, aim=aim, architecture=network, ratio=count(network).macs / base, adjusted=adjusted)
+    how = ", ".join(filter(None, ("" if nearest == near else "some stages", adjusted)))
+    return Scaled(way=way, aim=aim, architecture=network, ratio=count(network).macs / base, adjusted=how)
+
+
+def _beyond(way: Coefficients, baseline: Architecture, phi: float, macs: int) -> Architecture:
+    """The way's next network on the other side of a cost than the one at phi, which is the nearest; else that one."""
+    network = near = way.scale(baseline, phi)
+    step = -_STEP if count(near).macs > macs else _STEP
+    try:
+        while count(network).macs == count(near).macs:
+            phi += step
+            network = way.scale(baseline, phi)
+    except InputError:  # the way ends there
+        return near
+    return network
+
+
+def _mixed(one: Architecture, other: Architecture) -> Iterator[Architecture]:
+    """Networks between two neighbours of a way: the other's layers and channels in the first or in the last stages."""
+    for split in range(1, len(one.stages)):
+        for front, back in ((one, other), (other, one)):
+            yield dataclasses.replace(one, stages=front.stages[:split] + back.stages[split:])
 
 
 def settle(network: Architecture, macs: int) -> tuple[Architecture, str]:
@@ -111,6 +137,10 @@ def settle(network: Architecture, macs: int) -> tuple[Architecture, str]:
     if away(network) <= NEAR:
         return network, ""
     side = fit_resolution(network, macs, min(network.resolution, max(network.total_stride, network.resolution // 2)))
+    # Where strides round coarsely, a side would have to move further than the cost asks for: then it stays.
+    most = 1.5 * abs(math.sqrt(macs / count(network).macs) - 1) + 1 / network.resolution
+    if abs(side.resolution / network.resolution - 1) > most:
+        side = network
     sides = f"{network.resolution} to {side.resolution} px"
     if away(side) <= NEAR:
         return side, sides
