@@ -37,7 +37,7 @@ Find how to scale a network: depth alpha^phi, width beta^phi, resolution gamma^p
   nas-grid --arch best.yaml --check-phi 2     and does what won still win among larger networks
   nas-grid --arch best.yaml --compare depth,width,resolution,compound
                                               in place of the grid: which way of scaling wins at equal cost
-  nas-grid --run-dir runs/mine --resume       go on where a run ended; --ratios 2,4,8 and --check-phi 2,3 may add to it
+  nas-grid --run-dir runs/mine --resume       go on where a run ended; a longer --ratios or --check-phi adds to it
 
 The run directory holds coefficients.yaml, family/*.yaml, trials.csv, config.yaml and journal.jsonl.
 Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.

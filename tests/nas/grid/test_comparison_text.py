@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.nas.grid.test_comparison import COMPARED, RESULTS, settings, trained
 
 
 def shown(parts: list[Any]) -> str:
-    console = Console(width=80, record=True, quiet=True)
+    console = Console(width=80, record=True, file=io.StringIO())
     for part in parts:
         console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
     return console.export_text()

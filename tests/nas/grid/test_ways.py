@@ -59,7 +59,7 @@ def test_a_way_keeps_its_own_dimension() -> None:
 
 def test_what_steps_leave_open_the_image_or_the_channels_make_up() -> None:
     b0 = NETWORKS["efficientnet-b0"]
-    near, how = settle(b0, round(1.1 * count(b0).macs))
+    near, how = settle(b0, 2 * count(b0).macs)
     assert how == f"224 to {near.resolution} px"
     assert near.resolution > 224
     assert near.stages == b0.stages
