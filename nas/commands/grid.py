@@ -24,9 +24,8 @@ from nas.grid.ways import WAYS, scale_all
 from nas.progress import SearchProgress
 from nas.report import page as report
 from nas.runs.comparison import ComparisonRun
-from nas.runs.grid import GridRun
+from nas.runs.grid import GridRun, ScalingRun
 from nas.runs.header import check_trusted, trust_flag
-from nas.runs.scaling import ScalingRun
 from search_space.seeding import derive_seed
 
 DESCRIPTION = """\

@@ -12,7 +12,7 @@ from nas import config as configs
 from nas.grid.comparison import Findings, compare_ways
 from nas.grid.config import GridConfig
 from nas.grid.ways import scale_all
-from nas.runs.scaling import ScalingRun
+from nas.runs.grid import ScalingRun
 from search_space.cost import count
 from search_space.io.files import write_atomic
 

@@ -1,17 +1,111 @@
-"""A grid search and the directory that it leaves: what `nas-grid` and `nas.grid_search` run alike."""
+"""Runs over scaled networks and the directories that they leave: what `nas-grid` and `nas.grid_search` run alike."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
+from controller.base import Controller, Problem
 from controller.halving import SuccessiveHalving
+from evaluator.base import Evaluation
+from nas import config
+from nas.engines.base import Engine
 from nas.grid import checks, result
+from nas.grid.candidates import CandidateSpace
 from nas.grid.checks import Check
 from nas.grid.config import GridConfig
 from nas.grid.progress import planned
 from nas.grid.result import GridResult, paper_candidate
-from nas.runs.scaling import ScalingRun
+from nas.history import GROWING, History, Trial
+from nas.problem import make_problem
+from nas.runs import directory
+from nas.runs.base import Run
+from nas.runs.directory import BASELINE
+from nas.study import Study
 from search_space.architecture import Architecture
+from search_space.io.files import write_atomic
+
+
+class ScalingRun(Run):
+    """What a grid search and a study of ways of scaling have in common. Use as a context manager, or call `close`.
+
+    Attributes:
+        settings: The resolved config.
+        trainings: Most trainings that each part of the run can take, in order.
+    """
+
+    settings: GridConfig
+    trainings: list[int]
+
+    def _open(
+        self,
+        path: Path,
+        settings: GridConfig,
+        space: CandidateSpace,
+        controller: Callable[[Problem], Controller[Any]],
+        batch_size: int,
+    ) -> None:
+        """Open the run's directory, new or to go on with; `trainings` is set.
+
+        Raises:
+            InputError: Another process writes to the run, or its journal is damaged or another's.
+        """
+        config.use_one_thread()
+        self.path = path
+        self.settings = settings
+        self.seed = settings.seed
+        self.space = space
+        self._journal = directory.open_journal(path, settings)
+        try:
+            self.study = Study(
+                space=space,
+                objective=settings.objective,
+                controller=controller(make_problem(space, settings.objective, None)),
+                journal=self._journal,
+                num_trials=sum(self.trainings),
+                batch_size=batch_size,
+                seed=settings.seed,
+            )
+            now = {name: list(getattr(settings, name)) for name in sorted(GROWING)}
+            if longer := {name: own for name, own in now.items() if own != self.history.config.get(name, [])}:
+                self.study.record({"event": "extended", **longer})
+        except BaseException:
+            self._journal.close()
+            raise
+
+    @property
+    def history(self) -> History:  # type: ignore[override]
+        """All that the journal says."""
+        return self.study.history
+
+    def time_baseline(self, engine: Engine) -> Evaluation:
+        """The baseline's evaluation, once a run."""
+        if not self.trials and not self.history.described and (said := engine.describe()):
+            self.study.record({"event": "described", "evaluator": said})
+        self.study.evaluate_references({BASELINE: self.settings.baseline}, engine)
+        return self.references[BASELINE]
+
+    def run(self, engine: Engine) -> Iterator[Trial]:
+        """Train what is left, yielding each trial as it finishes."""
+        for trial in self.study.run(engine):
+            write_atomic(self.path / "trials.csv", self.csv())
+            yield trial
+
+    def csv(self) -> str:
+        """One row a finished trial."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let others write to the run."""
+        self._journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
 
 
 class GridRun(ScalingRun):
