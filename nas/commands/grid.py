@@ -99,13 +99,13 @@ def _triples(args: argparse.Namespace, settings: GridConfig, path: Path) -> int:
         if not args.quiet:
             cli.say_notes(engine.describe())
         with GridRun(path, settings) as run:
-            progress = grid_progress.GridProgress(run.study, run.grid, settings, run.trainings, quiet=args.quiet)
+            parts = (run.study, run.grid, settings, run.trainings)
 
             def result() -> list[text.Part]:
                 found = run.conclude()
                 return text.describe_result(path, grid, settings, found, run.checks(found))
 
-            return _run(run, engine, progress, result)
+            return _run(run, engine, lambda: grid_progress.GridProgress(*parts, quiet=args.quiet), result)
 
 
 def _study(args: argparse.Namespace, settings: GridConfig, path: Path) -> int:
@@ -120,12 +120,12 @@ def _study(args: argparse.Namespace, settings: GridConfig, path: Path) -> int:
         if not args.quiet:
             cli.say_notes(engine.describe())
         with ComparisonRun(path, settings) as run:
-            progress = grid_progress.ComparisonProgress(run.study, compared, settings, quiet=args.quiet)
+            parts = (run.study, compared, settings)
 
             def result() -> list[text.Part]:
                 return comparison_text.describe_findings(path, compared, settings, run.conclude())
 
-            return _run(run, engine, progress, result)
+            return _run(run, engine, lambda: grid_progress.ComparisonProgress(*parts, quiet=args.quiet), result)
 
 
 def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> GridConfig:
@@ -162,11 +162,13 @@ def _dry_run(settings: GridConfig, evaluator: Evaluator[Any], work: float) -> in
     return cli.DONE
 
 
-def _run(run: ScalingRun, engine: Engine, shown: SearchProgress, result: Callable[[], list[text.Part]]) -> int:
+def _run(
+    run: ScalingRun, engine: Engine, show: Callable[[], SearchProgress], result: Callable[[], list[text.Part]]
+) -> int:
     """Time the baseline, train what is left, and print the result."""
     try:
         baseline = run.time_baseline(engine)
-        with shown as progress:
+        with show() as progress:
             if not progress.quiet:
                 left = progress.all_work() - progress.done_work()
                 cli.say(text.describe_time(baseline, left, engine.workers))

@@ -28,6 +28,7 @@ FALLBACK = "efficientnet-b0"
 # Two epochs tell little, but they are asked of many networks; the last rung trains three times as long.
 _DEFAULTS = {"evaluator": {"name": "proxy", "epochs": 2}}
 
+_MOST_TARGETS = 8  # costs or phis of one run: each is some networks to find, also where a run is only read
 _STUDY = {"ratios": [2, 4], "rungs": [1]}
 
 
@@ -113,9 +114,14 @@ class GridConfig(RunConfig):
                 ratios and bool(ways) == bool(self.ratios),
                 "ratios",
                 list(self.ratios),
-                "rising numbers above 1 and at most 64, with compare",
+                "up to 8 rising numbers above 1 and at most 64, with compare",
             ),
-            (checks, "check_phi", list(self.check_phi), "rising numbers above phi and at most 10, without compare"),
+            (
+                checks,
+                "check_phi",
+                list(self.check_phi),
+                "up to 8 rising numbers above phi and at most 10, without compare",
+            ),
             (
                 not ways or len(self.rungs) == 1,
                 "rungs",
@@ -203,7 +209,8 @@ def load_baseline(arch: str | None, runs: Path) -> tuple[str, Architecture, str]
 
 
 def _climbing(values: Sequence[float], above: float, most: float) -> bool:
-    return all(a < b for a, b in itertools.pairwise((above, *values))) and max(values, default=most) <= most
+    rising = all(a < b for a, b in itertools.pairwise((above, *values)))
+    return rising and max(values, default=most) <= most and len(values) <= _MOST_TARGETS
 
 
 def _rising(rungs: tuple[int, ...]) -> bool:

@@ -16,6 +16,7 @@ function familyFigure() {
     ];
   });
   const ends = data.runs.flatMap((run) => run.grid ?? []).filter((p) => p.last && !p.line);
+  const tips = grids().filter(({ first }) => first.line).map(({ points, first }) => ({ x: points.at(-1).ratio, y: points.at(-1).accuracy, text: first.label }));
   const all = layers.flatMap((layer) => layer.y);
   const lines = grids().some(({ first }) => first.line);
   const errors = layers.flatMap((layer) => (layer.error ?? []).flat());
@@ -25,7 +26,7 @@ function familyFigure() {
   return {
     x: { title: "multiply-adds, times the baseline's", ...(lines ? { log: true, limits: widest } : {}) },
     y: { title: "accuracy", percent: true, limits: [Math.max(0, low), Math.min(1, high)] }, layers,
-    labels: ends.sort((a, b) => b.accuracy - a.accuracy).map((p) => ({ x: p.ratio, y: p.accuracy, text: p.name })),
+    labels: [...tips, ...ends.sort((a, b) => b.accuracy - a.accuracy).map((p) => ({ x: p.ratio, y: p.accuracy, text: p.name }))],
   };
 }
 function drawFamilyLegend() {
