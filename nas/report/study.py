@@ -46,6 +46,7 @@ def points(run: RunRecord) -> list[dict[str, Any]]:
                     "label": way,
                     "colour": f"--series-{group % 7 + 1}",
                     "name": scaled.name,
+                    "aim": scaled.aim,
                     "ratio": rounded(scaled.ratio),
                     "accuracy": rounded(mean.mean),
                     "error": rounded(mean.standard_error),

@@ -20,7 +20,8 @@ function publishedFigure(of, title) {
 followTheme();
 const sections = [...document.querySelectorAll("main section[data-short]")];
 byId("contents").replaceChildren(...sections.map((section) => element("a", { href: "#" + section.id }, section.dataset.short)));
-byId("goto").hidden = true;
+byId("goto").replaceChildren(element("option", { value: "" }, "Go to …"), ...sections.map((section) => element("option", { value: section.id }, section.dataset.short)));
+byId("goto").addEventListener("change", () => { location.hash = byId("goto").value; });
 byId("published-legend").replaceChildren(legendEntry("var(--series-2)", "◆", "EfficientNet-B0 to B7"), legendEntry("var(--series-1)", "●", "others, as published"));
 addChart(byId("macs-chart"), () => publishedFigure("macs", "multiply-adds")).draw();
 addChart(byId("params-chart"), () => publishedFigure("params", "parameters")).draw();
