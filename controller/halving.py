@@ -34,6 +34,9 @@ class HalvingConfig:
     """Seeds for each of them."""
     seeded: tuple[int, ...] = ()
     """Candidates that stay in whatever their score: what the winner is to be set against."""
+    checks: int = 0
+    """How many times the best two and `seeded` are compared again, each time as other networks: all candidates are
+    followed by as many that stand for them in the first check, and so on."""
 
     def __post_init__(self) -> None:
         for name in ("rungs", "finalists", "repeats"):
@@ -42,7 +45,7 @@ class HalvingConfig:
 
 
 class SuccessiveHalving(Controller[HalvingConfig]):
-    """Proposes a rung a batch; a network whose training failed goes no further."""
+    """Proposes a rung a batch, then a check a batch; a network whose training failed goes no further."""
 
     Config: ClassVar[type] = HalvingConfig
     presets: ClassVar[dict[str, HalvingConfig]] = {"default": HalvingConfig(rungs=3, finalists=3, repeats=3)}
@@ -50,31 +53,44 @@ class SuccessiveHalving(Controller[HalvingConfig]):
     def __init__(self, problem: Problem, config: HalvingConfig, seed: int) -> None:
         """See `Controller`; the problem's decisions are which candidate, how long and which seed."""
         super().__init__(problem, config, seed)
-        self._entrants: list[int] = list(range(len(problem.decisions[CANDIDATE].choices)))
+        self._number = len(problem.decisions[CANDIDATE].choices) // (1 + config.checks)
+        self._entrants: list[int] = list(range(self._number))
         self._rung = 0
-        self._finished = False
 
     def ask(self, batch: int, count: int) -> list[Tokens]:
         """The rung's proposals, all of them: a rung is learned from whole; none after the last."""
-        if self._finished:
+        last = self.config.rungs - 1
+        if self._rung > last + self.config.checks:
             return []
-        if self._rung < self.config.rungs - 1:
+        if self._rung < last:
             return [(candidate, self._rung, 0) for candidate in self._entrants]
-        repeats = range(1, self.config.repeats + 1)
-        return [(candidate, self._rung, repeat) for repeat in repeats for candidate in self._entrants]
+        first, repeats = (self._rung - last) * self._number, range(1, self.config.repeats + 1)
+        return [(first + candidate, last, repeat) for repeat in repeats for candidate in self._entrants]
 
     def tell(self, outcomes: Sequence[Outcome]) -> Signals:
         """Let the best of a rung enter the next, the earlier candidate where equal."""
-        if self._rung == self.config.rungs - 1:
-            self._finished = True
-            return {"rung": self._rung}
+        if self._rung >= self.config.rungs - 1:
+            self._rung += 1
+            if self._rung == self.config.rungs:
+                self._entrants = self._podium(outcomes)
+            return {"rung": self._rung - 1}
         ok = [outcome for outcome in outcomes if outcome.accuracy is not None]
         order = [o.tokens[CANDIDATE] for o in sorted(ok, key=lambda o: (-o.reward, o.tokens[CANDIDATE]))]
         self._rung += 1
-        size = rung_size(len(self.problem.decisions[CANDIDATE].choices), self._rung, self.config)
+        size = rung_size(self._number, self._rung, self.config)
         seeded = [candidate for candidate in order[size:] if candidate in self.config.seeded]
         self._entrants = sorted(order[:size] + seeded)
         return {"rung": self._rung - 1, "promoted": self._entrants}
+
+    def _podium(self, outcomes: Sequence[Outcome]) -> list[int]:
+        """The best two of those trained on all seeds, by mean accuracy, and those that stay in; the best first."""
+        found: dict[int, list[float]] = {}
+        for outcome in outcomes:
+            if outcome.accuracy is not None:
+                found.setdefault(outcome.tokens[CANDIDATE], []).append(outcome.accuracy)
+        whole = [number for number, values in found.items() if len(values) == self.config.repeats]
+        ranked = sorted(whole, key=lambda number: (-sum(found[number]), number))
+        return ranked[:2] + [number for number in ranked[2:] if number in self.config.seeded]
 
 
 def rung_size(candidates: int, rung: int, config: HalvingConfig) -> int:

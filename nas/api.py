@@ -214,7 +214,7 @@ def grid_search(
         trust_code: Import code and write to folders that its journal names and this call does not.
         workers: 1 evaluates in this process, more in as many Ray workers; None takes all that fit.
         on_trial: Called with each training as it finishes.
-        settings: Any other setting of a grid: target_flops, step, rungs, finalists, repeats, family, ...
+        settings: Any other setting of a grid: target_flops, step, rungs, finalists, repeats, check_phi, family, ...
 
     Returns:
         The finished run: `family`, `trials_dataframe()`, and coefficients.yaml in its directory.
@@ -233,6 +233,8 @@ def grid_search(
     wanted = {"evaluator": None if evaluator is None else _component(evaluator), "phi": phi, "seed": seed}
     layers = [{"name": name, "baseline": baseline}, given(wanted), settings]
     resolved = grid_config.resolve(layers)
+    if resolved.compare:
+        raise InputError("compare: this finds coefficients; a study of ways of scaling runs by nas-grid --compare")
     if goes_on and (recorded := recorded_config(path, "nas-grid")):
         check_trusted(path, recorded, layers, trusted=trust_code)
         if changed := differences(grid_config.resolve([recorded]), resolved):

@@ -13,6 +13,7 @@
 | ``reference`` | an evaluation of a named network beside the search; the network, where it follows the best one |
 | ``final`` | the final after so many trials: its networks with their accuracies on each seed, best first; the verdict |
 | ``evaluator`` | from here on networks are evaluated so: as plain data, in the place of the header's |
+| ``extended`` | lists of the header's config that have become longer: ``ratios``, ``check_phi`` of a grid |
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from search_space.decision import Decision, Tokens
 from search_space.errors import InputError
 from search_space.io import schema
 from search_space.io.strict_yaml import MAX_DEPTH
+
+GROWING = {"ratios", "check_phi"}  # settings to which more may be added when a run goes on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +150,8 @@ class History:
                     self._add_update(event)
                 case "evaluator":
                     self.config = self.config | {"evaluator": _component(event["evaluator"])}
+                case "extended":
+                    self.config = self.config | {name: [*map(_number, event[name])] for name in GROWING & event.keys()}
                 case "worked":
                     self.worked += max(0.0, _number(event["seconds"]))
                 case "ended":
@@ -244,13 +249,13 @@ def fold(events: Iterable[Event], source: object, into: History | None = None) -
 def _proposal(row: Event, number: int) -> Trial:
     if row["trial"] != number:
         raise InputError(f"trial {row['trial']} stands where trial {number} belongs")
-    macs, params = _whole(row["macs"]), _whole(row["params"])
-    return Trial(number=number, tokens=_tokens(row["tokens"]), key=_text(row["key"]), macs=macs, params=params)
+    tokens, macs, params = tuple(map(_whole, row["tokens"])), _whole(row["macs"]), _whole(row["params"])
+    return Trial(number=number, tokens=tokens, key=_text(row["key"]), macs=macs, params=params)
 
 
 def _outcome(row: Event) -> Outcome:
     accuracy = None if row["accuracy"] is None else _number(row["accuracy"])
-    return Outcome(tokens=_tokens(row["tokens"]), reward=_number(row["reward"]), accuracy=accuracy)
+    return Outcome(tokens=tuple(map(_whole, row["tokens"])), reward=_number(row["reward"]), accuracy=accuracy)
 
 
 def _component(value: object) -> Event:
@@ -265,9 +270,8 @@ def _check_depth(value: object, left: int = MAX_DEPTH) -> None:
     """What is read by recursion may not be deep."""
     if not left:
         raise InputError(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_depth(item, left - 1)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(item, left - 1)
 
 
 def _signals(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,10 +280,6 @@ def _signals(found: Mapping[str, Any]) -> dict[str, Any]:
     for probability in (p for row in signals.get("probabilities", ()) for p in row):
         _number(probability)
     return signals
-
-
-def _tokens(values: Sequence[int]) -> Tokens:
-    return tuple(_whole(value) for value in values)
 
 
 def _whole(value: object) -> int:

@@ -21,6 +21,9 @@ class Mean:
     standard_error: float
     """Standard deviation of the values over the root of their number."""
 
+    def __str__(self) -> str:
+        return f"{self.mean:.2%} +- {self.standard_error:.2%}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference(Mean):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,17 @@ from nas.commands import cli, options
 from nas.engines.base import Engine, Job
 from nas.engines.local import estimate_seconds
 from nas.engines.make import make_engine
+from nas.grid import comparison_text, text
 from nas.grid import config as grid_config
 from nas.grid import progress as grid_progress
-from nas.grid import text
+from nas.grid.checks import grid_of
 from nas.grid.config import GridConfig
-from nas.grid.enumeration import enumerate_grid
 from nas.grid.result import paper_candidate
+from nas.grid.ways import WAYS, scale_all
+from nas.progress import SearchProgress
 from nas.report import page as report
-from nas.runs.grid import GridRun
+from nas.runs.comparison import ComparisonRun
+from nas.runs.grid import GridRun, ScalingRun
 from nas.runs.header import check_trusted, trust_flag
 from search_space.seeding import derive_seed
 
@@ -30,7 +33,10 @@ Find how to scale a network: depth alpha^phi, width beta^phi, resolution gamma^p
 
   nas-grid --phi 1                            the newest run's best network, or EfficientNet-B0
   nas-grid --phi 1 --arch best.yaml --data folder:photos
-  nas-grid --run-dir runs/mine --resume       go on where a run ended
+  nas-grid --arch best.yaml --check-phi 2     and does what won still win among larger networks
+  nas-grid --arch best.yaml --compare depth,width,resolution,compound
+                                              in place of the grid: which way of scaling wins at equal cost
+  nas-grid --run-dir runs/mine --resume       go on where a run ended; a longer --ratios or --check-phi adds to it
 
 The run directory holds coefficients.yaml, family/*.yaml, trials.csv, config.yaml and journal.jsonl.
 Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
@@ -58,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     choices = ("realised", "nominal")
     grid.add_argument("--constraint", choices=choices, help="equal true cost, or the product alone (default: realised)")
     grid.add_argument("--band", type=float, metavar="B", help="of true costs, relative (default: 0.05)")
+    study = parser.add_argument_group("does it last, and is compound scaling better than one dimension alone")
+    study.add_argument("--check-phi", metavar="LIST", help="larger phis at which the best are compared again, e.g. 2,3")
+    study.add_argument("--compare", metavar="LIST", help=f"a study in place of the grid: {', '.join(WAYS)}")
+    study.add_argument("--ratios", metavar="LIST", help="--compare: costs over the baseline's (default: 2,4)")
     how = parser.add_argument_group("how to compare")
     how.add_argument("--rungs", metavar="LIST", help="lengths of training, in --epochs (default: 1,2,3)")
     how.add_argument(
@@ -73,7 +83,11 @@ def _parser() -> argparse.ArgumentParser:
 def _grid(args: argparse.Namespace) -> int:
     path, recorded = options.locate_run(args, "nas-grid")
     settings = _resolve(args, recorded, path)
-    grid = enumerate_grid(settings.baseline, settings.bounds)
+    return _study(args, settings, path) if settings.compare else _triples(args, settings, path)
+
+
+def _triples(args: argparse.Namespace, settings: GridConfig, path: Path) -> int:
+    grid = grid_of(settings)
     paper = paper_candidate(grid, settings)
     trainings = grid_progress.planned(grid, settings, settings.halving([] if paper is None else [paper]))
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
@@ -85,7 +99,33 @@ def _grid(args: argparse.Namespace) -> int:
         if not args.quiet:
             cli.say_notes(engine.describe())
         with GridRun(path, settings) as run:
-            return _run(run, engine, quiet=args.quiet)
+            parts = (run.study, run.grid, settings, run.trainings)
+
+            def result() -> list[text.Part]:
+                found = run.conclude()
+                return text.describe_result(path, grid, settings, found, run.checks(found))
+
+            return _run(run, engine, lambda: grid_progress.GridProgress(*parts, quiet=args.quiet), result)
+
+
+def _study(args: argparse.Namespace, settings: GridConfig, path: Path) -> int:
+    compared = scale_all(settings.baseline, settings.compare, settings.ratios)
+    cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    if not args.quiet:
+        trained_as = cls.trained_as(evaluator_config, settings.baseline.resolution)
+        cli.show(*comparison_text.describe_ways(compared, settings, trained_as))
+    if args.dry_run:
+        return _dry_run(settings, cls(evaluator_config), grid_progress.study_work(compared, settings))
+    with closing(make_engine(options.engine_options(args), cls, evaluator_config)) as engine:
+        if not args.quiet:
+            cli.say_notes(engine.describe())
+        with ComparisonRun(path, settings) as run:
+            parts = (run.study, compared, settings)
+
+            def result() -> list[text.Part]:
+                return comparison_text.describe_findings(path, compared, settings, run.conclude())
+
+            return _run(run, engine, lambda: grid_progress.ComparisonProgress(*parts, quiet=args.quiet), result)
 
 
 def _resolve(args: argparse.Namespace, recorded: dict[str, Any] | None, path: Path) -> GridConfig:
@@ -109,8 +149,9 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
     names = ("phi", "target_flops", "family", "family_from", "step", "tolerance", "constraint", "band")
     flags = {name: getattr(args, name) for name in (*names, "finalists", "repeats", "seed")}
     flags["evaluator"] = options.evaluator_settings(args)
-    if args.rungs is not None:
-        flags |= config.parse_setting(f"rungs=[{args.rungs}]")
+    for name in ("rungs", "ratios", "check_phi", "compare"):
+        if (value := getattr(args, name)) is not None:
+            flags |= config.parse_setting(f"{name}=[{value}]")
     return config.given(flags)
 
 
@@ -121,12 +162,14 @@ def _dry_run(settings: GridConfig, evaluator: Evaluator[Any], work: float) -> in
     return cli.DONE
 
 
-def _run(run: GridRun, engine: Engine, *, quiet: bool) -> int:
+def _run(
+    run: ScalingRun, engine: Engine, show: Callable[[], SearchProgress], result: Callable[[], list[text.Part]]
+) -> int:
     """Time the baseline, train what is left, and print the result."""
     try:
         baseline = run.time_baseline(engine)
-        with grid_progress.GridProgress(run.study, run.grid, run.settings, run.trainings, quiet=quiet) as progress:
-            if not quiet:
+        with show() as progress:
+            if not progress.quiet:
                 left = progress.all_work() - progress.done_work()
                 cli.say(text.describe_time(baseline, left, engine.workers))
             for trial in run.run(engine):
@@ -137,7 +180,7 @@ def _run(run: GridRun, engine: Engine, *, quiet: bool) -> int:
         cli.say(f"  nas-grid --run-dir {run.path} --resume{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
     report.write_ended(run.path)
-    cli.show(*text.describe_result(run.path, run.grid, run.settings, run.conclude()))
+    cli.show(*result())
     return cli.DONE
 
 

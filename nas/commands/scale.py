@@ -13,6 +13,7 @@ from nas.grid import coefficients
 from nas.grid.coefficients import PAPER, Coefficients, member_name
 from nas.grid.published import describe_published
 from nas.grid.text import stages_table
+from nas.report import published as published_page
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
 from search_space.errors import InputError, printable
@@ -29,7 +30,8 @@ Scale one network: depth alpha^phi, width beta^phi, resolution gamma^phi (Effici
   nas-scale best.yaml --phi -1                   smaller, for a small device
   nas-scale best.yaml --target-flops 100M        the phi whose network comes nearest
   nas-scale efficientnet-b0 --published b3       the released network: the authors chose its factors by hand
-  nas-scale efficientnet-b0 --published all      the family, beside published networks as accurate
+  nas-scale efficientnet-b0 --published all      the family, beside published networks as accurate;
+                                                 with -o published.html as a page with charts as well
 
 Exit codes: 0 done, 2 wrong input.
 """
@@ -54,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in (("alpha", "depth"), ("beta", "width"), ("gamma", "resolution")):
         value = getattr(PAPER, name)
         parser.add_argument(f"--{name}", type=float, metavar="X", help=f"{what} base, at least 1 (default: {value})")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write the YAML there, else to stdout")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help="write the YAML or page there, else the YAML to stdout"
+    )
     return parser
 
 
@@ -65,6 +69,9 @@ def _scale(args: argparse.Namespace) -> int:
     name = str(metadata.get("name") or Path(args.network).stem)
     if args.published == "all":
         cli.show(*describe_published(baseline))
+        if args.output is not None:
+            write_atomic(args.output, published_page.render(baseline))
+            cli.say(str(args.output))
         return cli.DONE
     if args.published is not None:
         scaled, how = efficientnet(args.published, baseline), {"published": args.published}
@@ -100,8 +107,8 @@ def _check_flags(args: argparse.Namespace, own: list[str]) -> None:
         raise InputError(f"--published {args.published}: leaves no room for --{bases[0]}")
     if args.coefficients and own:
         raise InputError(f"--{own[0]}: {args.coefficients} already says it; name one of the two")
-    if args.published == "all" and args.output is not None:
-        raise InputError("--published all: prints a table and writes nothing; name one member for -o")
+    if args.published == "all" and args.output is not None and args.output.suffix != ".html":
+        raise InputError(f"-o {args.output}: --published all writes a page, whose name ends in .html")
     if args.output is not None and args.output.exists():
         raise InputError(f"{args.output}: exists already; nothing is overwritten")
 

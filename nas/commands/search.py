@@ -18,6 +18,7 @@ from nas.engines.make import EngineOptions, count_workers, make_engine
 from nas.history import Trial
 from nas.progress import SearchProgress
 from nas.report import page as report
+from nas.report import training as training_page
 from nas.runs import tensorboard, warm_start
 from nas.runs.callbacks import CALLBACKS, Callbacks
 from nas.runs.deployment import deployed
@@ -167,7 +168,7 @@ def _search(args: argparse.Namespace, started: float) -> int:
                 engine.close()
                 code = final.hold(run, engine_options, quiet=args.quiet)
     if args.retrain and code == cli.DONE:
-        metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet)
+        metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet, page=training_page.write)
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))
         cli.say(f"Weights, metrics and networks: {path / 'trained'}")
     return code

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evaluator.registry import DATASETS
 from nas.commands import cli, options
+from nas.report import training as training_page
 from nas.training.run import at_chance_lines, best_of_run, lacks_of, make_config, metrics_table, train_all
 from search_space.architecture import Architecture
 from search_space.errors import InputError
@@ -23,7 +24,8 @@ Train a network in full on your data; the test images are read once, at the end.
   nas-train efficientnet-b0 --data folder:photos -o trained/b0 --resume     go on where a training was killed
   torchrun --nproc-per-node 4 -m nas.commands.train best.yaml --data ... -o ...      several GPUs
 
-The folder holds network.yaml, network.safetensors, metrics.json, checkpoint.pt, config.yaml and TensorBoard curves.
+The folder holds network.yaml, network.safetensors, metrics.json, report.html, checkpoint.pt, config.yaml and
+TensorBoard curves. The page shows what the network confuses and where it looks, with some of your images in it.
 Exit codes: 0 done, 1 the training diverged, 2 wrong input, 130 interrupted (nothing but the current epoch is lost).
 """
 
@@ -89,7 +91,14 @@ def _train(args: argparse.Namespace) -> int:
     if not args.quiet and (lacks := lacks_of(args.recipe)):
         cli.say(lacks)
     metrics = train_all(
-        networks, config, output, args.device, resume=args.resume, quiet=args.quiet, exact=args.deterministic
+        networks,
+        config,
+        output,
+        args.device,
+        resume=args.resume,
+        quiet=args.quiet,
+        exact=args.deterministic,
+        page=training_page.write,
     )
     if metrics:
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))

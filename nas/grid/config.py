@@ -17,6 +17,7 @@ from nas.config import Component, RunConfig
 from nas.grid.candidates import CandidateSpace
 from nas.grid.coefficients import PHIS
 from nas.grid.enumeration import Bounds, Constraint, Grid
+from nas.grid.ways import WAYS, Comparison
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
 from search_space.errors import InputError, check_fields
@@ -26,6 +27,9 @@ from search_space.io.amounts import format_amount, parse_amount
 FALLBACK = "efficientnet-b0"
 # Two epochs tell little, but they are asked of many networks; the last rung trains three times as long.
 _DEFAULTS = {"evaluator": {"name": "proxy", "epochs": 2}}
+
+_MOST_TARGETS = 8  # costs or phis of one run: each is some networks to find, also where a run is only read
+_STUDY = {"ratios": [2, 4], "rungs": [1]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,12 @@ class GridConfig(RunConfig):
     """The baseline's name; the family is named after it."""
     baseline: Architecture
     """The network to scale, in full."""
+    compare: tuple[str, ...] = ()
+    """Ways of scaling that are compared in a study, in the place of a grid of triples; empty for the grid."""
+    ratios: tuple[float, ...] = ()
+    """A study's targets: multiples of the baseline's multiply-adds, rising; more may be added when it goes on."""
+    check_phi: tuple[float, ...] = ()
+    """Larger phis at which a grid's best two networks and the paper's are compared again; more may be added."""
     phi: float = 1.0
     """The compound coefficient at which networks are compared; the paper's step 1 has 1."""
     target_flops: int | None = None
@@ -74,6 +84,7 @@ class GridConfig(RunConfig):
                 self.phi,
                 "above 0 (there all scale) and at most 10",
             ),
+            *self._study_rules(),
             (0.01 <= self.step <= 1, "step", self.step, "0.01 to 1"),
             (0 < self.tolerance <= 1, "tolerance", self.tolerance, "above 0 and at most 1"),
             (0 < self.band <= 1, "band", self.band, "above 0 and at most 1"),
@@ -90,6 +101,34 @@ class GridConfig(RunConfig):
                 f"target_flops {format_amount(self.target_flops)}: the baseline {self.name} alone has "
                 f"{format_amount(macs)} MACs, and scaling adds to them; name a larger target or a smaller baseline"
             )
+
+    def _study_rules(self) -> list[tuple[bool, str, object, str]]:
+        """What `check_fields` holds `compare`, `ratios` and `check_phi` to."""
+        ways, known = list(self.compare), set(self.compare) <= WAYS.keys()
+        few = not ways or len(set(ways)) == len(ways) >= 2
+        ratios = _climbing(self.ratios, 1, 64) if ways else not self.ratios
+        checks = not self.check_phi or (not ways and _climbing(self.check_phi, self.phi, 10))
+        return [
+            (known and few, "compare", ways, f"two or more of {', '.join(WAYS)}, each once"),
+            (
+                ratios and bool(ways) == bool(self.ratios),
+                "ratios",
+                list(self.ratios),
+                "up to 8 rising numbers above 1 and at most 64, with compare",
+            ),
+            (
+                checks,
+                "check_phi",
+                list(self.check_phi),
+                "up to 8 rising numbers above phi and at most 10, without compare",
+            ),
+            (
+                not ways or len(self.rungs) == 1,
+                "rungs",
+                list(self.rungs),
+                "one length with compare: all train equally long",
+            ),
+        ]
 
     @property
     def bounds(self) -> Bounds:
@@ -111,15 +150,19 @@ class GridConfig(RunConfig):
         target = round(self.bounds.target * count(self.baseline).macs)
         return Objective(target_macs=target, alpha=0.0, beta=0.0)
 
-    def space(self, grid: Grid) -> CandidateSpace:
-        """The grid's networks, each to be trained in every rung and repeat."""
-        networks = [candidate.architecture for candidate in grid.candidates]
+    def space(self, grid: Grid | Comparison) -> CandidateSpace:
+        """The grid's or the study's networks, each to be trained in every rung and repeat."""
+        networks = [candidate.architecture for candidate in grid.networks_to_train]
         return CandidateSpace(f"scalings of {self.name}", networks, self.rungs, self.repeats)
 
     def halving(self, seeded: Sequence[int]) -> HalvingConfig:
         """How the trainings are spent, with these candidates kept in."""
         return HalvingConfig(
-            rungs=len(self.rungs), finalists=self.finalists, repeats=self.repeats, seeded=tuple(seeded)
+            rungs=len(self.rungs),
+            finalists=self.finalists,
+            repeats=self.repeats,
+            seeded=tuple(seeded),
+            checks=len(self.check_phi),
         )
 
 
@@ -132,8 +175,13 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> GridConfig:
     merged = config.merge(_DEFAULTS, layers)
     if merged.get("target_flops") is not None:
         merged["target_flops"] = parse_amount(str(merged["target_flops"]), "target_flops")
+    if merged.get("compare"):
+        merged = _STUDY | merged
     settings = schema.from_mapping(GridConfig, merged, "config")
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
+    if settings.compare:  # what is small is trained as it is, not narrower
+        side, macs = settings.baseline.resolution, count(settings.baseline).macs
+        evaluator_config = cls.deployed_as(evaluator_config, side, macs)
     own = schema.to_plain(cls.scaled_from(evaluator_config, settings.baseline.resolution))
     return dataclasses.replace(settings, evaluator=dataclasses.replace(settings.evaluator, settings=own))
 
@@ -158,6 +206,11 @@ def load_baseline(arch: str | None, runs: Path) -> tuple[str, Architecture, str]
     why = "" if arch else (" (the newest run's best)" if found else f" (no --arch, and no run in {runs}/)")
     said = f"Baseline {name}{why}: {format_amount(count(architecture).macs)} MACs, {architecture.resolution} pixels"
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name), architecture, said
+
+
+def _climbing(values: Sequence[float], above: float, most: float) -> bool:
+    rising = all(a < b for a, b in itertools.pairwise((above, *values)))
+    return rising and max(values, default=most) <= most and len(values) <= _MOST_TARGETS
 
 
 def _rising(rungs: tuple[int, ...]) -> bool:

@@ -56,6 +56,8 @@ class Candidate:
     """True MACs over the baseline's."""
     triples: tuple[Coefficients, ...]
     """All triples of the grid that build it (up to resolution, where that is fitted)."""
+    adjusted: str = ""
+    """What brought its cost to the target beside the triple's own steps; empty where nothing had to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,13 @@ class Grid:
     """The distinct networks of the triples, before any constraint on true cost."""
     candidates: tuple[Candidate, ...]
     """The networks to compare, in the order of their triples."""
+    checks: tuple[Candidate, ...] = ()
+    """All of them again at the first larger phi that is checked, then at the next."""
+
+    @property
+    def networks_to_train(self) -> tuple[Candidate, ...]:
+        """By the numbers that proposals give them."""
+        return (*self.candidates, *self.checks)
 
 
 def enumerate_grid(baseline: Architecture, bounds: Bounds) -> Grid:

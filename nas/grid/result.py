@@ -107,10 +107,7 @@ def compare_finalists(
     Raises:
         NasError: No network was trained on all seeds, or all of them guess.
     """
-    last = len(settings.rungs) - 1
-    finals = [trial for trial in trials if trial.tokens[FIDELITY] == last and trial.tokens[REPEAT]]
-    scores = [_score(number, finals) for number in sorted({trial.tokens[CANDIDATE] for trial in finals})]
-    whole = [score for score in scores if len(score.accuracies) == settings.repeats]
+    whole = scores_of(trials, settings)
     if not whole:
         failed = next((t.evaluation for t in trials if t.evaluation and not t.ok), None)
         why = f"{failed.status}: {failed.reason}" if failed else "it was stopped before"
@@ -126,6 +123,14 @@ def compare_finalists(
         for name, rival in rivals
     ]
     return GridResult(scores=tuple(ranked), against=tuple(against), paper=paper)
+
+
+def scores_of(trials: Sequence[Trial], settings: GridConfig) -> list[Score]:
+    """The networks that were trained on all seeds in the last rung, by number."""
+    last = len(settings.rungs) - 1
+    finals = [trial for trial in trials if trial.tokens[FIDELITY] == last and trial.tokens[REPEAT]]
+    scores = [_score(number, finals) for number in sorted({trial.tokens[CANDIDATE] for trial in finals})]
+    return [score for score in scores if len(score.accuracies) == settings.repeats]
 
 
 def _score(number: int, finals: Sequence[Trial]) -> Score:
@@ -153,10 +158,14 @@ def members(settings: GridConfig, coefficients: Coefficients) -> dict[int, Archi
     return dict(sorted(found.items()))
 
 
-def export(path: Path, study: Study, grid: Grid, settings: GridConfig, finding: GridResult) -> None:
-    """Write coefficients.yaml and family/<name>-<phi>.yaml."""
-    chosen = finding.coefficients(grid)
-    write_atomic(path / "coefficients.yaml", strict_yaml.dump(_document(path, study, grid, settings, finding)))
+def export(
+    path: Path, study: Study, grid: Grid, settings: GridConfig, finding: GridResult, checked: Sequence[dict[str, Any]]
+) -> None:
+    """Write coefficients.yaml and family/<name>-<phi>.yaml; `checked` is what larger phis said, as plain data."""
+    chosen, document = finding.coefficients(grid), _document(path, study, grid, settings, finding)
+    if checked:
+        document["evidence"]["checks"] = list(checked)
+    write_atomic(path / "coefficients.yaml", strict_yaml.dump(document))
     triple = {"alpha": chosen.alpha, "beta": chosen.beta, "gamma": chosen.gamma}
     for phi, member in members(settings, chosen).items():
         name, cost = member_name(settings.name, phi), count(member)
@@ -178,9 +187,9 @@ def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, findin
         "fidelity": settings.rungs[-1],
         "repeats": settings.repeats,
         "confidence": CONFIDENCE,
-        "best": _triple(grid.candidates[finding.best].coefficients),
+        "best": triple_of(grid.candidates[finding.best].coefficients),
         "keeps_paper": finding.keeps_paper,
-        "against": [_lead(name, grid.candidates[rival], lead) for name, rival, lead in finding.against],
+        "against": [lead_of(name, grid.candidates[rival], lead) for name, rival, lead in finding.against],
         "triples": len(grid.triples),
         "networks": len(grid.networks),
         "candidates": len(grid.candidates),
@@ -192,7 +201,7 @@ def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, findin
     )
     return {
         "format": FORMAT,
-        **_triple(finding.coefficients(grid)),
+        **triple_of(finding.coefficients(grid)),
         "baseline": base,
         "phi": settings.phi,
         "constraint": settings.constraint,
@@ -202,14 +211,16 @@ def _document(path: Path, study: Study, grid: Grid, settings: GridConfig, findin
     }
 
 
-def _triple(coefficients: Coefficients) -> dict[str, float]:
+def triple_of(coefficients: Coefficients) -> dict[str, float]:
+    """The bases as plain data."""
     return {"alpha": coefficients.alpha, "beta": coefficients.beta, "gamma": coefficients.gamma}
 
 
-def _lead(name: str, rival: Candidate, lead: Difference) -> dict[str, Any]:
+def lead_of(name: str, rival: Candidate, lead: Difference) -> dict[str, Any]:
+    """A lead and whom it is against, as plain data."""
     return {
         "what": name,
-        **_triple(rival.coefficients),
+        **triple_of(rival.coefficients),
         "accuracy_difference": round(lead.mean, 5),
         "standard_error": round(lead.standard_error, 5),
         "interval": [round(lead.low, 5), round(lead.high, 5)],
@@ -221,7 +232,7 @@ def _row(number: int, candidate: Candidate, study: Study, score: Score | None, s
     own = [trial for trial in study.trials if trial.tokens[CANDIDATE] == number]
     row: dict[str, Any] = {
         "candidate": number,
-        **_triple(candidate.coefficients),
+        **triple_of(candidate.coefficients),
         "resolution": candidate.architecture.resolution,
         "ratio": round(candidate.ratio, 4),
         "triples": len(candidate.triples),
@@ -241,8 +252,8 @@ def trials_csv(study: Study, grid: Grid, settings: GridConfig) -> str:
         if (e := trial.evaluation) is None:
             continue
         number, rung, repeat = trial.tokens
-        candidate = grid.candidates[number]
-        triple = _triple(candidate.coefficients).values()
+        candidate = grid.networks_to_train[number]
+        triple = triple_of(candidate.coefficients).values()
         what = (trial.number, number, *triple, candidate.architecture.resolution, round(candidate.ratio, 4))
         loss = e.losses[-1] if e.losses else None
         result = (e.accuracy, loss, trial.macs, trial.params, e.status, e.reason, round(e.seconds, 3), trial.key)

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from evaluator.base import Evaluation
+from nas.grid.checks import Check, candidate_at
 from nas.grid.coefficients import PAPER, Coefficients
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Candidate, Grid
@@ -38,9 +39,11 @@ def describe_grid(grid: Grid, settings: GridConfig, trainings: Sequence[int], pa
     for number, candidate in enumerate(grid.candidates):
         mark = f"{number} (paper)" if number == paper else str(number)
         table.add_row(mark, *_columns(candidate), str(len(candidate.triples)))
-    lengths = ", ".join(f"{n} at {rung}x" for n, rung in zip(trainings, settings.rungs, strict=True))
+    own, again = trainings[: len(settings.rungs)], trainings[len(settings.rungs) :]
+    lengths = ", ".join(f"{n} at {rung}x" for n, rung in zip(own, settings.rungs, strict=True))
     text = f"At most {sum(trainings)} trainings: {lengths} the epochs, the last over {settings.repeats} seeds"
-    return [*parts, table, text]
+    checked = "".join(f", {n} at phi {phi:g}" for n, phi in zip(again, settings.check_phi, strict=True))
+    return [*parts, table, text + checked]
 
 
 def describe_time(baseline: Evaluation, left: float, workers: int) -> str:
@@ -68,14 +71,15 @@ def describe_estimate(seconds: float | None, work: float) -> str:
     return f"The baseline takes about {seconds:.1f} s; all takes about {minutes:.1f} minutes, one after the other"
 
 
-def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridResult) -> list[Part]:
-    """The finalists, how sure the winner is, the family, and where to find it."""
+def describe_result(
+    path: Path, grid: Grid, settings: GridConfig, result: GridResult, checks: Sequence[Check]
+) -> list[Part]:
+    """The finalists, how sure the winner is, whether that lasts, the family, and where to find it."""
     table = plain_table("finalist", "alpha", "beta", "gamma", "pixels", "MACs", "ratio", "accuracy", "loss")
     for score in result.scores:
         mark = f"{score.candidate} (paper)" if score.candidate == result.paper else str(score.candidate)
-        mean = f"{score.accuracy.mean:.2%} +- {score.accuracy.standard_error:.2%}"
         loss = f"{sum(score.losses) / len(score.losses):.4f}" if score.losses else "-"
-        table.add_row(mark, *_columns(grid.candidates[score.candidate]), mean, loss)
+        table.add_row(mark, *_columns(grid.candidates[score.candidate]), str(score.accuracy), loss)
     best, chosen = grid.candidates[result.best], result.coefficients(grid)
     family = members(settings, chosen)
     verdict = f"Winner: alpha / beta / gamma = {chosen}"
@@ -89,6 +93,7 @@ def describe_result(path: Path, grid: Grid, settings: GridConfig, result: GridRe
         f"\n{verdict}; rounding aside, a step of phi costs x{chosen.product:.3f}",
         *_triples(best),
         *verdicts(grid, result),
+        *describe_checks(grid, settings, result, checks),
         f"\nThe family of {settings.name}; ratio is MACs over those of the one before:",
         family_table(family, chosen),
     ]
@@ -111,6 +116,40 @@ def verdicts(grid: Grid, result: GridResult) -> Iterable[str]:
         yield f"The paper's {PAPER} is outside the constraint: not compared"
     elif all(name != "paper" for name, _, _ in result.against):
         yield f"The paper's {PAPER} was not trained on all seeds: not compared"
+
+
+def describe_checks(grid: Grid, settings: GridConfig, result: GridResult, checks: Sequence[Check]) -> list[Part]:
+    """The networks at larger phi with their true costs and accuracies, and whether their order held."""
+    parts: list[Part] = []
+    for check in checks:
+        table = plain_table("again", "pixels", "ratio", "made up by", "accuracy")
+        for score in check.scores:
+            network = candidate_at(check, score, grid, settings)
+            cells = (str(network.architecture.resolution), f"{network.ratio:.3f}", network.adjusted or "-")
+            table.add_row(rank_of(score.candidate, result), *cells, str(score.accuracy))
+        parts += [f"\nAt phi {check.phi:g}, as long and on the same seeds:", table, *check_lines(check, result)]
+    return parts
+
+
+def check_lines(check: Check, result: GridResult) -> list[str]:
+    """Whether the order held at a larger phi, and the leads there."""
+    order = ", ".join(rank_of(score.candidate, result) for score in check.scores)
+    now = sorted(check.scores, key=lambda score: -score.accuracy.mean)
+    found = "held" if check.held else f"did not hold: {', '.join(rank_of(s.candidate, result) for s in now)}"
+    best = rank_of(check.scores[0].candidate, result)
+    return [
+        f"At phi {check.phi:g} the order ({order}) {found}",
+        *(f"At phi {check.phi:g}, {best} against {rank_of(n, result)}: {_interval(lead)}" for n, lead in check.leads),
+    ]
+
+
+def rank_of(number: int, result: GridResult) -> str:
+    """What a network of the grid is called: its place there, and whether it is the paper's."""
+    place = [score.candidate for score in result.scores].index(number)
+    paper = number == result.paper
+    if place > 1:
+        return "the paper's" if paper else f"number {place + 1}"
+    return ("the best", "the runner-up")[place] + (" (the paper's)" if paper else "")
 
 
 def family_table(members: Mapping[int, Architecture], coefficients: Coefficients) -> Table:

@@ -10,11 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from nas.config import SearchConfig
-from nas.grid.config import GridConfig
 from nas.report import facts
 from nas.report import final as report_final
-from nas.report import grid as report_grid
 from nas.report.references import names, reference
+from nas.report.scaling import part_of
 from nas.runs.directory import TRUST, read_verdict
 from nas.runs.header import trust_flag
 from nas.runs.record import RunRecord
@@ -50,7 +49,7 @@ def answer(run: RunRecord, folder: Path | None) -> dict[str, Any]:
         "facts": facts.done(run),
         "asked": facts.asked(run),
         "versions": facts.versions(run),
-        "family": report_grid.family_table(run) if run.grid else None,
+        "family": part.family_table(run) if (part := part_of(run)) else None,
     }
 
 
@@ -67,8 +66,8 @@ def _title(run: RunRecord) -> str:
     best = run.best_trial
     if best is None or best.evaluation is None or best.evaluation.accuracy is None:
         return "No network could be evaluated" if run.finished else "Nothing was found yet"
-    if run.grid:
-        return report_grid.title(run)
+    if part := part_of(run):
+        return part.title(run)
     if run.final:
         return report_final.title(run.final)
     so_far = "" if run.state == "finished" else "so far "
@@ -84,8 +83,9 @@ def _asked(run: RunRecord) -> str:
     data, epochs = (settings.evaluator.settings.get(name) for name in ("data", "epochs"))
     judged = f"judged by {settings.evaluator.name}" + (f" on {data}" if data else "")
     judged += f", {epochs} epoch{'s' * (epochs != 1)} each" if epochs else ""
-    if isinstance(settings, GridConfig):
-        return f"Asked for the best way to scale {settings.name}, {judged}. {report_grid.lead(run)}"
+    if part := part_of(run):
+        return f"Asked for the best way to scale {part.asked(run)[0][1]}, {judged}. {part.lead(run)}"
+    assert isinstance(settings, SearchConfig)
     target = format_amount(settings.target_flops)
     return f"Asked for the best network of about {target} multiply-adds in the space {settings.space}, {judged}."
 
@@ -95,7 +95,7 @@ def _found(run: RunRecord) -> dict[str, Any] | None:
     best = run.best_trial
     if best is None or best.evaluation is None:
         return None
-    if run.grid and (finalists := report_grid.finalists(run))["rows"]:
+    if (part := part_of(run)) and (finalists := part.finalists(run))["rows"]:
         return {**finalists, "share": "Mean and standard error over seeds."}
     if run.final:
         return {**report_final.table(run.final), "share": report_final.note(run, run.final)}
@@ -128,8 +128,8 @@ def _row(name: str, accuracy: float | None, macs: int, params: int, reward: floa
 
 def _sure(run: RunRecord) -> list[str]:
     """How sure the answer is: the final's sentence, or the trust report's and its intervals, or that none was made."""
-    if run.grid:
-        return report_grid.verdict_lines(run)
+    if part := part_of(run):
+        return part.verdict_lines(run)
     if run.final:
         return [run.final.verdict]
     verdict = read_verdict(run.path, len(run.trials))
@@ -147,7 +147,7 @@ def commands(run: RunRecord) -> list[tuple[str, str]]:
     """What to do next and the command for it."""
     path = shlex.quote(str(run.path))
     if run.state == "stopped":
-        name = "nas-grid" if run.grid else "nas-search"
+        name = "nas-grid" if part_of(run) else "nas-search"
         return [("Go on", f"{name} --run-dir {path} --resume{trust_flag(run.config)}"), *_uses(run, path)]
     return _uses(run, path)
 
@@ -158,8 +158,8 @@ def parts(command: str) -> list[str]:
 
 
 def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
-    if run.grid:
-        return report_grid.commands(run)
+    if part := part_of(run):
+        return part.commands(run)
     if run.best_trial is None:
         return []
     if run.final:

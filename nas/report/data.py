@@ -6,9 +6,9 @@ from typing import Any
 
 from nas.history import Trial
 from nas.report import charts, facts
-from nas.report import grid as report_grid
 from nas.report.networks import NetworkTable
 from nas.report.references import names, network_of, reference
+from nas.report.scaling import part_of
 from nas.runs.record import RunRecord
 from search_space.decision import Decision
 
@@ -18,7 +18,7 @@ SETTLED = 0.9
 
 def run_data(run: RunRecord, networks: NetworkTable) -> dict[str, Any]:
     """Everything the page's scripts show of a run; its networks are added to `networks`."""
-    decisions = run.space.decisions if run.space else ()
+    decisions, part = run.space.decisions if run.space else (), part_of(run)
     columns, reasons = _columns(run, networks)
     believed = charts.beliefs(decisions, run.signals)
     return {
@@ -35,18 +35,18 @@ def run_data(run: RunRecord, networks: NetworkTable) -> dict[str, Any]:
         "signals": charts.signal_lines(run.signals),
         "beliefs": believed,
         "beliefs_text": _beliefs_text(run, believed),
-        "decisions": [] if run.grid else [_decision(decision) for decision in decisions],
+        "decisions": [] if part else [_decision(decision) for decision in decisions],
         "shown_batches": charts.batch_groups(len(run.history.batches)),
-        "effects": [] if run.grid else charts.effects(decisions, run.trials),
+        "effects": [] if part else charts.effects(decisions, run.trials),
         "references": [_reference(run, name, networks) for name in names(run)],
-        "grid": report_grid.grid_points(run) if run.grid else None,
-        "grid_trials": report_grid.triples(run) if run.grid else None,
+        "grid": part.points(run) if part else None,
+        "grid_trials": part.labels(run) if part else None,
     }
 
 
 def _iso_rewards(run: RunRecord) -> list[dict[str, Any]]:
     """Curves of equal reward, where it is a matter of accuracy and MACs alone and both of them."""
-    if run.objective is None or run.objective.target_latency_ms is not None or run.grid:
+    if run.objective is None or run.objective.target_latency_ms is not None or part_of(run):
         return []
     return charts.iso_rewards(run.objective, run.trials)
 
@@ -72,7 +72,7 @@ def _columns(run: RunRecord, networks: NetworkTable) -> tuple[dict[str, list[Any
             _network(run, trial, networks),
             trial.key,
             [round(accuracy, 4) for accuracy in known.curve] if known else [],
-            [] if run.grid or run.space is None else trial.tokens,
+            [] if part_of(run) or run.space is None else trial.tokens,
             batch_of.get(trial.number),
         )
         for column, value in zip(columns.values(), row, strict=True):

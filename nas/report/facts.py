@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from nas.config import SearchConfig
-from nas.grid.config import GridConfig
 from nas.history import Trial
-from nas.report import grid as report_grid
 from nas.report.references import compared, reference
+from nas.report.scaling import part_of
 from nas.runs.directory import JOURNAL
 from nas.runs.record import RunRecord
 from search_space.io.amounts import format_amount
@@ -53,8 +52,9 @@ def asked(run: RunRecord) -> Facts:
         ("Epochs", str(settings.evaluator.settings.get("epochs", "-"))),
         ("Seed", str(settings.seed)),
     ]
-    if isinstance(settings, GridConfig):
-        return [*report_grid.grid_facts(run), *evaluator]
+    if part := part_of(run):
+        return [*part.asked(run), *evaluator]
+    assert isinstance(settings, SearchConfig)
     slopes = ", ".join(dict.fromkeys(f"{slope:g}" for slope in (settings.objective.alpha, settings.objective.beta)))
     band, latency = settings.band, settings.objective.target_latency_ms
     size = f"{settings.resolution or 'any'} pixels, {settings.classes} classes" if settings.classes else "as published"

@@ -6,10 +6,11 @@ import shlex
 from typing import Any
 
 from controller.halving import CANDIDATE, FIDELITY, REPEAT
+from nas.grid.checks import compare_checks, of_grid, phi_of
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid
 from nas.grid.result import GridResult, compare_finalists, members, paper_candidate
-from nas.grid.text import verdicts
+from nas.grid.text import check_lines, verdicts
 from nas.history import Trial
 from nas.report.charts import rounded
 from nas.runs.record import RunRecord
@@ -20,26 +21,39 @@ from search_space.io.amounts import format_amount
 
 Table = dict[str, Any]
 """``columns`` and ``rows`` of text."""
+FRAME = {
+    "title": "The grid and its family",
+    "note": "Each point is a network at one length of training, at its true cost; bars are standard errors over seeds. "
+    "Only points of the same length compare.",
+}
 
 
-def grid_points(run: RunRecord) -> list[dict[str, Any]]:
-    """For each candidate and each length of training: true cost, mean accuracy and its standard error over seeds."""
+def points(run: RunRecord) -> list[dict[str, Any]]:
+    """For each network and each length of training: true cost, mean accuracy and its standard error over seeds.
+
+    Networks of a larger phi, which check the result, follow in groups of their own.
+    """
     settings, grid = _grid(run)
     groups: dict[tuple[int, int], list[Trial]] = {}
     for trial in run.trials:
         if trial.ok:
-            groups.setdefault((trial.tokens[FIDELITY], trial.tokens[CANDIDATE]), []).append(trial)
+            number, rung, _ = trial.tokens
+            groups.setdefault((rung + number // len(grid.candidates), number), []).append(trial)
     points = []
-    for (rung, number), trials in sorted(groups.items()):
+    for (group, number), trials in sorted(groups.items()):
         accuracies = [t.evaluation.accuracy for t in trials if t.evaluation and t.evaluation.accuracy is not None]
         mean = mean_of(accuracies) if len(accuracies) > 1 else None
+        last, length = group >= len(settings.rungs) - 1, settings.rungs[trials[0].tokens[FIDELITY]]
+        checked = number >= len(grid.candidates)
+        where = f"phi {phi_of(number, grid, settings):g}" if checked else f"{length}× the epochs"  # noqa: RUF001
         points.append(
             {
-                "rung": rung,
-                "last": rung == len(settings.rungs) - 1,
-                "fidelity": settings.rungs[rung],
-                "name": str(grid.candidates[number].coefficients),
-                "ratio": rounded(grid.candidates[number].ratio),
+                "group": group,
+                "last": last,
+                "label": where + (f", {len(accuracies)} seeds" if mean else ""),
+                "colour": "--series-3" if checked else "--front" if last else "--late" if group else "--early",
+                "name": str(grid.networks_to_train[number].coefficients),
+                "ratio": rounded(grid.networks_to_train[number].ratio),
                 "accuracy": rounded(mean.mean if mean else accuracies[0]),
                 "error": rounded(mean.standard_error) if mean else None,
                 "seeds": len(accuracies),
@@ -55,7 +69,8 @@ def outcome(run: RunRecord) -> GridResult | None:
     if run.state != "finished":
         return None
     try:
-        return compare_finalists(run.trials, settings, paper_candidate(grid, settings), run.history.described)
+        own = of_grid(run.trials, grid)
+        return compare_finalists(own, settings, paper_candidate(grid, settings), run.history.described)
     except NasError:
         return None
 
@@ -87,7 +102,8 @@ def verdict_lines(run: RunRecord) -> list[str]:
     if found.keeps_paper:
         best = grid.candidates[found.best].coefficients
         first = f"The paper's alpha / beta / gamma = {triple} are kept, since {found.keeps_paper} (best: {best})."
-    return [first, *verdicts(grid, found)]
+    checked = compare_checks(run.trials, grid, _grid(run)[0], found, found.paper)
+    return [first, *verdicts(grid, found), *(line for check in checked for line in check_lines(check, found))]
 
 
 def commands(run: RunRecord) -> list[tuple[str, str]]:
@@ -110,7 +126,7 @@ def finalists(run: RunRecord) -> Table:
     for score in found.scores if found else ():
         candidate = grid.candidates[score.candidate]
         name = str(candidate.coefficients) + (" (the paper's)" if found and score.candidate == found.paper else "")
-        mean = f"{score.accuracy.mean:.2%} ± {score.accuracy.standard_error:.2%}"
+        mean = str(score.accuracy).replace("+-", "±")
         macs = format_amount(count(candidate.architecture).macs)
         side, seeds = str(candidate.architecture.resolution), str(len(score.accuracies))
         rows.append([name, mean, macs, f"{candidate.ratio:.3f}", side, seeds])
@@ -130,13 +146,12 @@ def family_table(run: RunRecord) -> Table:
     return {"columns": ["phi", "Depth", "Width", "Pixels", "MACs", "Params"], "rows": rows}
 
 
-def triples(run: RunRecord) -> list[dict[str, Any]]:
+def labels(run: RunRecord) -> list[dict[str, Any]]:
     """For each trial the triple, the length of training and the seed that it stands for."""
     settings, grid = _grid(run)
     return [
         {
-            "triple": str(grid.candidates[trial.tokens[CANDIDATE]].coefficients),
-            "rung": trial.tokens[FIDELITY],
+            "triple": _triple(trial.tokens[CANDIDATE], grid, settings),
             "fidelity": settings.rungs[trial.tokens[FIDELITY]],
             "seed": trial.tokens[REPEAT],
         }
@@ -144,7 +159,12 @@ def triples(run: RunRecord) -> list[dict[str, Any]]:
     ]
 
 
-def grid_facts(run: RunRecord) -> list[tuple[str, str]]:
+def _triple(number: int, grid: Grid, settings: GridConfig) -> str:
+    triple = str(grid.networks_to_train[number].coefficients)
+    return triple if number < len(grid.candidates) else f"{triple} at phi {phi_of(number, grid, settings):g}"
+
+
+def asked(run: RunRecord) -> list[tuple[str, str]]:
     """What was asked of a grid."""
     settings, _ = _grid(run)
     return [
@@ -153,6 +173,7 @@ def grid_facts(run: RunRecord) -> list[tuple[str, str]]:
         ("Constraint", settings.constraint),
         ("Lengths of training", ", ".join(f"{rung}x" for rung in settings.rungs)),
         ("Finalists and seeds", f"{settings.finalists}, {settings.repeats}"),
+        *([("Checked at phi", ", ".join(f"{phi:g}" for phi in settings.check_phi))] if settings.check_phi else []),
     ]
 
 

@@ -18,6 +18,7 @@ from nas.report.answer import answer, parts
 from nas.report.data import run_data
 from nas.report.facts import comparison
 from nas.report.networks import NetworkTable
+from nas.report.scaling import part_of
 from nas.runs.record import RunRecord, load
 from search_space.io.files import write_atomic
 
@@ -65,6 +66,7 @@ def _texts(records: Sequence[RunRecord], folder: Path | None) -> dict[str, Any]:
     return {
         "runs": [answer(record, folder) for record in records],
         "comparison": comparison(records) if len(records) > 1 else None,
+        "frames": list({part.FRAME["title"]: part.FRAME for part in map(part_of, records) if part}.values()),
         **_sections(records),
     }
 
@@ -72,10 +74,10 @@ def _texts(records: Sequence[RunRecord], folder: Path | None) -> dict[str, Any]:
 def _sections(records: Sequence[RunRecord]) -> dict[str, bool]:
     """Which parts of the page apply."""
     return {
-        "family": any(record.grid and record.trials for record in records),
-        "has_search": any(record.trials and not record.grid for record in records),
+        "family": any(part_of(record) and record.trials for record in records),
+        "has_search": any(record.trials and not part_of(record) for record in records),
         "has_trials": any(record.trials for record in records),
-        "has_decisions": any(record.space and record.space.decisions and not record.grid for record in records),
+        "has_decisions": any(record.space and record.space.decisions and not part_of(record) for record in records),
     }
 
 

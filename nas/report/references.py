@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas.config import SearchConfig
+from nas.grid.config import GridConfig
 from nas.runs import references
 from nas.runs.directory import BASELINE, REFERENCE_NETWORK
 from nas.runs.record import RunRecord
@@ -14,7 +15,7 @@ from search_space.cost import count
 
 def compared(run: RunRecord) -> str:
     """The known network that the best one stands beside first."""
-    return BASELINE if run.grid else REFERENCE_NETWORK
+    return BASELINE if isinstance(run.settings, GridConfig) else REFERENCE_NETWORK
 
 
 def names(run: RunRecord) -> list[str]:
@@ -43,8 +44,8 @@ def reference(run: RunRecord, name: str) -> dict[str, Any]:
 
 def network_of(run: RunRecord, name: str) -> Architecture:
     """What a reference's name stands for in a run."""
-    if run.grid and name == BASELINE:
-        return run.grid[0].baseline
+    if isinstance(run.settings, GridConfig) and name == BASELINE:
+        return run.settings.baseline
     if isinstance(run.settings, SearchConfig):
         return references.network_of(run.history, run.settings, name)
     return Architecture.load(name)

@@ -1,21 +1,24 @@
-"""A grid search and the directory that it leaves: what `nas-grid` and `nas.grid_search` run alike."""
+"""Runs over scaled networks and the directories that they leave: what `nas-grid` and `nas.grid_search` run alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Self
 
+from controller.base import Controller, Problem
 from controller.halving import SuccessiveHalving
 from evaluator.base import Evaluation
 from nas import config
 from nas.engines.base import Engine
-from nas.grid import result
+from nas.grid import checks, result
+from nas.grid.candidates import CandidateSpace
+from nas.grid.checks import Check
 from nas.grid.config import GridConfig
-from nas.grid.enumeration import enumerate_grid
 from nas.grid.progress import planned
 from nas.grid.result import GridResult, paper_candidate
-from nas.history import History, Trial
+from nas.history import GROWING, History, Trial
 from nas.problem import make_problem
 from nas.runs import directory
 from nas.runs.base import Run
@@ -25,43 +28,49 @@ from search_space.architecture import Architecture
 from search_space.io.files import write_atomic
 
 
-class GridRun(Run):
-    """A grid search that goes on in this process. Use as a context manager, or call `close`.
+class ScalingRun(Run):
+    """What a grid search and a study of ways of scaling have in common. Use as a context manager, or call `close`.
 
     Attributes:
         settings: The resolved config.
-        grid: The networks to compare.
-        paper: The candidate that the paper's triple builds; None if it is outside the constraint.
-        trainings: Most trainings that each rung can take.
+        trainings: Most trainings that each part of the run can take, in order.
     """
 
-    def __init__(self, path: Path, settings: GridConfig) -> None:
-        """Open the run's directory, new or to go on with.
+    settings: GridConfig
+    trainings: list[int]
+
+    def _open(
+        self,
+        path: Path,
+        settings: GridConfig,
+        space: CandidateSpace,
+        controller: Callable[[Problem], Controller[Any]],
+        batch_size: int,
+    ) -> None:
+        """Open the run's directory, new or to go on with; `trainings` is set.
 
         Raises:
-            InputError: No network satisfies the constraint, another process writes to the run, or its journal is
-                damaged or another's.
+            InputError: Another process writes to the run, or its journal is damaged or another's.
         """
         config.use_one_thread()
         self.path = path
         self.settings = settings
         self.seed = settings.seed
-        self.grid = enumerate_grid(settings.baseline, settings.bounds)
-        self.paper = paper_candidate(self.grid, settings)
-        halving = settings.halving([] if self.paper is None else [self.paper])
-        self.trainings = planned(self.grid, settings, halving)
-        self.space = space = settings.space(self.grid)
+        self.space = space
         self._journal = directory.open_journal(path, settings)
         try:
             self.study = Study(
                 space=space,
                 objective=settings.objective,
-                controller=SuccessiveHalving(make_problem(space, settings.objective, None), halving, settings.seed),
+                controller=controller(make_problem(space, settings.objective, None)),
                 journal=self._journal,
                 num_trials=sum(self.trainings),
-                batch_size=sum(self.trainings),
+                batch_size=batch_size,
                 seed=settings.seed,
             )
+            now = {name: list(getattr(settings, name)) for name in sorted(GROWING)}
+            if longer := {name: own for name, own in now.items() if own != self.history.config.get(name, [])}:
+                self.study.record({"event": "extended", **longer})
         except BaseException:
             self._journal.close()
             raise
@@ -81,8 +90,56 @@ class GridRun(Run):
     def run(self, engine: Engine) -> Iterator[Trial]:
         """Train what is left, yielding each trial as it finishes."""
         for trial in self.study.run(engine):
-            write_atomic(self.path / "trials.csv", result.trials_csv(self.study, self.grid, self.settings))
+            write_atomic(self.path / "trials.csv", self.csv())
             yield trial
+
+    def csv(self) -> str:
+        """One row a finished trial."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let others write to the run."""
+        self._journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class GridRun(ScalingRun):
+    """A grid search that goes on in this process. Use as a context manager, or call `close`.
+
+    Attributes:
+        settings: The resolved config.
+        grid: The networks to compare.
+        paper: The candidate that the paper's triple builds; None if it is outside the constraint.
+        trainings: Most trainings that each rung can take, then each check.
+    """
+
+    def __init__(self, path: Path, settings: GridConfig) -> None:
+        """Open the run's directory, new or to go on with.
+
+        Raises:
+            InputError: No network satisfies the constraint, another process writes to the run, or its journal is
+                damaged or another's.
+        """
+        self.grid = checks.grid_of(settings)
+        self.paper = paper_candidate(self.grid, settings)
+        halving = settings.halving([] if self.paper is None else [self.paper])
+        self.trainings = planned(self.grid, settings, halving)
+        self._open(
+            path,
+            settings,
+            settings.space(self.grid),
+            lambda problem: SuccessiveHalving(problem, halving, settings.seed),
+            sum(self.trainings),
+        )
+
+    def csv(self) -> str:
+        """One row a finished trial."""
+        return result.trials_csv(self.study, self.grid, self.settings)
 
     def conclude(self) -> GridResult:
         """Compare the finalists, and write coefficients.yaml and the family.
@@ -91,8 +148,13 @@ class GridRun(Run):
             NasError: No network was trained on all seeds, or all of them guess.
         """
         found = self._result()
-        result.export(self.path, self.study, self.grid, self.settings, found)
+        checked = checks.plain(self.checks(found), self.grid, self.settings)
+        result.export(self.path, self.study, self.grid, self.settings, found, checked)
         return found
+
+    def checks(self, found: GridResult) -> tuple[Check, ...]:
+        """Whether the order of the best lasts at larger phi, as far as that was asked for and is finished."""
+        return checks.compare_checks(self.trials, self.grid, self.settings, found, self.paper)
 
     @property
     def family(self) -> list[Architecture]:
@@ -104,14 +166,5 @@ class GridRun(Run):
         return list(result.members(self.settings, self._result().coefficients(self.grid)).values())
 
     def _result(self) -> GridResult:
-        return result.compare_finalists(self.trials, self.settings, self.paper, self.history.described)
-
-    def close(self) -> None:
-        """Let others write to the run."""
-        self._journal.close()
-
-    def __enter__(self) -> GridRun:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        trials = checks.of_grid(self.trials, self.grid)
+        return result.compare_finalists(trials, self.settings, self.paper, self.history.described)

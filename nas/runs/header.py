@@ -11,7 +11,7 @@ from controller.registry import CONTROLLERS
 from evaluator.base import CACHE_DIR
 from evaluator.registry import DATASETS, EVALUATORS
 from nas.config import REGISTRIES, TOLD, RunConfig, to_plain
-from nas.history import fold
+from nas.history import GROWING, fold
 from nas.journal import read
 from nas.runs.directory import JOURNAL
 from search_space.errors import InputError
@@ -78,7 +78,7 @@ def recorded_config(path: Path, command: str) -> dict[str, Any] | None:
         raise InputError(f"{journal}, line 1: not the header of a run")
     if not isinstance(header.get("config"), dict):
         raise InputError(f"{journal}, line 1: not the header of a run")
-    history = fold([header, *(event for event in events if event.get("event") == "evaluator")], journal)
+    history = fold([header, *(event for event in events if event.get("event") in ("evaluator", "extended"))], journal)
     if command != (begun := "nas-grid" if "baseline" in history.config else "nas-search"):
         raise InputError(f"--run-dir {path}: was begun by {begun}, and {command} cannot go on with it")
     return without_gone(history.config)
@@ -140,7 +140,8 @@ def code_in(plain: object, kind: str = "") -> list[str]:
 def differences(before: RunConfig, after: RunConfig) -> list[str]:
     """The settings in which two runs differ, beyond those that may change."""
     old, new = _flat(to_plain(before)), _flat(to_plain(after))
-    names = sorted({*old, *new} - before.FREE)
+    grown = {name for name in GROWING & old.keys() & new.keys() if new[name][: len(old[name])] == old[name]}
+    names = sorted({*old, *new} - before.FREE - grown)
     if old.get("evaluator.name") == TOLD:  # whoever goes on may name what finds the rest
         names = [name for name in names if not name.startswith("evaluator.")]
     return [f"{name} {old.get(name)}, not {new.get(name)}" for name in names if old.get(name) != new.get(name)]

@@ -10,8 +10,10 @@ from typing import Any, Literal
 from controller.halving import FIDELITY
 from evaluator.objective import Objective
 from nas.config import SearchConfig
+from nas.grid.checks import grid_of, of_grid
 from nas.grid.config import GridConfig
-from nas.grid.enumeration import Grid, enumerate_grid
+from nas.grid.enumeration import Grid
+from nas.grid.ways import Comparison, scale_all
 from nas.history import History, Trial, fold
 from nas.journal import is_locked, read
 from nas.runs.base import Run
@@ -39,6 +41,8 @@ class RunRecord(Run):
     space: Space | None = None
     grid: tuple[GridConfig, Grid] | None = None
     """What was compared, where the run is a grid search."""
+    compared: tuple[GridConfig, Comparison] | None = None
+    """What was compared, where the run is a study of ways of scaling."""
     notices: list[str] = field(default_factory=list)
     """What a reader must know: damage, parts that are missing."""
     damaged: bool = False
@@ -68,8 +72,9 @@ class RunRecord(Run):
         """
         if not self.grid:
             return self.history.best
-        longest = max((t.tokens[FIDELITY] for t in self.trials if t.ok), default=0)
-        good = [t for t in self.trials if t.ok and t.tokens[FIDELITY] == longest]
+        own = [trial for trial in of_grid(self.trials, self.grid[1]) if trial.ok]
+        longest = max((trial.tokens[FIDELITY] for trial in own), default=0)
+        good = [trial for trial in own if trial.tokens[FIDELITY] == longest]
         return max(good, key=lambda t: (t.reward, -t.number), default=None)
 
     @property
@@ -80,7 +85,9 @@ class RunRecord(Run):
         if not self.config:
             return "empty"
         if self.grid:
-            done = len(self.signals) >= len(self.grid[0].rungs)
+            done = len(self.signals) >= len(self.grid[0].rungs) + len(self.grid[0].check_phi)
+        elif self.compared:
+            done = len(self.finished) >= len(self.compared[1].candidates) * self.compared[0].repeats
         else:
             assert isinstance(self.settings, SearchConfig)
             done = len(self.finished) >= self.settings.trials or len(self.finished) == self.history.ended
@@ -106,7 +113,8 @@ def load(path: Path) -> RunRecord:
     try:
         _interpret(run)
     except InputError as error:
-        run.history, run.settings, run.objective, run.space, run.grid = History(), None, None, None, None
+        run.history, run.settings, run.objective, run.space = History(), None, None, None
+        run.grid, run.compared = None, None
         _note_damage(run, f"{journal}, line 1: not the header of a run: {error}")
     return run
 
@@ -122,13 +130,13 @@ def _interpret(run: RunRecord) -> None:
         return
     if "baseline" in run.config:
         settings = from_header(run.config, GridConfig)
-        grid = enumerate_grid(settings.baseline, settings.bounds)
-        run.settings, run.grid, run.space, run.objective = (
-            settings,
-            (settings, grid),
-            settings.space(grid),
-            settings.objective,
-        )
+        run.settings, run.objective = settings, settings.objective
+        if settings.compare:
+            compared = scale_all(settings.baseline, settings.compare, settings.ratios)
+            run.compared, run.space = (settings, compared), settings.space(compared)
+        else:
+            grid = grid_of(settings)
+            run.grid, run.space = (settings, grid), settings.space(grid)
     else:
         run.settings = search = from_header(run.config, SearchConfig)
         run.objective = search.objective

@@ -1,6 +1,6 @@
 """The folder of one training: its settings, its checkpoint, its results.
 
-config.yaml  network.yaml  checkpoint.pt  network.safetensors  metrics.json  tensorboard/
+config.yaml  network.yaml  checkpoint.pt  network.safetensors  metrics.json  report.html  tensorboard/
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class TrainFolder:
         self.path = path
         self.weights = path / "network.safetensors"
         self.metrics = path / "metrics.json"
+        self.page = path / "report.html"
         self.tensorboard = path / tensorboard.FOLDER
         self._checkpoint = path / "checkpoint.pt"
         self._config = path / "config.yaml"

@@ -17,11 +17,12 @@ from evaluator.data.notes import notes
 from evaluator.data.placement import place
 from evaluator.data.trained_on import TrainedOn
 from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup
-from evaluator.weights import to_bytes
+from evaluator.weights import load_weights, to_bytes
 from nas import config as configs
 from nas.runs.tensorboard import Curves
 from nas.training.folder import TrainConfig, TrainFolder
 from nas.training.initial import initial_weights
+from nas.training.inside import look
 from nas.training.progress import TrainProgress
 from search_space.architecture import Architecture
 from search_space.builder import build_model
@@ -137,6 +138,17 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
         final.load_state_dict(trainer.averaged.state_dict())
         folder.finish(to_bytes(final, architecture, trained_on(trainer, dataset)), architecture, metrics)
     return metrics
+
+
+def look_inside(folder: TrainFolder, config: TrainConfig, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    """What the folder's finished network does with the images that it was not trained on, for its page."""
+    architecture, metrics = folder.architecture(), folder.finished()
+    assert metrics is not None, "only a finished training is looked at"
+    network = build_model(architecture)
+    load_weights(network, architecture, folder.weights)
+    data = place(dataset.train, device)
+    held_out = split(dataset.train.labels, config.validation_share, config.seed)[1].to(data.labels.device)
+    return look(network.to(device), data, held_out, (metrics["pixel_mean"], metrics["pixel_std"]))
 
 
 def trained_on(trainer: FullTrainer, dataset: Dataset) -> TrainedOn:

@@ -9,7 +9,7 @@ from nas import config
 from nas.config import SearchConfig
 from nas.journal import refuse_link
 from nas.runs.directory import FINAL_TRAINED, inside
-from nas.training.run import best_of_run, make_config, train_all
+from nas.training.run import Page, best_of_run, make_config, train_all
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 
@@ -33,7 +33,9 @@ def check(count: int | None, settings: SearchConfig) -> None:
         raise InputError(f"--retrain: evaluator {settings.evaluator.name} has no images to train on")
 
 
-def retrain(count: int, settings: SearchConfig, run: Path, *, quiet: bool) -> dict[str, dict[str, Any]]:
+def retrain(
+    count: int, settings: SearchConfig, run: Path, *, quiet: bool, page: Page | None = None
+) -> dict[str, dict[str, Any]]:
     """Train the best networks of a finished run on the search's images, in its folder ``trained``; their metrics.
 
     Where that was begun before, it goes on.
@@ -45,7 +47,7 @@ def retrain(count: int, settings: SearchConfig, run: Path, *, quiet: bool) -> di
     training = make_config(None, {**images, **size, "seed": settings.seed})
     networks = best_of_run(run, min(count, kept))
     refuse_link(run / "trained")
-    return train_all(networks, training, run / "trained", images["device"], resume=True, quiet=quiet)
+    return train_all(networks, training, run / "trained", images["device"], resume=True, quiet=quiet, page=page)
 
 
 def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, quiet: bool) -> Path | None:

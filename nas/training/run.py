@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from search_space.io import schema
 if TYPE_CHECKING:
     from nas.training.folder import TrainConfig
 
+Page = Callable[[Path, dict[str, Any], dict[str, Any]], None]
+"""Writes the page of a training from its folder, its metrics and what the network does with held-out images."""
 _RECIPE_FLAGS = (
     "epochs",
     "batch_size",
@@ -80,8 +83,19 @@ def train_all(
     resume: bool,
     quiet: bool,
     exact: bool = False,
+    page: Page | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Train networks one after the other.
+
+    Args:
+        networks: By the names of their folders.
+        config: How to train them.
+        output: Where their folders are.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        resume: Go on with trainings that were begun.
+        quiet: Show no progress.
+        exact: On a GPU slower kernels that repeat exactly.
+        page: What makes a page of a finished training; None for no page.
 
     Returns:
         Each network's metrics by the name of its folder; none in any but the first of several processes.
@@ -111,7 +125,9 @@ def train_all(
             if placement.group.rank == 0:
                 folder.begin(config, architecture, resume)
             placement.wait()
-            metrics[folder.path.name] = train_loop.train(folder, config, dataset, placement)
+            metrics[folder.path.name] = found = train_loop.train(folder, config, dataset, placement)
+            if page and placement.group.rank == 0 and not folder.page.exists():
+                page(folder.path, found, train_loop.look_inside(folder, config, dataset, placement.device))
         return metrics if placement.group.rank == 0 else {}
 
 

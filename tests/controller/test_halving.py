@@ -71,6 +71,30 @@ def test_rung_sizes(number: int, sizes: list[int]) -> None:
     assert [rung_size(number, rung, config) for rung in range(3)] == sizes
 
 
+def test_the_best_two_and_what_is_kept_in_are_checked_as_other_networks() -> None:
+    halving = controller(4 * 3, checks=2, seeded=(0,), rungs=2)
+    accuracy: dict[int, float | None] = {number: number % 4 / 10 for number in range(12)}
+    first = halving.ask(0, 99)
+    assert first == [(i, 0, 0) for i in range(4)]
+    halving.tell(outcomes(first, accuracy))
+    last = halving.ask(1, 99)
+    assert {tokens[:2] for tokens in last} == {(0, 1), (2, 1), (3, 1)}
+    halving.tell(outcomes(last, accuracy))
+    for check in (1, 2):  # whatever a check finds, the next one is of the same networks
+        proposals = halving.ask(1 + check, 99)
+        assert proposals == [(4 * check + i, 1, repeat) for repeat in (1, 2) for i in (3, 2, 0)]
+        halving.tell(outcomes(proposals, {**accuracy, 7: 0.0}))
+    assert halving.ask(4, 99) == []
+
+
+def test_a_network_that_failed_on_a_seed_is_not_checked() -> None:
+    halving = controller(6, checks=1, rungs=1)
+    last = halving.ask(0, 99)
+    found = [Outcome(tokens=t, reward=0.5, accuracy=None if t[0] == 2 and t[2] == 2 else 0.5 + t[0] / 10) for t in last]
+    halving.tell(found)
+    assert {tokens[0] for tokens in halving.ask(1, 99)} == {3, 4}
+
+
 @pytest.mark.parametrize("name", ["rungs", "finalists", "repeats"])
 def test_nothing_to_compare(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} must be at least 1, got 0"):

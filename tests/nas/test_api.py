@@ -275,3 +275,9 @@ def test_a_search_by_time_is_planned_and_goes_on_as_planned(tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"--time: 60 s are too short for 3 trainings of 100\.0 s"):
         nas.create_study("400M", evaluator=Slow, time="1m", run_dir=tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_a_study_is_the_commands(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a study of ways of scaling runs by nas-grid --compare"):
+        nas.grid_search("efficientnet-b0", compare=["depth", "width"], run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -4,7 +4,7 @@ const table = { rows: [], shown: [], sort: "reward", down: true, page: 0 };
 const COLUMNS = [
   ...(several ? [{ name: "run", title: "Run", get: (t) => data.runs[t.run].name }] : []),
   { name: "number", title: "Trial", number: true, get: (t) => t.number },
-  ...(data.runs?.some((run) => run.grid) ? [{ name: "triple", title: "Triple, epochs, seed", get: (t) => (t.triple ? `${t.triple.triple}, ${t.triple.fidelity}×, ${t.triple.seed}` : "–") }] : []),
+  ...(data.runs?.some((run) => run.grid) ? [{ name: "triple", title: data.runs.some((run) => run.grid?.[0]?.line) ? "Network, epochs, seed" : "Triple, epochs, seed", get: (t) => (t.triple ? `${t.triple.triple}, ${t.triple.fidelity}×, ${t.triple.seed}` : "–") }] : []),
   { name: "reward", title: "Reward", number: true, get: (t) => t.reward, show: decimal },
   { name: "accuracy", title: "Accuracy", number: true, get: (t) => t.accuracy, show: percent },
   { name: "macs", title: "MACs", number: true, get: (t) => t.macs, show: amount },

@@ -214,6 +214,18 @@ def test_failed_trainings_are_recorded_and_leave_an_answer(tmp_path: Path, capsy
         (["--rungs", "x"], "rungs"),
         (["--arch", "none.yaml"], "unknown architecture 'none.yaml'"),
         (["--epochs", "2"], "epochs"),
+        (["--compare", "depth"], "compare must be two or more of depth, width, resolution, compound, each once"),
+        (["--compare", "depth,hight"], "compare must be two or more of depth, width, resolution, compound"),
+        (["--compare", "depth,width", "--ratios", "2,1.5"], "ratios must be up to 8 rising numbers above 1"),
+        (["--compare", "depth,width", "--ratios", "x"], "ratios"),
+        (
+            ["--compare", "depth,width", "--rungs", "1,2"],
+            "rungs must be one length with compare: all train equally long",
+        ),
+        (["--compare", "depth,width", "--check-phi", "2"], "check_phi must be up to 8 rising numbers above phi"),
+        (["--ratios", "2"], "ratios must be up to 8 rising numbers above 1 and at most 64, with compare"),
+        (["--check-phi", "1"], "check_phi must be up to 8 rising numbers above phi and at most 10"),
+        (["--check-phi", "9"], "--check-phi 9: alpha / beta / gamma = "),
     ],
 )
 def test_wrong_input_is_one_line(
@@ -224,6 +236,78 @@ def test_wrong_input_is_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+STUDY = [*TOY, "--compare", "depth,width,resolution,compound", "--repeats", "2"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("study") / "run"
+    assert main([*STUDY, "--quiet", "--run-dir", str(run)]) == 0
+    return run
+
+
+def test_a_study_says_its_costs_its_sentences_and_leaves_its_networks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*STUDY, "--run-dir", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "At 2 times the baseline's cost, true costs are within 1.4% of each other" in out
+    assert "18 trainings: 9 networks on 2 seeds, equal epochs" in out
+    assert "At 4 times the baseline's cost compound scaling is " in out
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        ".journal.jsonl.lock",
+        *("config.yaml", "journal.jsonl", "trials.csv", "networks", "report.html"),
+    }
+    assert len(list((tmp_path / "run" / "networks").iterdir())) == 9
+    assert main([*STUDY, "--dry-run", "--run-dir", str(tmp_path / "none")]) == 0
+    assert "all takes about" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("lines", [1, 2, 4, 12, 13, 25])
+def test_a_study_goes_on_after_any_event(study: Path, tmp_path: Path, lines: int) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    kept = (study / "journal.jsonl").read_bytes().splitlines(keepends=True)[:lines]
+    (run / "journal.jsonl").write_bytes(b"".join(kept) + b'{"torn')
+    assert main(["--resume", "--trust-code", "--run-dir", str(run), "--quiet"]) == 0
+    assert events(run) == events(study)
+
+
+def test_a_run_may_be_added_to_but_not_cut(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    go_on = ["--resume", "--trust-code", "--quiet", "--run-dir", str(run)]
+    assert main([*STUDY, "--ratios", "2", "--quiet", "--run-dir", str(run)]) == 0
+    assert main([*go_on, "--ratios", "2,4"]) == 0
+    assert [row for row in events(run) if row["event"] == "finished"] == [
+        row for row in events(study) if row["event"] == "finished"
+    ]
+    assert main(go_on) == 0  # what was added is remembered
+    for changed, words in (
+        (["--ratios", "2"], "ratios [2.0, 4.0], not [2.0]"),
+        (["--compare", "depth,width"], "compare"),
+    ):
+        assert main([*go_on, *changed]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_the_best_are_compared_again_at_larger_phi(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main([*TOY, "--repeats", "2", "--check-phi", "2", "--run-dir", str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "9 at 1x" not in out
+    assert "6 at phi 2" in out
+    assert "At phi 2, as long and on the same seeds:" in out
+    assert "At phi 2 the order (the best, the runner-up, the paper's) " in out
+    document = strict_yaml.load((run / "coefficients.yaml").read_text(), "coefficients")
+    (check,) = document["evidence"]["checks"]
+    assert [abs(row["ratio"] / 4 - 1) < 0.015 for row in check["networks"]] == [True] * 3
+    assert "At phi 2 the order" in (run / "report.html").read_text()
+    with open(run / "trials.csv", newline="") as file:
+        larger = [row for row in csv.DictReader(file) if float(row["ratio"]) > 3]
+    assert [row["repeat"] for row in larger] == ["1"] * 3 + ["2"] * 3
 
 
 def test_half_a_step(tmp_path: Path) -> None:
@@ -276,3 +360,16 @@ def test_the_default_grid_finds_coefficients_on_digits(tmp_path: Path) -> None:
     run = ["--quiet", "--run-dir", str(tmp_path / "run")]
     assert main(["--phi", "1", "--arch", "efficientnet-b0", *small, *run]) == 0
     assert len(list((tmp_path / "run" / "family").iterdir())) == 8
+
+
+@pytest.mark.slow
+def test_a_resnet_is_scaled_into_a_family(tmp_path: Path) -> None:
+    small = ["--epochs", "3", "--step", "0.25", "--tolerance", "0.3", "--rungs", "1", "--finalists", "1"]
+    small += ["--repeats", "2", "--family", "2"]
+    for setting in ("max_images=500", "batch_size=16", "width=0.1"):
+        small += ["--set", f"evaluator.{setting}"]
+    assert main(["--phi", "1", "--arch", "resnet-18", *small, "--quiet", "--run-dir", str(tmp_path / "run")]) == 0
+    members = [Architecture.load(tmp_path / "run" / "family" / f"resnet-18-{phi}.yaml") for phi in range(3)]
+    assert members[0] == Architecture.load("resnet-18")
+    assert all({stage.op for stage in member.stages} == {"basic"} for member in members)
+    assert all(count(a).macs < count(b).macs for a, b in itertools.pairwise(members))

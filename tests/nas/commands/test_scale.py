@@ -73,7 +73,7 @@ def test_coefficients_from_a_file_and_from_flags_agree(tmp_path: Path, capsys: p
         (["--published", "b1", "--beta", "1.1"], "--published b1: leaves no room for --beta"),
         (["--phi", "1", "--beta", "1.1", "--coefficients", "c.yaml"], "--beta: c.yaml already says it"),
         (["--phi", "1", "--coefficients", "none.yaml"], "none.yaml: cannot be read"),
-        (["--published", "all", "-o", "x.yaml"], "--published all: prints a table and writes nothing"),
+        (["--published", "all", "-o", "x.yaml"], "-o x.yaml: --published all writes a page, whose name ends in .html"),
         (["--phi", "1", "--published", "b1"], "not allowed with argument"),
         ([], "one of the arguments --phi --target-flops --published is required"),
     ],
@@ -117,6 +117,16 @@ def test_the_family_beside_published_networks(capsys: pytest.CaptureFixture[str]
     assert max(map(len, lines[:-1])) <= 80
     assert any(line.startswith("Inception-ResNet-v2") for line in lines)
     assert main(["mnasnet-a1", "--published", "all"]) == 2
+
+
+def test_the_family_beside_published_networks_as_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "published.html"
+    assert main(["efficientnet-b0", "--published", "all", "-o", str(page)]) == 0
+    assert capsys.readouterr().out.endswith(f"{page}\n")
+    assert "EfficientNets beside published networks" in page.read_text()
+    assert main(["efficientnet-b0", "--published", "all", "-o", str(page)]) == 2
+    assert main(["mnasnet-a1", "--published", "all", "-o", str(tmp_path / "other.html")]) == 2
+    assert not (tmp_path / "other.html").exists()
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

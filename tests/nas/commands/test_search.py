@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
 import os
 import random
@@ -419,3 +420,18 @@ def test_a_search_by_time_that_is_killed_and_resumed_ends_in_time(tmp_path: Path
     assert len(record.finished) >= 3
     assert 0 < record.history.worked - before <= passed
     assert record.history.worked <= 1.1 * 60
+
+
+@pytest.mark.slow
+def test_a_space_that_mixes_layers_of_resnets_and_mobilenets(tmp_path: Path) -> None:
+    from tests.search_space.test_space import MIXED
+
+    (tmp_path / "mixed.yaml").write_text(MIXED)
+    argv = ["--target-flops", "1.4B", "--space", str(tmp_path / "mixed.yaml"), "--controller", "random", "--quiet"]
+    argv += ["--trials", "4", "--epochs", "1", "--set", "evaluator.max_images=200", "--set", "evaluator.width=0.1"]
+    assert main([*argv, "--engine", "local", "--run-dir", str(tmp_path / "run")]) == 0
+    networks = [Architecture.load(path) for path in sorted((tmp_path / "run" / "top").iterdir())]
+    assert {stage.op for network in networks for stage in network.stages} == {"basic", "bottleneck", "mbconv"}
+    assert Architecture.load(tmp_path / "run" / "best.yaml") == networks[0]
+    with open(tmp_path / "run" / "trials.csv", newline="") as file:
+        assert {row["status"] for row in csv.DictReader(file)} == {"ok"}

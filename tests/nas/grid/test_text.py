@@ -50,7 +50,7 @@ def test_a_family_that_ends_early_is_said_aloud(tmp_path: Path) -> None:
     wide = dataclasses.replace(grid.candidates[0], coefficients=Coefficients(alpha=1, beta=4, gamma=2))
     grid = dataclasses.replace(grid, candidates=(wide, wide))
     found = GridResult(scores=scores, against=(("runner-up", 1, clear),), paper=None)
-    parts = text.describe_result(tmp_path, grid, own, found)
+    parts = text.describe_result(tmp_path, grid, own, found, ())
     assert "The family ends at phi 3: beyond, a network exceeds what an architecture may be" in parts
     assert "The family begins at phi -2: below, images are too small for the network's strides" in parts
 

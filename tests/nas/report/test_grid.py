@@ -31,7 +31,7 @@ def run(path: Path) -> RunRecord:
 
 
 def test_points_are_the_journals(run: RunRecord) -> None:
-    points = report_grid.grid_points(run)
+    points = report_grid.points(run)
     assert sum(point["seeds"] for point in points) == len(run.trials)
     b0 = count(Architecture.load("efficientnet-b0")).macs
     for point in points:
@@ -94,10 +94,11 @@ def test_a_grid_that_is_not_over_has_no_winner(path: Path, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_the_page_shows_every_network_with_its_error(browser: Browser, path: Path, run: RunRecord) -> None:
     browser.open(path / "report.html")
-    points = report_grid.grid_points(run)
-    layers = "byId('family-chart').figure.layers.map((l) => [l.x, l.y, l.error ?? null, l.items.map((t) => t.number)])"
+    points = report_grid.points(run)
+    layers = "byId('family-chart').figure.layers.filter((l) => l.kind === 'points')"
+    layers += ".map((l) => [l.x, l.y, l.error ?? null, l.items.map((t) => t.number)])"
     for rung, (x, y, errors, trials) in enumerate(browser.js(layers)):
-        own = [p for p in points if p["rung"] == rung]
+        own = [p for p in points if p["group"] == rung]
         assert (x, y) == ([p["ratio"] for p in own], [p["accuracy"] for p in own])
         assert trials == [p["trial"] for p in own]
         if own[0]["last"]:
