@@ -16,8 +16,15 @@ from nas.trust import final as trust
 from nas.trust import verdict
 
 
-def hold(run: StudyRun, engine_options: EngineOptions, *, quiet: bool) -> int:
-    """Train the best networks and those beside them, print how that ends, and keep the winner's weights."""
+def hold(run: StudyRun, engine_options: EngineOptions, again: str, *, quiet: bool) -> int:
+    """Train the best networks and those beside them, print how that ends, and keep the winner's weights.
+
+    Args:
+        run: The search, finished.
+        engine_options: Where evaluations run.
+        again: The command that goes on where this is stopped.
+        quiet: Show no progress.
+    """
     settings, path = run.settings, run.path
     try:
         beside = None
@@ -32,8 +39,7 @@ def hold(run: StudyRun, engine_options: EngineOptions, *, quiet: bool) -> int:
         weights = retrain.keep_winner(found.finalists[0].network, settings, path, quiet=quiet)
     except KeyboardInterrupt:
         cli.say("Stopped; nothing finished is lost. To go on:")
-        more = f"--resume --final {settings.final}{trust_flag(run.history.config)}"
-        cli.say(f"  nas-search --run-dir {path} {more}")
+        cli.say(f"  {again}{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
     cli.say(f"Winner: {path / 'best.yaml'}" + (f", its weights: {weights / 'network.safetensors'}" if weights else ""))
     cli.say(found.verdict)

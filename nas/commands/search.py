@@ -52,7 +52,12 @@ Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-search``."""
     started = time.monotonic()
-    return cli.run(_parser(), lambda args: _search(args, started), argv)
+    return cli.run(_parser(), lambda args: search(args, started), argv)
+
+
+def defaults() -> argparse.Namespace:
+    """The arguments of ``nas-search`` where nothing is said."""
+    return _parser().parse_args([])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,13 +115,24 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
     how.add_argument("--share", metavar="TIME", help="first train weights that all networks share, 10m, to guess by")
     how.add_argument(
+        "--inherit", metavar="CHECKPOINT", help="begin every network with a trained one's weights: file, or its folder"
+    )
+    how.add_argument("--parent", metavar="NET", help="network that they are of (default: network.yaml beside them)")
+    how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
     )
     options.add_engine(parser)
     return parser
 
 
-def _search(args: argparse.Namespace, started: float) -> int:
+def search(args: argparse.Namespace, started: float, program: str = "nas-search") -> int:
+    """Search, and what was asked for after it.
+
+    Args:
+        args: As the parser gives them.
+        started: `time.monotonic()` when the work began.
+        program: What goes on with the run where it is stopped.
+    """
     path, recorded = options.locate_run(args, "nas-search")
     share = parse_share(args.trust, "--trust")
     if args.resume and args.warm_start:
@@ -156,16 +172,17 @@ def _search(args: argparse.Namespace, started: float) -> int:
                 told.append(watching.enter_context(tensorboard.ScalarWriter(path, run.study)).update)
             if callbacks:
                 told.append(lambda trial: callbacks.update(trial, run.space))
-            code = _run(run, engine, told, quiet=args.quiet)
+            code = _run(run, engine, told, program, quiet=args.quiet)
             if code == cli.DONE:
                 _measure_worth(run, engine, engine_options, share)
                 report.write_ended(run.path)
-                cli.show(*summary.worked(run), *summary.next_steps(run.path))
-                if caveat := summary.caveat(settings, space):
-                    cli.say(caveat)
+                cli.show(*summary.worked(run))
+                if program == "nas-search":
+                    cli.show(*summary.next_steps(run.path), *summary.caveat(settings, space))
             if code == cli.DONE and settings.final:
                 engine.close()
-                code = final.hold(run, engine_options, quiet=args.quiet)
+                asked = "" if program == "nas-fit" else f" --final {settings.final}"
+                code = final.hold(run, engine_options, f"{program} --run-dir {path} --resume{asked}", quiet=args.quiet)
     if args.retrain and code == cli.DONE:
         metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet)
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))
@@ -240,7 +257,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "share": args.share,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
-        "evaluator": options.evaluator_settings(args),
+        "evaluator": options.evaluator_settings(args) | options.inherited(args),
         "objective": {
             "kind": args.objective,
             "exponent": args.exponent,
@@ -251,7 +268,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
     return config.given(flags)
 
 
-def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]], *, quiet: bool) -> int:
+def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]], program: str, *, quiet: bool) -> int:
     """Search, telling whoever wants to know of each trial, and print the result."""
     try:
         with SearchProgress(run.study, quiet=quiet) as progress:
@@ -265,7 +282,7 @@ def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]],
         if unfinished:
             cli.say(f"Proposed but not finished, to be run again: trials {', '.join(unfinished)}.")
         cli.say("To go on:")
-        cli.say(f"  nas-search --run-dir {run.path} --resume{trust_flag(run.history.config)}")
+        cli.say(f"  {program} --run-dir {run.path} --resume{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
     report.write_ended(run.path)
     cli.show(*summary.result(run))

@@ -14,7 +14,8 @@ from search_space.cost import count
 
 def compared(run: RunRecord) -> str:
     """The known network that the best one stands beside first."""
-    return BASELINE if run.grid else REFERENCE_NETWORK
+    own = (name for name in run.references if name.startswith(references.PARENT))
+    return BASELINE if run.grid else next(own, REFERENCE_NETWORK)
 
 
 def names(run: RunRecord) -> list[str]:

@@ -100,6 +100,8 @@ def random_search(run: StudyRun, engine: Engine, *, quiet: bool) -> Contestant:
 def contestants(run: StudyRun, beside: Contestant | None) -> list[Contestant]:
     """Who was found: the best networks of the search, and random search's.
 
+    Of a search whose networks inherit, the other networks are those of the checkpoint (`references.of_parent`).
+
     Args:
         run: The search, finished.
         beside: The best of the random search; None without one.

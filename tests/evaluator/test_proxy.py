@@ -226,15 +226,6 @@ def test_a_search_reads_no_test_image(tmp_path, monkeypatch):
     assert {path.relative_to(tmp_path).parts[0] for path in opened} == {"train"}
 
 
-def test_progress_of_decoding_is_logged_now_and_then(caplog):
-    caplog.set_level("INFO")
-    report = module._log_progress(every_secs=0.0)
-    report(5, 10)
-    assert caplog.messages == ["decoded 5 of 10 images"]
-    module._log_progress(every_secs=60.0)(5, 10)
-    assert len(caplog.messages) == 1
-
-
 def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match="device must be cpu or auto where there is no CUDA device"):

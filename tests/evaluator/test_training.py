@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from evaluator import training
 from evaluator.continuation import Continuation
 from evaluator.data.dataset import Images
-from evaluator.training import Recipe, Trainer, augment, channel_statistics, fit, one_cycle, start_small
+from evaluator.training import Recipe, Trainer, channel_statistics, fit, one_cycle
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
 from search_space.errors import InputError
-from tests.networks import RESIDUAL
+from search_space.layers import start_small
 
 TINY = Architecture(
     resolution=16,
@@ -118,27 +118,6 @@ def test_fewer_images_than_a_batch_are_one_batch():
     assert train(Recipe(epochs=2, batch_size=1000)).status == "ok"
 
 
-def test_start_small():
-    model = build_model(TINY)
-    first = model.classifier.weight.clone()
-    start_small(model)
-    strided, inner, separable, plain = (layer for stage in model.blocks for layer in stage)
-    assert torch.equal(model.classifier.weight, first * 0.03)
-    assert inner.bn3.weight.tolist() == [0] * 8
-    assert separable.bn2.weight.tolist() == [0] * 8
-    assert strided.bn3.weight.tolist() == [1] * 8  # no shortcut: zero would cut the network
-    assert plain.bn1.weight.tolist() == [1] * 8  # a ReLU follows: zero would never wake up
-    assert {norm.momentum for norm in model.modules() if isinstance(norm, torch.nn.BatchNorm2d)} == {0.1}
-
-
-def test_start_small_in_resnets():
-    model = build_model(RESIDUAL)
-    start_small(model)
-    assert all(not layer.bn2.weight.any() for layer in model.blocks[0])
-    assert all(not layer.bn3.weight.any() for layer in model.blocks[1])
-    assert model.blocks[3][0].bn2.weight.all()  # no shortcut
-
-
 def test_the_first_loss_is_that_of_guessing():
     model, data = build_model(TINY), make_images()
     start_small(model)
@@ -172,24 +151,6 @@ def test_pixels_are_normalised_by_channel():
     assert mean.flatten().tolist() == [20, 20, 20]
     assert std.flatten().tolist() == pytest.approx([math.sqrt(3200 / 31)] * 3)
     assert float(channel_statistics(images[:1])[1].min()) == 1  # a constant channel is not divided by zero
-
-
-@given(seed=st.integers(0, 1000), side=st.sampled_from([8, 9, 16]), mirror=st.booleans())
-def test_augmented_images_are_windows_of_the_padded_ones(seed, side, mirror):
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(1, 256, (5, 3, side, side), generator=generator, dtype=torch.uint8)
-    margin = max(1, side // 8)
-    padded = torch.nn.functional.pad(images, [margin] * 4)
-    for image, moved in zip(padded, augment(images, generator, mirror), strict=True):
-        windows = [image[:, y : y + side, x : x + side] for y in range(2 * margin + 1) for x in range(2 * margin + 1)]
-        windows += [window.flip(2) for window in windows] if mirror else []
-        assert any(torch.equal(moved, window) for window in windows)
-
-
-def test_each_image_moves_and_flips_by_itself():
-    images = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(200, 3, 1, 1)
-    moved = augment(images, torch.Generator().manual_seed(0), mirror=True)
-    assert len(moved.unique(dim=0)) == 18  # 3 x 3 places, flipped or not
 
 
 @given(steps=st.integers(1, 500), peak=st.floats(1e-6, 1.0))
