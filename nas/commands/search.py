@@ -22,7 +22,7 @@ from nas.runs import tensorboard, warm_start
 from nas.runs.callbacks import CALLBACKS, Callbacks
 from nas.runs.deployment import deployed
 from nas.runs.final import check as check_final
-from nas.runs.header import check_trusted, trust_flag
+from nas.runs.header import check_inherited, check_trusted, trust_flag
 from nas.runs.planning import plan_search, with_batch
 from nas.runs.search import StudyRun, evaluator_of, load_space
 from nas.runs.time_plan import Plan
@@ -165,6 +165,8 @@ def search(args: argparse.Namespace, started: float, program: str = "nas-search"
         with StudyRun(
             path, settings, earlier, plan, started, say=cli.say if not args.quiet else lambda line: None
         ) as run:
+            if run.history.described.get("inherit"):
+                check_inherited(path, run.history.described, engine.describe())
             if recorded and not args.quiet:
                 cli.show(*summary.worked(run))
             told: list[Callable[[Trial], None]] = []

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from evaluator import training
 from evaluator.continuation import Continuation
 from evaluator.data.dataset import Images
-from evaluator.training import Recipe, Trainer, channel_statistics, fit, one_cycle
+from evaluator.shared.parent import Inherited
+from evaluator.training import Recipe, Trainer, channel_statistics, fit, one_cycle, rated_groups
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
 from search_space.errors import InputError
@@ -291,3 +292,40 @@ def test_networks_see_pixels_of_mean_zero_and_deviation_one() -> None:
     data = make_images()
     trainer = Trainer(Seen(3, 2), channel_statistics(data.images), Recipe(), mirror=False)
     trainer.score(data, torch.arange(len(data.images)))
+
+
+def test_inherited_weights_are_not_started_small_and_train_at_a_lower_rate(monkeypatch):
+    begun = {}
+
+    class Watched(Trainer):
+        def step(self, batch, generator):
+            if not begun:
+                begun["scale"] = float(self.model.blocks[0][1].bn3.weight.detach().abs().sum())
+                begun["seen"] = int(self.model.bn1.num_batches_tracked)
+                begun["mean"] = self.mean.flatten().tolist()
+                begun["rates"] = sorted({group.get("lr_scale", 1.0) for group in self.optimizer.param_groups})
+            return super().step(batch, generator)
+
+    monkeypatch.setattr(training, "Trainer", Watched)
+    data, order = make_images(), torch.arange(96)
+    pixels = torch.full((1, 3, 1, 1), 90.0), torch.full((1, 3, 1, 1), 40.0)
+    recipe = Recipe(epochs=1, batch_size=8)
+    for inherited, wanted in (
+        (Inherited(pixels, 0.3, 2), {"scale": 8.0, "seen": 2, "mean": [90.0] * 3, "rates": [0.3, 1.0]}),
+        (Inherited(), {"scale": 8.0, "seen": 0, "rates": [1.0]}),
+        (None, {"scale": 0.0, "seen": 0, "rates": [1.0]}),
+    ):
+        begun.clear()
+        found = fit(build_model(TINY), data, order[32:], order[:32], recipe, mirror=False, seed=0, inherited=inherited)
+        assert found.status == "ok"
+        assert begun | wanted == begun
+
+
+def test_a_share_of_the_rate_is_that_of_all_but_the_classifier():
+    model = build_model(TINY)
+    groups = rated_groups(model, 0.1, 0.25)
+    classifier = {id(p) for p in model.classifier.parameters()}
+    for group in groups:
+        assert {id(p) in classifier for p in group["params"]} == {"lr_scale" not in group}
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0, 0.1, 0.0]
