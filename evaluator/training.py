@@ -107,12 +107,12 @@ def fit(
     reason = ""
     if inherited is None:
         start_small(model)
-        inherited = Inherited()
-    statistics = inherited.statistics or channel_statistics(data.images)
-    trainer = Trainer(model, statistics, recipe, mirror, inherited.backbone_rate)
-    if inherited.retaken:
+    known = inherited or Inherited()
+    trainer = Trainer(model, known.statistics or channel_statistics(data.images), recipe, mirror, known.backbone_rate)
+    if known.retaken:
         order = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).to(train.device)]
-        batches = order.split(recipe.batch_size)[: inherited.retaken]
+        size = min(recipe.batch_size, len(order))
+        batches = order.split(size)[: min(known.retaken, len(order) // size)]  # whole ones
         retake_statistics(model, (trainer.normalise(data[part].images) for part in batches))
     try:
         for accuracy, loss in _epochs(trainer, data, train, validation, recipe, seed, deadline, kept):

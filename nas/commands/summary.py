@@ -19,7 +19,7 @@ from nas.engines.local import estimate_seconds
 from nas.problem import make_problem
 from nas.report.answer import commands
 from nas.runs import time_plan
-from nas.runs.deployment import describe
+from nas.runs.deployment import checkpoint_of, describe
 from nas.runs.record import load
 from nas.runs.references import in_order, network_of, title
 from nas.runs.search import StudyRun
@@ -146,9 +146,8 @@ def next_steps(path: Path) -> list[str]:
 
 def _inherited(run: StudyRun, network: Architecture) -> list[str]:
     """How much of its parent's weights the best network began with."""
-    given = run.settings.evaluator.settings
-    weights, parent = given.get("inherit"), given.get("parent")
-    if not (weights and parent):
+    checkpoint = checkpoint_of(run.settings)
+    if checkpoint is None:
         return []
     from evaluator.shared.parent import Parent  # loads torch
     from search_space.builder import build_model
@@ -156,8 +155,8 @@ def _inherited(run: StudyRun, network: Architecture) -> list[str]:
     cls, evaluator_config = run.evaluator
     classes = run.history.described.get("classes", network.classes)
     trained = dataclasses.replace(cls.measured(evaluator_config, network), classes=classes)
-    found = Parent(weights, parent, classes).give(build_model(trained), trained)
-    return [f"The best network began with weights of {weights}: {found}"]
+    found = Parent(*checkpoint, classes).give(build_model(trained), trained)
+    return [f"The best network began with weights of {checkpoint[0]}: {found}"]
 
 
 def _repeats(run: StudyRun) -> list[str]:

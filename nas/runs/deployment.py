@@ -63,7 +63,7 @@ def deployed(settings: SearchConfig, layers: Sequence[Mapping[str, Any]], *, ful
     )
     if named and settings.resolution is not None:
         own = cls.deployed_as(evaluator_config, settings.resolution, 1 if full else settings.target_flops)
-        if settings.evaluator.settings.get("parent"):  # which is also compared on smaller images than the search's
+        if checkpoint_of(settings):  # which is also compared on smaller images than the search's
             own = cls.scaled_from(own, settings.resolution)
         evaluator = dataclasses.replace(settings.evaluator, settings=schema.to_plain(own))
         settings = dataclasses.replace(settings, evaluator=evaluator)
@@ -85,10 +85,16 @@ def space_of(settings: SearchConfig) -> Space:
 
 def _as_written(settings: SearchConfig) -> Space:
     """The space of the settings' name, whatever it is searched at."""
-    space, parent = find_space(settings.space), settings.evaluator.settings.get("parent")
-    if settings.space != AROUND or parent is None or not isinstance(space, SearchSpace):
+    space, checkpoint = find_space(settings.space), checkpoint_of(settings)
+    if settings.space != AROUND or checkpoint is None or not isinstance(space, SearchSpace):
         return space
-    return SearchSpace.around(Architecture.load(parent), space.document)
+    return SearchSpace.around(Architecture.load(checkpoint[1]), space.document)
+
+
+def checkpoint_of(settings: SearchConfig) -> tuple[str, str] | None:
+    """The weights file that a search's networks inherit from, and the network that it is of; None where they do not."""
+    weights, network = (settings.evaluator.settings.get(name) for name in ("inherit", "parent"))
+    return (weights, network) if isinstance(weights, str) and isinstance(network, str) else None
 
 
 def describe(settings: SearchConfig) -> str:

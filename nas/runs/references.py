@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from evaluator.base import Evaluation
 from nas.config import SearchConfig
 from nas.history import History
+from nas.runs.deployment import checkpoint_of
 from nas.runs.directory import REFERENCE_NETWORK
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -81,16 +82,16 @@ def of_parent(settings: SearchConfig) -> dict[str, Architecture]:
     Args:
         settings: The search's; nothing costs more than its target.
     """
-    parent, macs = settings.evaluator.settings.get("parent"), settings.target_flops
-    if parent is None:
+    checkpoint, macs = checkpoint_of(settings), settings.target_flops
+    if checkpoint is None:
         return {}
-    own = _sized(parent, settings) if settings.classes is not None else Architecture.load(parent)
+    _, network = checkpoint
+    own = _sized(network, settings) if settings.classes is not None else Architecture.load(network)
     networks = {PARENT: own} if count(own).macs <= macs else {}
-    brought = [at_no_more(own, macs), on_fewer_pixels(own, macs)]
-    for network in brought:
-        if network is not None and network != own:
-            factor = f"width {width_of(network, own):.2g}" if network.resolution == own.resolution else ""
-            networks[f"{PARENT} at {factor or f'{network.resolution} pixels'}"] = network
+    for brought in (at_no_more(own, macs), on_fewer_pixels(own, macs)):
+        if brought is not None and brought != own:
+            wide = f"width {width_of(brought, own):.2g}" if brought.resolution == own.resolution else ""
+            networks[f"{PARENT} at {wide or f'{brought.resolution} pixels'}"] = brought
     return networks
 
 
@@ -104,7 +105,7 @@ def network_of(history: History, settings: SearchConfig, name: str) -> Architect
         return recorded
     if name in history.references and settings.classes is not None and name == REFERENCE_NETWORK:
         return _of_earlier_versions(settings)
-    if settings.evaluator.settings.get("parent") is not None:  # its file may be gone
+    if checkpoint_of(settings):  # its file may be gone
         return _sized(name, settings) if settings.classes is not None else Architecture.load(name)
     macs = history.best.macs if history.best else settings.target_flops
     return reference_networks(settings, macs).get(name) or Architecture.load(name)

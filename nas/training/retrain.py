@@ -8,6 +8,7 @@ from typing import Any
 from nas import config
 from nas.config import SearchConfig
 from nas.journal import refuse_link
+from nas.runs.deployment import checkpoint_of
 from nas.runs.directory import inside
 from nas.training.run import best_of_run, make_config, train_all
 from search_space.architecture import Architecture
@@ -86,5 +87,4 @@ def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, qui
 
 def _begun_with(settings: SearchConfig) -> dict[str, Any]:
     """The weights that a search's networks begin with, as `nas-train` takes them."""
-    given = settings.evaluator.settings
-    return {"init": given.get("inherit"), "parent": given.get("parent")}
+    return dict(zip(("init", "parent"), checkpoint_of(settings) or (None, None), strict=True))

@@ -53,7 +53,8 @@ def test_what_it_costs() -> None:
 
 def test_what_inherits_is_set_beside_the_checkpoint_and_no_random_search() -> None:
     evaluator = {"name": "proxy", "data": "digits", "inherit": "w.safetensors", "parent": "efficientnet-b0"}
-    sized = dataclasses.replace(settings(evaluator=evaluator, final_seeds=3), resolution=64, classes=10)
+    sized = settings(evaluator=evaluator, final_seeds=3, target_flops="10M")
+    sized = dataclasses.replace(sized, resolution=64, classes=10)
     assert not has_random(sized)
     assert trainings(sized) == (((2 + 2) * 3 + 1) * 4, 0.0)  # at a smaller width, and on smaller images
     _, full = evaluator_in_full(sized, {"classes": 10})

@@ -136,7 +136,7 @@ def inheriting(target: str, parent: str = "efficientnet-b0", **size: int) -> Sea
 
 def test_beside_what_inherits_stands_the_checkpoints_network() -> None:
     dear = of_parent(inheriting("200M"))
-    assert list(dear) == ["checkpoint at width 0.67", "checkpoint at 158 pixels"]
+    assert list(dear) == ["checkpoint at width 0.67", "checkpoint at 160 pixels"]
     assert all(count(network).macs <= 200_000_000 for network in dear.values())
     assert {network.classes for network in dear.values()} == {10}
     cheap = of_parent(inheriting("800M"))
