@@ -45,7 +45,8 @@ def out_of_memory(error: Exception, device: torch.device) -> Evaluation:
     """What to say of a network that there is no memory for; any other error is raised again."""
     if not is_out_of_memory(error):
         raise error
-    reason = f"out of memory on {device.type}: {str(error).splitlines()[0]}"
+    said = str(error) or type(error).__name__
+    reason = f"out of memory on {device.type}: {said.splitlines()[0]}"
     return Evaluation(status="infeasible", reason=reason)
 
 
