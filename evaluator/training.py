@@ -111,8 +111,7 @@ def fit(
     trainer = Trainer(model, known.statistics or channel_statistics(data.images), recipe, mirror, known.backbone_rate)
     if known.retaken:
         order = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).to(train.device)]
-        size = min(recipe.batch_size, len(order))
-        batches = order.split(size)[: min(known.retaken, len(order) // size)]  # whole ones
+        batches = order.split(recipe.batch_size)[: min(known.retaken, max(1, len(order) // recipe.batch_size))]
         retake_statistics(model, (trainer.normalise(data[part].images) for part in batches))
     try:
         for accuracy, loss in _epochs(trainer, data, train, validation, recipe, seed, deadline, kept):

@@ -16,13 +16,13 @@ from nas.trust import final as trust
 from nas.trust import verdict
 
 
-def hold(run: StudyRun, engine_options: EngineOptions, again: str, *, quiet: bool) -> int:
+def hold(run: StudyRun, engine_options: EngineOptions, program: str, *, quiet: bool) -> int:
     """Train the best networks and those beside them, print how that ends, and keep the winner's weights.
 
     Args:
         run: The search, finished.
         engine_options: Where evaluations run.
-        again: The command that goes on where this is stopped.
+        program: What goes on where this is stopped; ``nas-fit`` always holds a final.
         quiet: Show no progress.
     """
     settings, path = run.settings, run.path
@@ -39,7 +39,8 @@ def hold(run: StudyRun, engine_options: EngineOptions, again: str, *, quiet: boo
         weights = retrain.keep_winner(found.finalists[0].network, settings, path, quiet=quiet)
     except KeyboardInterrupt:
         cli.say("Stopped; nothing finished is lost. To go on:")
-        cli.say(f"  {again}{trust_flag(run.history.config)}")
+        asked = "" if program == "nas-fit" else f" --final {settings.final}"
+        cli.say(f"  {program} --run-dir {path} --resume{asked}{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
     cli.say(f"Winner: {path / 'best.yaml'}" + (f", its weights: {weights / 'network.safetensors'}" if weights else ""))
     cli.say(found.verdict)

@@ -53,6 +53,14 @@ def evaluator_settings(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def add_inherit(group: argparse._ArgumentGroup) -> None:
+    """Add the flags that name a checkpoint; `inherited` reads them."""
+    group.add_argument(
+        "--inherit", metavar="CHECKPOINT", help="begin every network with a trained one's weights: file, or its folder"
+    )
+    group.add_argument("--parent", metavar="NET", help="network that they are of (default: network.yaml beside them)")
+
+
 def inherited(args: argparse.Namespace) -> dict[str, Any]:
     """The evaluator's settings of what every network begins with; empty where that was not asked for.
 

@@ -114,10 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
     how.add_argument("--share", metavar="TIME", help="first train weights that all networks share, 10m, to guess by")
-    how.add_argument(
-        "--inherit", metavar="CHECKPOINT", help="begin every network with a trained one's weights: file, or its folder"
-    )
-    how.add_argument("--parent", metavar="NET", help="network that they are of (default: network.yaml beside them)")
+    options.add_inherit(how)
     how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
     )
@@ -162,9 +159,8 @@ def search(args: argparse.Namespace, started: float, program: str = "nas-search"
         if not recorded:
             settings = with_batch(settings, said, engine.workers)
         callbacks = watching.enter_context(Callbacks(path, args.callback)) if args.callback else None
-        with StudyRun(
-            path, settings, earlier, plan, started, say=cli.say if not args.quiet else lambda line: None
-        ) as run:
+        say: Callable[[str], None] = (lambda line: None) if args.quiet else cli.say
+        with StudyRun(path, settings, earlier, plan, started, say=say) as run:
             if run.history.described.get("inherit"):
                 check_inherited(path, run.history.described, engine.describe())
             if recorded and not args.quiet:
@@ -177,14 +173,10 @@ def search(args: argparse.Namespace, started: float, program: str = "nas-search"
             code = _run(run, engine, told, program, quiet=args.quiet)
             if code == cli.DONE:
                 _measure_worth(run, engine, engine_options, share)
-                report.write_ended(run.path)
-                cli.show(*summary.worked(run))
-                if program == "nas-search":
-                    cli.show(*summary.next_steps(run.path), *summary.caveat(settings, space))
+                _conclude(run, space, program)
             if code == cli.DONE and settings.final:
                 engine.close()
-                asked = "" if program == "nas-fit" else f" --final {settings.final}"
-                code = final.hold(run, engine_options, f"{program} --run-dir {path} --resume{asked}", quiet=args.quiet)
+                code = final.hold(run, engine_options, program, quiet=args.quiet)
     if args.retrain and code == cli.DONE:
         metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet)
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))
@@ -216,6 +208,14 @@ def _measure_worth(run: StudyRun, engine: Engine, engine_options: EngineOptions,
     engine.close()
     with closing(make_engine(engine_options, *config.make("evaluator", settings.evaluator))) as apart:
         trust.after_search(run, settings, apart, share, cli.say)
+
+
+def _conclude(run: StudyRun, space: Space, program: str) -> None:
+    """Write the page, and say what to do next; a command that goes on by itself needs no advice."""
+    report.write_ended(run.path)
+    cli.show(*summary.worked(run))
+    if program == "nas-search":
+        cli.show(*summary.next_steps(run.path), *summary.caveat(run.settings, space))
 
 
 def _said(args: argparse.Namespace) -> list[dict[str, Any]]:
