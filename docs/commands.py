@@ -9,7 +9,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-COMMANDS = ("search", "grid", "scale", "train", "export", "report", "trust", "bench", "space")
+COMMANDS = ("search", "grid", "scale", "train", "fit", "export", "report", "trust", "bench", "space")
 
 
 def page() -> str:

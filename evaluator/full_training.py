@@ -18,13 +18,15 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from evaluator.base import Score
-from evaluator.data.augmentation import mixup, rand_augment, random_resized_crop
+from evaluator.data.augmentation import augment, mixup, rand_augment, random_resized_crop
 from evaluator.data.dataset import Images
 from evaluator.recipe import FullRecipe, RMSProp
-from evaluator.training import EXPLOSION, Trainer, augment, channel_statistics, parameter_groups, start_small
+from evaluator.shared.parent import Statistics
+from evaluator.training import EXPLOSION, Trainer, channel_statistics, rated_groups
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
 from search_space.errors import NasError
+from search_space.layers import start_small
 from search_space.seeding import derive_seed
 
 STEPS_PER_REPORT = 10
@@ -39,8 +41,6 @@ class ProcessGroup:
 
 
 SINGLE_PROCESS = ProcessGroup()
-Statistics = tuple[torch.Tensor, torch.Tensor]
-"""Mean and deviation (1, C, 1, 1) of pixels, 0 to 255."""
 
 
 class FullTrainer(Trainer):
@@ -80,7 +80,8 @@ class FullTrainer(Trainer):
         if recipe.small_start:
             start_small(network)
         statistics = prepare(network) if prepare else None
-        super().__init__(network.to(data.device), statistics or channel_statistics(data.images), recipe, mirror)
+        statistics = statistics or channel_statistics(data.images)
+        super().__init__(network.to(data.device), statistics, recipe, mirror, recipe.backbone_rate)
         self.recipe = recipe
         self.batchnorm_momentum = network.bn1.momentum or 0.0
         self.classes = architecture.classes
@@ -88,10 +89,9 @@ class FullTrainer(Trainer):
         self.group = group
         self.averaged: nn.Module = copy.deepcopy(self.model) if recipe.ema else self.model
         self.steps = 0
-        groups = _rated_groups(network, recipe)
-        rmsprop = recipe.optimizer == "rmsprop"
-        rate = recipe.learning_rate
-        self.optimizer = RMSProp(groups, rate) if rmsprop else torch.optim.AdamW(groups, rate, fused=True)
+        if recipe.optimizer == "rmsprop":
+            groups = rated_groups(network, recipe.weight_decay, recipe.backbone_rate)
+            self.optimizer = RMSProp(groups, recipe.learning_rate)
         # One process needs no wrapper; several average their gradients as each micro-batch's backward ends.
         self._parallel: nn.Module = DistributedDataParallel(self.model) if group.size > 1 else self.model
 
@@ -199,22 +199,6 @@ class FullTrainer(Trainer):
                 average.lerp_(now, 1 - decay)
             else:
                 average.copy_(now)
-
-
-def _rated_groups(network: Network, recipe: FullRecipe) -> list[dict[str, Any]]:
-    """The parameters that are trained, in groups of one weight decay and one share of the learning rate."""
-    if recipe.backbone_rate == 1:
-        return parameter_groups(network, recipe.weight_decay)
-    groups = parameter_groups(network.classifier, recipe.weight_decay)
-    classifier = set(network.classifier.parameters())
-    if recipe.backbone_rate == 0:
-        for parameter in set(network.parameters()) - classifier:
-            parameter.requires_grad_(False)
-        return groups
-    for group in parameter_groups(network, recipe.weight_decay):
-        rest = [parameter for parameter in group["params"] if parameter not in classifier]
-        groups.append({**group, "params": rest, "lr_scale": recipe.backbone_rate})
-    return groups
 
 
 @contextmanager

@@ -7,7 +7,6 @@ narrower and its images smaller, so that a trial takes seconds. The score ranks 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +17,17 @@ import torch
 from evaluator.base import CACHE_DIR, Evaluation, Evaluator
 from evaluator.continuation import Continuation
 from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share, split
+from evaluator.data.folder import log_progress
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
-from evaluator.resources import is_out_of_memory, pick_device, seconds_of_training, threads
+from evaluator.resources import out_of_memory, pick_device, seconds_of_training, threads
+from evaluator.shared.parent import Parent
 from evaluator.training import Recipe, fit
 from search_space import scaling
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.errors import check_fields
 from search_space.seeding import derive_seed
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +64,10 @@ class ProxyConfig(Recipe):
     """Where to train; ``auto`` takes a GPU if there is one."""
     threads: int = 1
     """CPU threads of a trial. Part of the result: sums are taken in another order with another number."""
+    inherit: str | None = None
+    """File of the weights that every network begins with, as far as it can take them; null for random ones."""
+    parent: str | None = None
+    """Network that they are of, a YAML file or an installed one's name."""
     keep: str | None = None
     """Folder in which each training's state is left, so that a longer one of the same network and seed continues it;
     null keeps nothing, and then a longer training is one longer cycle of the learning rate."""
@@ -84,6 +87,7 @@ class ProxyConfig(Recipe):
             (self.timeout > 0, "timeout", self.timeout, "above 0 seconds"),
             (self.device in ("auto", "cpu", "cuda"), "device", self.device, "auto, cpu or cuda"),
             (1 <= self.threads <= 1024, "threads", self.threads, "1 to 1024"),
+            ((self.inherit is None) == (self.parent is None), "parent", self.parent, "given where inherit is"),
         )
 
 
@@ -127,7 +131,7 @@ CAVEAT = "A demonstration: seconds of training on small images have ranked netwo
 
 
 class Proxy(Evaluator[ProxyConfig]):
-    """Short training from scratch; the data are loaded once, when it is made."""
+    """Short training, from scratch or from a parent's weights; the data are loaded once, when it is made."""
 
     Config: ClassVar[type] = ProxyConfig
     presets: ClassVar[dict[str, ProxyConfig]] = PRESETS
@@ -208,6 +212,9 @@ class Proxy(Evaluator[ProxyConfig]):
         self._train, self._validation = (part.to(self._data.labels.device) for part in parts)
         self._resolution = data.images.shape[-1]
         self._data_at = {self._resolution: self._data}  # each resolution is read and decoded once
+        self._parent: Parent | None = None
+        if config.inherit and config.parent:
+            self._parent = Parent(config.inherit, config.parent, len(self._dataset.classes))
 
     def evaluate(self, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
         """Train the candidate in small and score it; out of memory is ``infeasible``.
@@ -222,9 +229,10 @@ class Proxy(Evaluator[ProxyConfig]):
             try:
                 weights = torch.Generator().manual_seed(derive_seed(seed, "weights"))
                 miniature = self.miniature(architecture)
-                model = build_model(miniature, generator=weights).to(self.device)
+                network = build_model(miniature, generator=weights)
+                inherited = self._parent.begin(network, miniature) if self._parent else None
                 evaluation = fit(
-                    model,
+                    network.to(self.device),
                     self._images(miniature.resolution),
                     self._train,
                     self._validation,
@@ -233,12 +241,10 @@ class Proxy(Evaluator[ProxyConfig]):
                     seed=seed,
                     deadline=start + self.config.timeout * fidelity,
                     kept=kept,
+                    inherited=inherited,
                 )
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                reason = f"out of memory on {self.device.type}: {str(error).splitlines()[0]}"
-                evaluation = Evaluation(status="infeasible", reason=reason)
+                evaluation = out_of_memory(error, self.device)
         return dataclasses.replace(evaluation, seconds=time.monotonic() - start)
 
     def estimate(self, architecture: Architecture, seed: int) -> float:
@@ -258,7 +264,7 @@ class Proxy(Evaluator[ProxyConfig]):
         return dataclasses.replace(small, resolution=resolution, classes=len(self._dataset.classes))
 
     def _load(self, resolution: int | None) -> Dataset:
-        dataset = load_dataset(self.config.data, resolution, Path(self.config.cache_dir), _log_progress())
+        dataset = load_dataset(self.config.data, resolution, Path(self.config.cache_dir), log_progress())
         return dataset if self.config.mirror is None else dataclasses.replace(dataset, mirror=self.config.mirror)
 
     def _images(self, resolution: int) -> Images:
@@ -275,6 +281,7 @@ class Proxy(Evaluator[ProxyConfig]):
     def describe(self) -> dict[str, Any]:
         """Data set, images, device and epochs, for the run's record, and what the user should know of them."""
         said = notes(dataclasses.replace(self._dataset, train=self._data), self._train, self._validation)
+        said += [f"Every network begins with what it can take of {self.config.inherit}"] if self._parent else []
         return {
             "data": self._dataset.name,
             "classes": len(self._dataset.classes),
@@ -284,17 +291,6 @@ class Proxy(Evaluator[ProxyConfig]):
             "resolution": self._resolution,
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "epochs": self.config.epochs,
+            **({"inherit": self._parent.describe()} if self._parent else {}),
             **({"notes": said} if said else {}),
         }
-
-
-def _log_progress(every_secs: float = 5.0) -> Any:
-    last = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= every_secs:
-            last = time.monotonic()
-            _logger.info("decoded %d of %d images", done, total)
-
-    return report

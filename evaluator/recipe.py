@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from evaluator.shared.parent import BACKBONE_RATE
 from evaluator.training import WARM_UP, Recipe, one_cycle
 from search_space.errors import check_fields
 
@@ -87,7 +88,7 @@ RECIPES: dict[str, FullRecipe] = {
         epochs=20,
         batch_size=64,
         learning_rate=1e-2,
-        backbone_rate=0.3,
+        backbone_rate=BACKBONE_RATE,
         warm_up=0.1,
     ),
     "efficientnet": FullRecipe(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from evaluator.base import Evaluation
 from evaluator.data.dataset import Images
 from evaluator.training import SCORE_BATCH, Recipe, Trainer, channel_statistics
 from search_space.errors import InputError
@@ -38,6 +39,15 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def out_of_memory(error: Exception, device: torch.device) -> Evaluation:
+    """What to say of a network that there is no memory for; any other error is raised again."""
+    if not is_out_of_memory(error):
+        raise error
+    said = str(error) or type(error).__name__
+    reason = f"out of memory on {device.type}: {said.splitlines()[0]}"
+    return Evaluation(status="infeasible", reason=reason)
 
 
 def is_out_of_memory(error: Exception) -> bool:

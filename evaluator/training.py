@@ -19,14 +19,14 @@ from torch.nn import functional
 
 from evaluator.base import Evaluation, Score, Status
 from evaluator.continuation import Continuation
+from evaluator.data.augmentation import augment
 from evaluator.data.dataset import Images
+from evaluator.shared.parent import Inherited, Statistics, retake_statistics
 from search_space.errors import check_fields
-from search_space.layers import BasicLayer, BottleneckLayer, MBConvLayer, ResidualLayer, SeparableLayer
+from search_space.layers import start_small
 from search_space.seeding import derive_seed
 
 WARM_UP = 0.3  # share of the steps in which the learning rate rises, as in the one-cycle policy
-CLASSIFIER_SCALE = 0.03  # the usual classifier starts ten classes at a loss of 5 instead of log 10 = 2.3
-BATCHNORM_MOMENTUM = 0.1  # deviates from EfficientNet's 0.01, whose averages need hundreds of steps
 EXPLOSION = 20.0  # a loss this many times that of guessing has exploded
 SCORE_BATCH = 500  # images scored at once
 _MOST_PIXELS = 2**27  # values that statistics are taken of at once
@@ -81,6 +81,7 @@ def fit(
     seed: int,
     deadline: float = math.inf,
     kept: Continuation | None = None,
+    inherited: Inherited | None = None,
 ) -> Evaluation:
     """Train a network from scratch, or from where it was left, and score it after each epoch.
 
@@ -96,6 +97,7 @@ def fit(
         deadline: `time.monotonic()` after which to give up.
         kept: Where the state is taken from, if it is there, and left; its schedule differs from that of a training
             that is never continued. None keeps nothing.
+        inherited: What to know of weights that the network has from another; None starts it small.
 
     Returns:
         Status ``ok`` with the last epoch's accuracy, ``diverged`` or ``timeout``.
@@ -103,8 +105,16 @@ def fit(
     start, curve, losses = time.monotonic(), [], []
     status: Status = "ok"
     reason = ""
+    if inherited is None:
+        start_small(model)
+    known = inherited or Inherited()
+    trainer = Trainer(model, known.statistics or channel_statistics(data.images), recipe, mirror, known.backbone_rate)
+    if known.retaken:
+        order = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).to(train.device)]
+        batches = order.split(recipe.batch_size)[: min(known.retaken, max(1, len(order) // recipe.batch_size))]
+        retake_statistics(model, (trainer.normalise(data[part].images) for part in batches))
     try:
-        for accuracy, loss in _epochs(model, data, train, validation, recipe, mirror, seed, deadline, kept):
+        for accuracy, loss in _epochs(trainer, data, train, validation, recipe, seed, deadline, kept):
             curve.append(accuracy)
             losses.append(loss)
     except _Diverged as error:
@@ -123,20 +133,17 @@ def fit(
 
 
 def _epochs(
-    model: nn.Module,
+    trainer: Trainer,
     data: Images,
     train: torch.Tensor,
     validation: torch.Tensor,
     recipe: Recipe,
-    mirror: bool,
     seed: int,
     deadline: float,
     kept: Continuation | None,
 ) -> Iterator[tuple[float, float]]:
     """Train; after each epoch, validation accuracy and loss."""
-    device = data.device
-    start_small(model)
-    trainer = Trainer(model, channel_statistics(data.images), recipe, mirror)
+    device, model = data.device, trainer.model
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "train"))
     batch_size = min(recipe.batch_size, len(train))
     per_epoch = len(train) // batch_size
@@ -173,7 +180,7 @@ class Trainer:
     """The training step and the score of one network on one device."""
 
     def __init__(
-        self, model: nn.Module, statistics: tuple[torch.Tensor, torch.Tensor], recipe: Recipe, mirror: bool
+        self, model: nn.Module, statistics: Statistics, recipe: Recipe, mirror: bool, backbone_rate: float = 1.0
     ) -> None:
         """Prepare the network and its optimizer.
 
@@ -182,6 +189,7 @@ class Trainer:
             statistics: Mean and standard deviation (1, C, 1, 1) of the pixels, 0 to 255.
             recipe: Learning rate, weight decay and label smoothing are used.
             mirror: Whether images may be flipped left to right.
+            backbone_rate: See `rated_groups`.
         """
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = next(model.parameters()).device
@@ -189,7 +197,7 @@ class Trainer:
         self.label_smoothing = recipe.label_smoothing
         self.mirror = mirror
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate, fused=True
+            rated_groups(model, recipe.weight_decay, backbone_rate), lr=recipe.learning_rate, fused=True
         )
 
     def set_learning_rate(self, value: float) -> None:
@@ -213,7 +221,7 @@ class Trainer:
     ) -> torch.Tensor:
         """Add the gradients of `share` of a batch's mean loss; that part of the loss, on the device."""
         with self._precision():
-            logits = model(self._normalise(images))
+            logits = model(self.normalise(images))
             loss = functional.cross_entropy(logits.float(), targets, label_smoothing=self.label_smoothing) * share
         loss.backward()
         return loss.detach()
@@ -226,7 +234,7 @@ class Trainer:
         for part in index.split(SCORE_BATCH):
             batch = data[part]
             with self._precision():
-                logits = self.model(self._normalise(batch.images)).float()
+                logits = self.model(self.normalise(batch.images)).float()
             classes = logits.shape[1]
             correct += float((logits.argmax(1) == batch.labels).sum())
             near += float((logits.topk(min(5, classes)).indices == batch.labels[:, None]).sum())
@@ -235,7 +243,8 @@ class Trainer:
                 raise _OutOfTime
         return Score(correct / len(index), loss / len(index), near / len(index) if classes > 5 else None)
 
-    def _normalise(self, images: torch.Tensor) -> torch.Tensor:
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Pixels 0 to 255 as the network sees them."""
         normal = (images.float() - self.mean) / self.std
         return normal.contiguous(memory_format=torch.channels_last)
 
@@ -252,7 +261,29 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     ]
 
 
-def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def rated_groups(model: nn.Module, weight_decay: float, backbone_rate: float) -> list[dict[str, Any]]:
+    """The parameters that are trained, in groups of one weight decay and one share of the learning rate.
+
+    Args:
+        model: A classifier; with a `backbone_rate` of 0 all else is frozen.
+        weight_decay: Of weights.
+        backbone_rate: The share of all but the classifier.
+    """
+    if backbone_rate == 1:
+        return parameter_groups(model, weight_decay)
+    head = model.get_submodule("classifier")
+    groups, classifier = parameter_groups(head, weight_decay), set(head.parameters())
+    if backbone_rate == 0:
+        for parameter in set(model.parameters()) - classifier:
+            parameter.requires_grad_(False)
+        return groups
+    for group in parameter_groups(model, weight_decay):
+        rest = [parameter for parameter in group["params"] if parameter not in classifier]
+        groups.append({**group, "params": rest, "lr_scale": backbone_rate})
+    return groups
+
+
+def channel_statistics(images: torch.Tensor) -> Statistics:
     """Mean and standard deviation (1, C, 1, 1) of some 10,000 uint8 images (N, C, H, W), pixels 0 to 255.
 
     Of large images fewer are taken, so that their copies in floating point fit into memory.
@@ -262,36 +293,7 @@ def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     return pixels.mean((0, 2, 3), keepdim=True), pixels.std((0, 2, 3), keepdim=True).clamp_min(1.0)
 
 
-def augment(images: torch.Tensor, generator: torch.Generator, mirror: bool) -> torch.Tensor:
-    """Each image of a batch (N, C, H, W) moved by up to an eighth of its side and, where allowed, flipped."""
-    count, _, side, _ = images.shape
-    margin = max(1, side // 8)
-    windows = functional.pad(images, [margin] * 4).unfold(2, side, 1).unfold(3, side, 1)  # (N, C, Y, X, H, W)
-    offsets = torch.randint(2 * margin + 1, (2, count), generator=generator, device=images.device)
-    moved = windows[torch.arange(count, device=images.device), :, offsets[0], offsets[1]]
-    if not mirror:
-        return moved
-    flip = torch.rand(count, generator=generator, device=images.device) < 0.5
-    return torch.where(flip[:, None, None, None], moved.flip(3), moved)
-
-
 def one_cycle(step: int, steps: int, peak: float, warm_up: float = WARM_UP) -> float:
     """Learning rate of a step: linear up to the peak over the first `warm_up` of the steps, linear down to zero."""
     warm = max(1, round(warm_up * steps))
     return peak * min((step + 1) / warm, (steps - step) / max(1, steps - warm + 1), 1.0)
-
-
-@torch.no_grad()
-def start_small(model: nn.Module) -> None:
-    """Let the classifier start near zero and residual layers as the identity, and BatchNorm follow quickly."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = BATCHNORM_MOMENTUM
-        elif isinstance(module, nn.Linear):
-            module.weight.mul_(CLASSIFIER_SCALE)
-        elif isinstance(module, ResidualLayer) and module.shortcut is not None:
-            # Only where BatchNorm is the branch's last word: a ReLU after a zero scale would never wake up.
-            if isinstance(module, MBConvLayer | BottleneckLayer):
-                module.bn3.weight.zero_()
-            elif isinstance(module, SeparableLayer | BasicLayer):
-                module.bn2.weight.zero_()

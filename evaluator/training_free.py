@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluator.base import Evaluation, Evaluator
-from evaluator.training import CLASSIFIER_SCALE
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count
 from search_space.errors import check_fields
+from search_space.layers import CLASSIFIER_SCALE
 from search_space.seeding import derive_seed
 
 WARNING = "A score exploited is a score broken: a training-free score is no judge."

@@ -101,6 +101,31 @@ def at_no_fewer(network: Architecture, macs: int) -> Architecture:
     return network if macs <= own <= (1 + LITTLE) * macs else _neighbours(network, macs)[1]
 
 
+def at_no_more(network: Architecture, macs: int) -> Architecture | None:
+    """A known network at the largest width that costs no more MACs; itself where it costs little less.
+
+    Returns:
+        None where the least width costs more.
+    """
+    if (1 - LITTLE) * macs <= count(network).macs <= macs:
+        return network
+    below = _neighbours(network, macs)[0]
+    return below if count(below).macs <= macs else None
+
+
+def on_fewer_pixels(network: Architecture, macs: int) -> Architecture | None:
+    """A known network on the largest images, no larger than its own, on which it costs no more MACs.
+
+    Returns:
+        None where the smallest images cost more.
+    """
+    for side in range(network.resolution, RESOLUTIONS[0] - 1, -1):
+        smaller = dataclasses.replace(network, resolution=side)
+        if count(smaller).macs <= macs:
+            return smaller
+    return None
+
+
 def with_fewer_strides(network: Architecture, macs: int) -> Architecture | None:
     """A known network as spaces that follow the size treat their reference, and as `at_no_fewer`.
 

@@ -52,6 +52,18 @@ class Inheritance:
         return f"{share} inherited, in {self.layers} of {self.of_layers} layers; the others are new"
 
 
+def check_movable(architecture: Architecture) -> None:
+    """Refuse a network whose weights `inherit` cannot move.
+
+    Raises:
+        InputError: It has layers whose weights cannot be moved, or no head: it is a ResNet.
+    """
+    foreign = sorted({stage.op for stage in architecture.stages} - set(_CONVOLUTIONS))
+    if foreign or not architecture.head:
+        what = f"layers {', '.join(foreign)}" if foreign else "no head"
+        raise InputError(f"weights cannot be moved to or from a network with {what}")
+
+
 def inherit(network: Network, architecture: Architecture, parent: Network, parents: Architecture) -> Inheritance:
     """Give a network all that it can take of another's weights.
 
@@ -65,13 +77,10 @@ def inherit(network: Network, architecture: Architecture, parent: Network, paren
         parents: The parent's architecture.
 
     Raises:
-        InputError: One of them has layers whose weights cannot be moved, or no head: it is a ResNet.
+        InputError: One of them is refused by `check_movable`.
     """
     for whole in (architecture, parents):
-        foreign = sorted({stage.op for stage in whole.stages} - set(_CONVOLUTIONS))
-        if foreign or not whole.head:
-            what = f"layers {', '.join(foreign)}" if foreign else "no head"
-            raise InputError(f"weights cannot be moved to or from a network with {what}")
+        check_movable(whole)
     with torch.no_grad():
         return _Move(network, parent, parents).everything(architecture)
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from search_space.architecture import Activation, Layer, Op
 from search_space.small_maps import depthwise, pointwise
 
+CLASSIFIER_SCALE = 0.03  # the usual classifier starts ten classes at a loss of 5 instead of log 10 = 2.3
+BATCHNORM_MOMENTUM = 0.1  # deviates from EfficientNet's 0.01, whose averages need hundreds of steps
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU}
 
 
@@ -265,3 +267,22 @@ def initialize(module: nn.Module, generator: torch.Generator) -> None:
             part.reset_parameters()
         if isinstance(part, nn.Conv2d | nn.Linear) and part.bias is not None:
             part.bias.zero_()
+
+
+@torch.no_grad()
+def start_small(module: nn.Module) -> None:
+    """Let the classifier start near zero and residual layers as the identity, and BatchNorm follow quickly.
+
+    What short trainings start from (arXiv:1706.02677, section 5.1); `module` holds a whole network or a part of it.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.momentum = BATCHNORM_MOMENTUM
+        elif isinstance(part, nn.Linear):
+            part.weight.mul_(CLASSIFIER_SCALE)
+        elif isinstance(part, ResidualLayer) and part.shortcut is not None:
+            # Only where BatchNorm is the branch's last word: a ReLU after a zero scale would never wake up.
+            if isinstance(part, MBConvLayer | BottleneckLayer):
+                part.bn3.weight.zero_()
+            elif isinstance(part, SeparableLayer | BasicLayer):
+                part.bn2.weight.zero_()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-COMMANDS = ("search", "grid", "trust", "train", "export", "scale", "report")
+COMMANDS = ("search", "grid", "trust", "train", "fit", "export", "scale", "report")
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([f"nas.commands.{name}" for name in COMMANDS] + ["evaluator.proxy", "controller.guided"])
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import math
 import os
 import shutil
 import struct
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -27,6 +29,8 @@ from evaluator.data.layout import Listing, describe, find_layout, list_images
 from evaluator.data.pixels import as_rgb
 from search_space.errors import InputError, one_line
 from search_space.io.files import write_atomic
+
+_logger = logging.getLogger(__name__)
 
 DEFAULT_RESOLUTION = 64
 MOST_NAMED = 300  # characters of a line that names broken images
@@ -184,3 +188,16 @@ def decode(path: Path, resolution: int) -> np.ndarray:
     except _DECODE_ERRORS as error:
         raise InputError(f"{path}: broken image: {error}") from None
     return np.asarray(square).transpose(2, 0, 1)
+
+
+def log_progress(every_secs: float = 5.0) -> Progress:
+    """What logs how many images are decoded, now and then."""
+    last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= every_secs:
+            last = time.monotonic()
+            _logger.info("decoded %d of %d images", done, total)
+
+    return report

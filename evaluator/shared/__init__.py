@@ -1,1 +1,1 @@
-"""One training for all networks of a space: shared weights, how they are trained, and what they say of a network."""
+"""Weights that many networks begin with or share: one training for all networks of a space, or a trained parent's."""

@@ -30,7 +30,7 @@ from search_space.scaling import miniature, round_filters
 from search_space.small_maps import pointwise
 from search_space.space import SearchSpace
 
-CLASSIFIER_SCALE = 0.03  # as in evaluator/training.py: the usual classifier starts ten classes at a loss of 5
+CLASSIFIER_SCALE = 0.03  # as in search_space/layers.py: the usual classifier starts ten classes at a loss of 5
 _LAST_NORM = {"mbconv": "bn3", "separable": "bn2", "basic": "bn2", "bottleneck": "bn3"}
 """BatchNorm that a layer's branch ends with, by its kind, where no activation follows before the shortcut is added."""
 _RESIDUAL = "residual"

@@ -23,6 +23,7 @@ def _program(name: str) -> Callable[[], int]:
 
 bench = _program("bench")
 export = _program("export")
+fit = _program("fit")
 grid = _program("grid")
 report = _program("report")
 scale = _program("scale")

@@ -16,8 +16,15 @@ from nas.trust import final as trust
 from nas.trust import verdict
 
 
-def hold(run: StudyRun, engine_options: EngineOptions, *, quiet: bool) -> int:
-    """Train the best networks and those beside them, print how that ends, and keep the winner's weights."""
+def hold(run: StudyRun, engine_options: EngineOptions, program: str, *, quiet: bool) -> int:
+    """Train the best networks and those beside them, print how that ends, and keep the winner's weights.
+
+    Args:
+        run: The search, finished.
+        engine_options: Where evaluations run.
+        program: What goes on where this is stopped; ``nas-fit`` always holds a final.
+        quiet: Show no progress.
+    """
     settings, path = run.settings, run.path
     try:
         beside = None
@@ -33,8 +40,8 @@ def hold(run: StudyRun, engine_options: EngineOptions, *, quiet: bool) -> int:
         report.write_ended(path)  # again: the weights are there now
     except KeyboardInterrupt:
         cli.say("Stopped; nothing finished is lost. To go on:")
-        more = f"--resume --final {settings.final}{trust_flag(run.history.config)}"
-        cli.say(f"  nas-search --run-dir {path} {more}")
+        asked = "" if program == "nas-fit" else f" --final {settings.final}"
+        cli.say(f"  {program} --run-dir {path} --resume{asked}{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
     cli.say(f"Winner: {path / 'best.yaml'}" + (f", its weights: {weights / 'network.safetensors'}" if weights else ""))
     cli.say(found.verdict)

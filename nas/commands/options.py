@@ -53,6 +53,30 @@ def evaluator_settings(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def add_inherit(group: argparse._ArgumentGroup) -> None:
+    """Add the flags that name a checkpoint; `inherited` reads them."""
+    group.add_argument(
+        "--inherit", metavar="CHECKPOINT", help="begin every network with a trained one's weights: file, or its folder"
+    )
+    group.add_argument("--parent", metavar="NET", help="network that they are of (default: network.yaml beside them)")
+
+
+def inherited(args: argparse.Namespace) -> dict[str, Any]:
+    """The evaluator's settings of what every network begins with; empty where that was not asked for.
+
+    Raises:
+        InputError: The checkpoint cannot be read, or it is not said which network it is of.
+    """
+    if args.inherit is None:
+        if args.parent:
+            raise InputError("--parent: says what a checkpoint's weights are of; name the checkpoint too")
+        return {}
+    from nas.training.initial import locate  # loads torch
+
+    weights, parent = locate(args.inherit, args.parent)
+    return {"inherit": weights, "parent": parent}
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the engine's group of flags; `engine_options` reads them."""
     group = parser.add_argument_group("where networks are evaluated")

@@ -23,7 +23,7 @@ from nas.runs import tensorboard, warm_start
 from nas.runs.callbacks import CALLBACKS, Callbacks
 from nas.runs.deployment import deployed
 from nas.runs.final import check as check_final
-from nas.runs.header import check_trusted, trust_flag
+from nas.runs.header import check_inherited, check_trusted, trust_flag
 from nas.runs.planning import plan_search, with_batch
 from nas.runs.search import StudyRun, evaluator_of, load_space
 from nas.runs.time_plan import Plan
@@ -53,7 +53,12 @@ Exit codes: 0 done, 1 no network succeeded, 2 wrong input, 130 interrupted.
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``nas-search``."""
     started = time.monotonic()
-    return cli.run(_parser(), lambda args: _search(args, started), argv)
+    return cli.run(_parser(), lambda args: search(args, started), argv)
+
+
+def defaults() -> argparse.Namespace:
+    """The arguments of ``nas-search`` where nothing is said."""
+    return _parser().parse_args([])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
     how.add_argument("--share", metavar="TIME", help="first train weights that all networks share, 10m, to guess by")
+    options.add_inherit(how)
     how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
     )
@@ -117,7 +123,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _search(args: argparse.Namespace, started: float) -> int:
+def search(args: argparse.Namespace, started: float, program: str = "nas-search") -> int:
+    """Search, and what was asked for after it.
+
+    Args:
+        args: As the parser gives them.
+        started: `time.monotonic()` when the work began.
+        program: What goes on with the run where it is stopped.
+    """
     path, recorded = options.locate_run(args, "nas-search")
     share = parse_share(args.trust, "--trust")
     if args.resume and args.warm_start:
@@ -147,9 +160,10 @@ def _search(args: argparse.Namespace, started: float) -> int:
         if not recorded:
             settings = with_batch(settings, said, engine.workers)
         callbacks = watching.enter_context(Callbacks(path, args.callback)) if args.callback else None
-        with StudyRun(
-            path, settings, earlier, plan, started, say=cli.say if not args.quiet else lambda line: None
-        ) as run:
+        say: Callable[[str], None] = (lambda line: None) if args.quiet else cli.say
+        with StudyRun(path, settings, earlier, plan, started, say=say) as run:
+            if run.history.described.get("inherit"):
+                check_inherited(path, run.history.described, engine.describe())
             if recorded and not args.quiet:
                 cli.show(*summary.worked(run))
             told: list[Callable[[Trial], None]] = []
@@ -157,16 +171,13 @@ def _search(args: argparse.Namespace, started: float) -> int:
                 told.append(watching.enter_context(tensorboard.ScalarWriter(path, run.study)).update)
             if callbacks:
                 told.append(lambda trial: callbacks.update(trial, run.space))
-            code = _run(run, engine, told, quiet=args.quiet)
+            code = _run(run, engine, told, program, quiet=args.quiet)
             if code == cli.DONE:
                 _measure_worth(run, engine, engine_options, share)
-                report.write_ended(run.path)
-                cli.show(*summary.worked(run), *summary.next_steps(run.path))
-                if caveat := summary.caveat(settings, space):
-                    cli.say(caveat)
+                _conclude(run, space, program)
             if code == cli.DONE and settings.final:
                 engine.close()
-                code = final.hold(run, engine_options, quiet=args.quiet)
+                code = final.hold(run, engine_options, program, quiet=args.quiet)
     if args.retrain and code == cli.DONE:
         metrics = retrain.retrain(args.retrain, settings, path, quiet=args.quiet, page=training_page.write)
         cli.show(metrics_table(metrics), *at_chance_lines(metrics))
@@ -198,6 +209,14 @@ def _measure_worth(run: StudyRun, engine: Engine, engine_options: EngineOptions,
     engine.close()
     with closing(make_engine(engine_options, *config.make("evaluator", settings.evaluator))) as apart:
         trust.after_search(run, settings, apart, share, cli.say)
+
+
+def _conclude(run: StudyRun, space: Space, program: str) -> None:
+    """Write the page, and say what to do next; a command that goes on by itself needs no advice."""
+    report.write_ended(run.path)
+    cli.show(*summary.worked(run))
+    if program == "nas-search":
+        cli.show(*summary.next_steps(run.path), *summary.caveat(run.settings, space))
 
 
 def _said(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -241,7 +260,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
         "share": args.share,
         "seed": args.seed,
         "controller": {"name": args.controller, "preset": args.preset},
-        "evaluator": options.evaluator_settings(args),
+        "evaluator": options.evaluator_settings(args) | options.inherited(args),
         "objective": {
             "kind": args.objective,
             "exponent": args.exponent,
@@ -252,7 +271,7 @@ def _flags(args: argparse.Namespace) -> dict[str, Any]:
     return config.given(flags)
 
 
-def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]], *, quiet: bool) -> int:
+def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]], program: str, *, quiet: bool) -> int:
     """Search, telling whoever wants to know of each trial, and print the result."""
     try:
         with SearchProgress(run.study, quiet=quiet) as progress:
@@ -266,7 +285,7 @@ def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]],
         if unfinished:
             cli.say(f"Proposed but not finished, to be run again: trials {', '.join(unfinished)}.")
         cli.say("To go on:")
-        cli.say(f"  nas-search --run-dir {run.path} --resume{trust_flag(run.history.config)}")
+        cli.say(f"  {program} --run-dir {run.path} --resume{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
     report.write_ended(run.path)
     cli.show(*summary.result(run))

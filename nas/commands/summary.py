@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from nas.engines.local import estimate_seconds
 from nas.problem import make_problem
 from nas.report.answer import commands
 from nas.runs import time_plan
-from nas.runs.deployment import describe
+from nas.runs.deployment import checkpoint_of, describe
 from nas.runs.record import load
 from nas.runs.references import in_order, network_of, title
 from nas.runs.search import StudyRun
@@ -72,8 +73,8 @@ def plan(settings: SearchConfig, space: Space, evaluator: Evaluator[Any], planne
     return lines
 
 
-def caveat(settings: SearchConfig, space: Space) -> str:
-    """What stands in the way of an answer, and a search for a better one; empty where there is nothing to say."""
+def caveat(settings: SearchConfig, space: Space) -> list[str]:
+    """What stands in the way of an answer, and a search for a better one, a line; none if there is nothing to say."""
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
     said = [cls.caveat(evaluator_config)] if cls.caveat(evaluator_config) else []
     if unseen := _unseen(settings, space):
@@ -82,7 +83,7 @@ def caveat(settings: SearchConfig, space: Space) -> str:
         where = "" if settings.space == SearchConfig.space else f" --space {settings.space}"
         target = f"--target-flops {format_amount(settings.target_flops)}"
         said.append(f"For a real answer, on a GPU: nas-search {target}{where} {advice}")
-    return ". ".join(said)
+    return [". ".join(said)] if said else []
 
 
 def _unseen(settings: SearchConfig, space: Space) -> str:
@@ -133,7 +134,7 @@ def result(run: StudyRun) -> list[str | Table]:
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)
     done = "trained" if run.evaluator[0].trains else "evaluated"
     counts = f"{len(run.trials)} trials, {len(trained)} {done}, {failed} failed, {seconds:.0f} s of evaluation"
-    notes = [*_repeats(run), *_off_target(run.settings, best.macs)]
+    notes = [*_inherited(run, study.architecture(best)), *_repeats(run), *_off_target(run.settings, best.macs)]
     files = [f"Best network: {run.path / 'best.yaml'}", f"Report: {run.path / 'report.html'}"]
     return ["", table, f"\n{counts}", *notes, *files]
 
@@ -141,6 +142,21 @@ def result(run: StudyRun) -> list[str | Table]:
 def next_steps(path: Path) -> list[str]:
     """What to do with the run that lies at `path`, a command each."""
     return [f"{what}: {command}" for what, command in commands(load(path))]
+
+
+def _inherited(run: StudyRun, network: Architecture) -> list[str]:
+    """How much of its parent's weights the best network began with."""
+    checkpoint = checkpoint_of(run.settings)
+    if checkpoint is None:
+        return []
+    from evaluator.shared.parent import Parent  # loads torch
+    from search_space.builder import build_model
+
+    cls, evaluator_config = run.evaluator
+    classes = run.history.described.get("classes", network.classes)
+    trained = dataclasses.replace(cls.measured(evaluator_config, network), classes=classes)
+    found = Parent(*checkpoint, classes).give(build_model(trained), trained)
+    return [f"The best network began with weights of {checkpoint[0]}: {found}"]
 
 
 def _repeats(run: StudyRun) -> list[str]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from evaluator.data.trained_on import TrainedOn
-from evaluator.training import BATCHNORM_MOMENTUM
 from search_space.architecture import Architecture
 from search_space.builder import Network
 from search_space.errors import InputError, NasError
+from search_space.layers import BATCHNORM_MOMENTUM
 from search_space.timm_strings import to_block_strings
 
 _ACTIVATIONS = {"relu": "nn.ReLU", "relu6": "nn.ReLU6", "silu": "nn.SiLU"}

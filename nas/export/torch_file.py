@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 
 from evaluator.data.trained_on import TrainedOn
-from evaluator.training import BATCHNORM_MOMENTUM
 from nas.export import torch_parts, usage
 from search_space.architecture import Architecture, Layer, Stage
 from search_space.cost import count, count_stem
 from search_space.io.amounts import format_amount
+from search_space.layers import BATCHNORM_MOMENTUM
 
 _ACTIVATIONS = {"relu": "nn.ReLU", "relu6": "nn.ReLU6", "silu": "nn.SiLU"}
 

@@ -15,7 +15,8 @@ from search_space.cost import count
 
 def compared(run: RunRecord) -> str:
     """The known network that the best one stands beside first."""
-    return BASELINE if isinstance(run.settings, GridConfig) else REFERENCE_NETWORK
+    own = (name for name in run.references if name.startswith(references.PARENT))
+    return BASELINE if isinstance(run.settings, GridConfig) else next(own, REFERENCE_NETWORK)
 
 
 def names(run: RunRecord) -> list[str]:

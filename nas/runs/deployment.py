@@ -12,6 +12,7 @@ from typing import Any
 
 from nas import config
 from nas.config import SearchConfig
+from search_space.architecture import Architecture
 from search_space.decision import Space
 from search_space.errors import InputError
 from search_space.fitting import Deployment, fit
@@ -19,6 +20,8 @@ from search_space.io import schema
 from search_space.io.amounts import format_amount
 from search_space.space import SearchSpace, find_space
 
+AROUND = "checkpoint"
+"""The space that lies around the network whose weights a search's networks inherit."""
 DEMONSTRATION = "digits"
 """Data that stand for any, unless the user names them: the networks are for the papers' 224 pixels and 1000 classes."""
 FOLDER = 224
@@ -38,7 +41,7 @@ def deployed(settings: SearchConfig, layers: Sequence[Mapping[str, Any]], *, ful
     """
     said = [f"--{name} {value}" for name in ("resolution", "classes") if (value := getattr(settings, name)) is not None]
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
-    space = find_space(settings.space)
+    space = _as_written(settings)
     if cls.fixed_networks or not isinstance(space, SearchSpace):
         whose = f"evaluator {settings.evaluator.name}" if cls.fixed_networks else f"space {settings.space}"
         if said:
@@ -60,6 +63,8 @@ def deployed(settings: SearchConfig, layers: Sequence[Mapping[str, Any]], *, ful
     )
     if named and settings.resolution is not None:
         own = cls.deployed_as(evaluator_config, settings.resolution, 1 if full else settings.target_flops)
+        if checkpoint_of(settings):  # which is also compared on smaller images than the search's
+            own = cls.scaled_from(own, settings.resolution)
         evaluator = dataclasses.replace(settings.evaluator, settings=schema.to_plain(own))
         settings = dataclasses.replace(settings, evaluator=evaluator)
     return settings
@@ -71,11 +76,25 @@ def space_of(settings: SearchConfig) -> Space:
     Raises:
         InputError: No such space, or a size or a target that it does not allow.
     """
-    space = find_space(settings.space)
+    space = _as_written(settings)
     if not isinstance(space, SearchSpace) or settings.classes is None:
         return space
     size = Deployment(resolution=settings.resolution, classes=settings.classes, target_macs=settings.target_flops)
     return fit(space, size)
+
+
+def _as_written(settings: SearchConfig) -> Space:
+    """The space of the settings' name, whatever it is searched at."""
+    space, checkpoint = find_space(settings.space), checkpoint_of(settings)
+    if settings.space != AROUND or checkpoint is None or not isinstance(space, SearchSpace):
+        return space
+    return SearchSpace.around(Architecture.load(checkpoint[1]), space.document)
+
+
+def checkpoint_of(settings: SearchConfig) -> tuple[str, str] | None:
+    """The weights file that a search's networks inherit from, and the network that it is of; None where they do not."""
+    weights, network = (settings.evaluator.settings.get(name) for name in ("inherit", "parent"))
+    return (weights, network) if isinstance(weights, str) and isinstance(network, str) else None
 
 
 def describe(settings: SearchConfig) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from nas import config
 from nas.config import SearchConfig
-from nas.runs.references import KNOWN
+from nas.runs.references import KNOWN, of_parent
 from search_space.errors import InputError
 
 
@@ -34,17 +34,20 @@ def evaluator_in_full(settings: SearchConfig, described: dict[str, Any]) -> tupl
     """
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
     own = settings.classes is not None and described.get("classes") == settings.classes
-    return cls, cls.in_full(evaluator_config, settings.resolution if own else None)
+    if not own or settings.resolution is None:
+        return cls, cls.in_full(evaluator_config, None)
+    return cls, cls.scaled_from(cls.in_full(evaluator_config, settings.resolution), settings.resolution)
 
 
 def has_random(settings: SearchConfig) -> bool:
-    """Whether a random search of equal cost takes part: not where the search is one."""
-    return settings.controller.name != "random"
+    """Whether a random search of equal cost takes part: not where the search is one, nor where the question is whether
+    it found something better than the checkpoint that its networks inherit from."""
+    return settings.controller.name != "random" and not of_parent(settings)
 
 
 def num_known(settings: SearchConfig) -> int:
     """How many known networks take part."""
-    return 1 if settings.classes is None else len(KNOWN)
+    return len(of_parent(settings)) or (1 if settings.classes is None else len(KNOWN))
 
 
 def trainings(settings: SearchConfig) -> tuple[float, float]:

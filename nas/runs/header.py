@@ -108,6 +108,21 @@ def check_trusted(path: Path, recorded: Mapping[str, Any], said: Sequence[object
             )
 
 
+def check_inherited(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with other weights to inherit than a run was begun with.
+
+    Args:
+        path: The run's directory.
+        before: What the evaluator said of itself when the run began.
+        now: What it says.
+
+    Raises:
+        InputError: The checkpoint has changed.
+    """
+    if before.get("inherit") != now.get("inherit"):
+        raise InputError(f"--resume: {path}: the checkpoint that its networks begin with is another one now")
+
+
 def trust_flag(plain: Mapping[str, Any]) -> str:
     """What a command must be given to go on with a run that this user began: what it names is the user's own."""
     return " --trust-code" if code_in(plain) or folders_in(plain) else ""

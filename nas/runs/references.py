@@ -12,19 +12,23 @@ from collections.abc import Iterable, Mapping
 from evaluator.base import Evaluation
 from nas.config import SearchConfig
 from nas.history import History
+from nas.runs.deployment import checkpoint_of
 from nas.runs.directory import REFERENCE_NETWORK
 from search_space.architecture import Architecture
 from search_space.cost import count
-from search_space.fitting import at_no_fewer, fit_width, with_fewer_strides
+from search_space.fitting import at_no_fewer, at_no_more, fit_width, on_fewer_pixels, width_of, with_fewer_strides
 
 KNOWN = (REFERENCE_NETWORK, "mobilenet-v2", "mnasnet-a1")
 """EfficientNet-B0 first: it stands for all where there is room for one."""
+PARENT = "checkpoint"
+"""What the network is called whose weights all others begin with."""
 _NEAR = 0.05  # how near to the target runs of earlier versions left the reference's width as it is
 
 
 def reference_networks(settings: SearchConfig, macs: int) -> dict[str, Architecture]:
     """The known networks, by the names that the journal has for them.
 
+    Where a checkpoint is inherited from, what is known is that: see `of_parent`.
     In a run that does not say its size (its networks have one of their own, or it is older) EfficientNet-B0 alone, as
     it was published.
 
@@ -32,6 +36,8 @@ def reference_networks(settings: SearchConfig, macs: int) -> dict[str, Architect
         settings: The search's.
         macs: What they are to cost at least.
     """
+    if parents := of_parent(settings):
+        return parents
     if settings.classes is None:
         return {REFERENCE_NETWORK: Architecture.load(REFERENCE_NETWORK)}
     networks = {}
@@ -55,6 +61,8 @@ def comparable(settings: SearchConfig, macs: int, evaluated: Mapping[str, Evalua
     def accuracy(name: str) -> float:
         return (evaluated[name].accuracy if name in evaluated else None) or 0.0
 
+    if parents := of_parent(settings):
+        return parents
     networks, chosen = reference_networks(settings, macs), dict[str, str]()
     for name in networks:
         before = chosen.setdefault(_base(name), name)
@@ -63,6 +71,28 @@ def comparable(settings: SearchConfig, macs: int, evaluated: Mapping[str, Evalua
     if settings.classes is None:
         return {name: at_no_fewer(networks[name], macs) for name in chosen.values()}
     return {name: networks[name] for name in chosen.values()}
+
+
+def of_parent(settings: SearchConfig) -> dict[str, Architecture]:
+    """What whoever has the checkpoint that a search's networks inherit from would take otherwise, by name.
+
+    Its own network at the search's size, where it fits the budget; and as it is brought to the budget, by its width
+    and, where it costs more, by smaller images. Empty where nothing is inherited.
+
+    Args:
+        settings: The search's; nothing costs more than its target.
+    """
+    checkpoint, macs = checkpoint_of(settings), settings.target_flops
+    if checkpoint is None:
+        return {}
+    _, network = checkpoint
+    own = _sized(network, settings) if settings.classes is not None else Architecture.load(network)
+    networks = {PARENT: own} if count(own).macs <= macs else {}
+    for brought in (at_no_more(own, macs), on_fewer_pixels(own, macs)):
+        if brought is not None and brought != own:
+            wide = f"width {width_of(brought, own):.2g}" if brought.resolution == own.resolution else ""
+            networks[f"{PARENT} at {wide or f'{brought.resolution} pixels'}"] = brought
+    return networks
 
 
 def network_of(history: History, settings: SearchConfig, name: str) -> Architecture:
@@ -75,6 +105,8 @@ def network_of(history: History, settings: SearchConfig, name: str) -> Architect
         return recorded
     if name in history.references and settings.classes is not None and name == REFERENCE_NETWORK:
         return _of_earlier_versions(settings)
+    if checkpoint_of(settings):  # its file may be gone
+        return _sized(name, settings) if settings.classes is not None else Architecture.load(name)
     macs = history.best.macs if history.best else settings.target_flops
     return reference_networks(settings, macs).get(name) or Architecture.load(name)
 

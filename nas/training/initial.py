@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-
-from evaluator.full_training import Statistics
+from evaluator.shared.parent import Parent, Statistics, statistics_of
 from evaluator.weights import Origin, load_weights
 from nas.training.folder import TrainConfig
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
-from search_space.inherit import Inheritance, inherit
+from search_space.errors import InputError
+from search_space.inherit import Inheritance
+
+NETWORK, WEIGHTS = "network.yaml", "network.safetensors"
+"""What `nas-train` leaves in its folder."""
+
+
+def locate(checkpoint: str, network: str | None) -> tuple[str, str]:
+    """The weights file of a checkpoint and the network that it is of, read once: what is wrong is said before any work.
+
+    Args:
+        checkpoint: A weights file, or a folder as `nas-train` leaves it.
+        network: A YAML file or an installed network's name; None for the one in the weights' own folder.
+
+    Raises:
+        InputError: It is not said which network the weights are of, or they cannot be read, moved or do not fit.
+    """
+    path = Path(checkpoint)
+    if path.is_dir():
+        path = path / WEIGHTS
+    if network is None and path.name == WEIGHTS and (path.parent / NETWORK).exists():
+        network = str(path.parent / NETWORK)
+    if network is None:
+        raise InputError(f"{path}: which network are these weights of? --parent efficientnet-b0, or its YAML file")
+    Parent(str(path), network, classes=2)
+    return str(path), network
 
 
 def initial_weights(config: TrainConfig, architecture: Architecture) -> Callable[[Network], Statistics | None] | None:
@@ -26,11 +48,7 @@ def initial_weights(config: TrainConfig, architecture: Architecture) -> Callable
         return None
 
     def prepare(network: Network) -> Statistics | None:
-        pixels = _give(network, architecture, config)[0].pixels
-        if pixels is None:
-            return None
-        mean, std = (torch.tensor(part).view(1, 3, 1, 1) for part in pixels)
-        return mean, std
+        return statistics_of(_give(network, architecture, config)[0])
 
     return prepare
 
@@ -60,10 +78,7 @@ def _note(config: TrainConfig, architecture: Architecture) -> str:
 def _give(network: Network, architecture: Architecture, config: TrainConfig) -> tuple[Origin, Inheritance | None]:
     """Give a network the weights of the file; where they come from, and how much of another network's it took."""
     assert config.init is not None
-    path = Path(config.init)
     if config.parent is None:
-        return load_weights(network, architecture, path, config.bn_eps, any_classes=True), None
-    theirs = dataclasses.replace(Architecture.load(config.parent), classes=architecture.classes)
-    parent = build_model(theirs)
-    origin = load_weights(parent, theirs, path, config.bn_eps, any_classes=True)
-    return origin, inherit(network, architecture, parent, dataclasses.replace(theirs, classes=origin.classes))
+        return load_weights(network, architecture, Path(config.init), config.bn_eps, any_classes=True), None
+    parent = Parent(config.init, config.parent, architecture.classes, config.bn_eps)
+    return parent.origin, parent.give(network, architecture)

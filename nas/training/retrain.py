@@ -8,6 +8,7 @@ from typing import Any
 from nas import config
 from nas.config import SearchConfig
 from nas.journal import refuse_link
+from nas.runs.deployment import checkpoint_of
 from nas.runs.directory import FINAL_TRAINED, inside
 from nas.training.run import Page, best_of_run, make_config, train_all
 from search_space.architecture import Architecture
@@ -44,7 +45,7 @@ def retrain(
     images = cls.images(evaluator_config)
     kept = len(list((run / "top").glob("*.yaml")))
     size = {} if settings.classes is None else {"resolution": None}  # the networks' own, where they are for the images
-    training = make_config(None, {**images, **size, "seed": settings.seed})
+    training = make_config(None, {**images, **size, **_begun_with(settings), "seed": settings.seed})
     networks = best_of_run(run, min(count, kept))
     refuse_link(run / "trained")
     return train_all(networks, training, run / "trained", images["device"], resume=True, quiet=quiet, page=page)
@@ -70,7 +71,7 @@ def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, qui
 
     steps = {name: getattr(evaluator_config, name, None) for name in ("batch_size", "learning_rate", "weight_decay")}
     size = {} if settings.classes is None else {"resolution": None}
-    said = {**images, **size, **steps, "seed": settings.seed}
+    said = {**images, **size, **steps, **_begun_with(settings), "seed": settings.seed}
     shown = len(load_data(make_config(None, said), [network]).train)
     limit = getattr(evaluator_config, "max_images", None) or shown
     epochs = max(1, round(settings.final_longer * evaluator_config.epochs * min(1.0, limit / shown)))
@@ -84,3 +85,8 @@ def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, qui
         quiet=quiet,
     )
     return folder / network.key
+
+
+def _begun_with(settings: SearchConfig) -> dict[str, Any]:
+    """The weights that a search's networks begin with, as `nas-train` takes them."""
+    return dict(zip(("init", "parent"), checkpoint_of(settings) or (None, None), strict=True))

@@ -117,7 +117,8 @@ def hold(run: StudyRun, who: Sequence[Contestant], engine: Engine, say: Say, *, 
     """Train what is left, conclude, and keep the conclusion and the winner.
 
     The known networks come second: they are brought to no fewer MACs than the best of those that were found, which
-    is only known then. Whoever has the highest reward wins, as in the search.
+    is only known then. Where networks inherit from a checkpoint, its own are the known ones (`references.of_parent`).
+    Whoever has the highest reward wins, as in the search.
 
     Args:
         run: The search, finished.
@@ -143,7 +144,8 @@ def hold(run: StudyRun, who: Sequence[Contestant], engine: Engine, say: Say, *, 
         if network.key not in keys
     ]
     beside, seeds = f"{folder}-beside-{best.network.key}", len(best.accuracies)
-    finalists += _trained(run, beside, known, seeds, 0, engine, say, quiet)
+    if known:  # a checkpoint's network may be among those that were found
+        finalists += _trained(run, beside, known, seeds, 0, engine, say, quiet)
     if len(finalists) < 2:
         raise NasError(f"{run.path}: no final, too few networks were trained on all seeds")
     accuracies = [accuracy for finalist in finalists for accuracy in finalist.accuracies]

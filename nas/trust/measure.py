@@ -17,7 +17,7 @@ from nas.engines.base import Engine
 from nas.grid.candidates import CandidateSpace
 from nas.history import Trial
 from nas.runs.base import Run
-from nas.runs.directory import REFERENCE_NETWORK, TRUST, trust_title
+from nas.runs.directory import TRUST, trust_title
 from nas.runs.header import trust_flag
 from nas.runs.references import comparable, title
 from nas.statistics import at_chance
@@ -158,9 +158,11 @@ def scored(trial: Trial, settings: SearchConfig) -> float:
 
 
 def reference_for(run: Run, settings: SearchConfig, macs: int) -> tuple[str, Architecture]:
-    """EfficientNet-B0 at no fewer MACs than the winner's, with the better of its strides; its name in the journal."""
-    networks = comparable(settings, macs, run.references)
-    return next((name, network) for name, network in networks.items() if name.startswith(REFERENCE_NETWORK))
+    """EfficientNet-B0 at no fewer MACs than the winner's, with the better of its strides; its name in the journal.
+
+    Where a checkpoint is inherited from, the first of its networks.
+    """
+    return next(iter(comparable(settings, macs, run.references).items()))
 
 
 def _measure(study: Study, engine: Engine, seconds: float, command: str, say: Say) -> None:

@@ -11,12 +11,15 @@ from evaluator.data import folder as image_folder
 from evaluator.data.dataset import load_dataset, split
 from evaluator.data.placement import HostImages
 from evaluator.proxy import FULL_MACS, LITTLE_PIXELS, Proxy, ProxyConfig
-from evaluator.training import Trainer
+from evaluator.training import Trainer, fit
+from evaluator.weights import to_bytes
 from search_space.architecture import Architecture, Stage
+from search_space.builder import build_model
 from search_space.cost import count
 from search_space.errors import InputError
 from search_space.io import schema
 from search_space.seeding import derive_seed
+from tests.networks import pretend_trained
 
 SMALL = Architecture(
     stem=16,
@@ -226,15 +229,6 @@ def test_a_search_reads_no_test_image(tmp_path, monkeypatch):
     assert {path.relative_to(tmp_path).parts[0] for path in opened} == {"train"}
 
 
-def test_progress_of_decoding_is_logged_now_and_then(caplog):
-    caplog.set_level("INFO")
-    report = module._log_progress(every_secs=0.0)
-    report(5, 10)
-    assert caplog.messages == ["decoded 5 of 10 images"]
-    module._log_progress(every_secs=60.0)(5, 10)
-    assert len(caplog.messages) == 1
-
-
 def test_a_device_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match="device must be cpu or auto where there is no CUDA device"):
@@ -366,3 +360,49 @@ def test_fields_at_their_bounds_are_allowed():
     edges = {"resolution": 8, "base_resolution": 1, "width": 4.0, "unstrided": 0, "max_images": 20, "threads": 1}
     assert dataclasses.replace(ProxyConfig(), **edges).threads == 1
     assert dataclasses.replace(ProxyConfig(), resolution=1024, threads=1024, timeout=0.001).resolution == 1024
+
+
+def inheriting(folder, **changes):
+    """The quick proxy's config with a parent, whose every tensor matters."""
+    network = build_model(SMALL_PARENT, generator=torch.Generator().manual_seed(7))
+    pretend_trained(network)
+    (folder / "w.safetensors").write_bytes(to_bytes(network, SMALL_PARENT))
+    (folder / "parent.yaml").write_text(SMALL_PARENT.to_yaml())
+    paths = {"inherit": str(folder / "w.safetensors"), "parent": str(folder / "parent.yaml")}
+    return dataclasses.replace(QUICK, epochs=1, width=1.0, **(paths | changes))
+
+
+SMALL_PARENT = dataclasses.replace(SMALL, classes=7)
+
+
+def test_every_network_begins_with_a_parents_weights(tmp_path, monkeypatch):
+    config = inheriting(tmp_path)
+    proxy = Proxy(config)
+    begun = []
+
+    def watched(model, *args, **more):
+        begun.append((model, more["inherited"]))
+        return fit(model, *args, **more)
+
+    monkeypatch.setattr(module, "fit", watched)
+    first = proxy.evaluate(SMALL, seed=3)
+    assert first.status == "ok"
+    assert without_times(Proxy(config).evaluate(SMALL, seed=3)) == without_times(first)  # on whatever worker
+    inherited = begun[0][1]
+    assert inherited.backbone_rate == 0.3
+    assert inherited.retaken > 0
+    assert proxy.describe()["inherit"]["classes"] == 7
+    assert proxy.describe()["notes"][-1] == f"Every network begins with what it can take of {config.inherit}"
+    begun.clear()
+    Proxy(QUICK).evaluate(SMALL, seed=3)
+    assert begun[0][1] is None
+    assert "inherit" not in Proxy(QUICK).describe()
+
+
+def test_weights_to_inherit_and_the_network_that_they_are_of_go_together(tmp_path):
+    with pytest.raises(InputError, match="parent must be given where inherit is, got None"):
+        ProxyConfig(inherit="w.safetensors")
+    config = inheriting(tmp_path)
+    (tmp_path / "w.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:999])
+    with pytest.raises(InputError, match=r"w.safetensors: broken or truncated"):
+        Proxy(config)

@@ -7,7 +7,7 @@ import torch
 
 from evaluator import resources
 from evaluator.data.dataset import Images
-from evaluator.resources import is_out_of_memory, pick_device, seconds_of_training, threads
+from evaluator.resources import is_out_of_memory, out_of_memory, pick_device, seconds_of_training, threads
 from evaluator.training import Recipe, Trainer
 from search_space.builder import build_model
 from search_space.errors import InputError
@@ -45,6 +45,11 @@ def test_threads_are_given_back() -> None:
 )
 def test_running_out_of_memory_is_told_from_other_errors(error: Exception, wanted: bool) -> None:
     assert is_out_of_memory(error) is wanted
+    if wanted:
+        assert out_of_memory(error, torch.device("cpu")).status == "infeasible"
+    else:
+        with pytest.raises(type(error), match=str(error)):
+            out_of_memory(error, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(

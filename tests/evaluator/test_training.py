@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from evaluator import training
 from evaluator.continuation import Continuation
 from evaluator.data.dataset import Images
-from evaluator.training import Recipe, Trainer, augment, channel_statistics, fit, one_cycle, start_small
+from evaluator.shared.parent import Inherited
+from evaluator.training import Recipe, Trainer, channel_statistics, fit, one_cycle, rated_groups
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
 from search_space.errors import InputError
-from tests.networks import RESIDUAL
+from search_space.layers import start_small
 
 TINY = Architecture(
     resolution=16,
@@ -118,27 +119,6 @@ def test_fewer_images_than_a_batch_are_one_batch():
     assert train(Recipe(epochs=2, batch_size=1000)).status == "ok"
 
 
-def test_start_small():
-    model = build_model(TINY)
-    first = model.classifier.weight.clone()
-    start_small(model)
-    strided, inner, separable, plain = (layer for stage in model.blocks for layer in stage)
-    assert torch.equal(model.classifier.weight, first * 0.03)
-    assert inner.bn3.weight.tolist() == [0] * 8
-    assert separable.bn2.weight.tolist() == [0] * 8
-    assert strided.bn3.weight.tolist() == [1] * 8  # no shortcut: zero would cut the network
-    assert plain.bn1.weight.tolist() == [1] * 8  # a ReLU follows: zero would never wake up
-    assert {norm.momentum for norm in model.modules() if isinstance(norm, torch.nn.BatchNorm2d)} == {0.1}
-
-
-def test_start_small_in_resnets():
-    model = build_model(RESIDUAL)
-    start_small(model)
-    assert all(not layer.bn2.weight.any() for layer in model.blocks[0])
-    assert all(not layer.bn3.weight.any() for layer in model.blocks[1])
-    assert model.blocks[3][0].bn2.weight.all()  # no shortcut
-
-
 def test_the_first_loss_is_that_of_guessing():
     model, data = build_model(TINY), make_images()
     start_small(model)
@@ -172,24 +152,6 @@ def test_pixels_are_normalised_by_channel():
     assert mean.flatten().tolist() == [20, 20, 20]
     assert std.flatten().tolist() == pytest.approx([math.sqrt(3200 / 31)] * 3)
     assert float(channel_statistics(images[:1])[1].min()) == 1  # a constant channel is not divided by zero
-
-
-@given(seed=st.integers(0, 1000), side=st.sampled_from([8, 9, 16]), mirror=st.booleans())
-def test_augmented_images_are_windows_of_the_padded_ones(seed, side, mirror):
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(1, 256, (5, 3, side, side), generator=generator, dtype=torch.uint8)
-    margin = max(1, side // 8)
-    padded = torch.nn.functional.pad(images, [margin] * 4)
-    for image, moved in zip(padded, augment(images, generator, mirror), strict=True):
-        windows = [image[:, y : y + side, x : x + side] for y in range(2 * margin + 1) for x in range(2 * margin + 1)]
-        windows += [window.flip(2) for window in windows] if mirror else []
-        assert any(torch.equal(moved, window) for window in windows)
-
-
-def test_each_image_moves_and_flips_by_itself():
-    images = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(200, 3, 1, 1)
-    moved = augment(images, torch.Generator().manual_seed(0), mirror=True)
-    assert len(moved.unique(dim=0)) == 18  # 3 x 3 places, flipped or not
 
 
 @given(steps=st.integers(1, 500), peak=st.floats(1e-6, 1.0))
@@ -330,3 +292,40 @@ def test_networks_see_pixels_of_mean_zero_and_deviation_one() -> None:
     data = make_images()
     trainer = Trainer(Seen(3, 2), channel_statistics(data.images), Recipe(), mirror=False)
     trainer.score(data, torch.arange(len(data.images)))
+
+
+def test_inherited_weights_are_not_started_small_and_train_at_a_lower_rate(monkeypatch):
+    begun = {}
+
+    class Watched(Trainer):
+        def step(self, batch, generator):
+            if not begun:
+                begun["scale"] = float(self.model.blocks[0][1].bn3.weight.detach().abs().sum())
+                begun["seen"] = int(self.model.bn1.num_batches_tracked)
+                begun["mean"] = self.mean.flatten().tolist()
+                begun["rates"] = sorted({group.get("lr_scale", 1.0) for group in self.optimizer.param_groups})
+            return super().step(batch, generator)
+
+    monkeypatch.setattr(training, "Trainer", Watched)
+    data, order = make_images(), torch.arange(96)
+    pixels = torch.full((1, 3, 1, 1), 90.0), torch.full((1, 3, 1, 1), 40.0)
+    recipe = Recipe(epochs=1, batch_size=8)
+    for inherited, wanted in (
+        (Inherited(pixels, 0.3, 2), {"scale": 8.0, "seen": 2, "mean": [90.0] * 3, "rates": [0.3, 1.0]}),
+        (Inherited(), {"scale": 8.0, "seen": 0, "rates": [1.0]}),
+        (None, {"scale": 0.0, "seen": 0, "rates": [1.0]}),
+    ):
+        begun.clear()
+        found = fit(build_model(TINY), data, order[32:], order[:32], recipe, mirror=False, seed=0, inherited=inherited)
+        assert found.status == "ok"
+        assert begun | wanted == begun
+
+
+def test_a_share_of_the_rate_is_that_of_all_but_the_classifier():
+    model = build_model(TINY)
+    groups = rated_groups(model, 0.1, 0.25)
+    classifier = {id(p) for p in model.classifier.parameters()}
+    for group in groups:
+        assert {id(p) in classifier for p in group["params"]} == {"lr_scale" not in group}
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0, 0.1, 0.0]

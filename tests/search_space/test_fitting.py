@@ -12,8 +12,10 @@ from search_space.errors import InputError
 from search_space.fitting import (
     Deployment,
     at_no_fewer,
+    at_no_more,
     fit,
     fit_width,
+    on_fewer_pixels,
     strides_to_spare,
     width_of,
     with_fewer_strides,
@@ -183,3 +185,21 @@ def test_a_known_network_gives_up_strides_where_images_are_small() -> None:
         assert count(fewer).macs >= macs
         assert [stage.layers for stage in fewer.stages] == [stage.layers for stage in b0.stages]
     assert with_fewer_strides(small, 500_000) is None  # the budget affords no more pixels
+
+
+def test_a_network_is_brought_below_a_budget() -> None:
+    b0 = dataclasses.replace(Architecture.load("efficientnet-b0"), classes=10)
+    own = count(b0).macs
+    assert at_no_more(b0, own) == b0
+    assert at_no_more(b0, round(own * 1.04)) == b0  # little is left
+    for macs in (200_000_000, own - 1, 2 * own):
+        fitted = at_no_more(b0, macs)
+        assert fitted is not None
+        assert 0.85 < count(fitted).macs / macs <= 1
+    assert at_no_more(b0, 1000) is None
+    assert on_fewer_pixels(b0, own) == b0
+    smaller = on_fewer_pixels(b0, own // 2)
+    assert smaller is not None
+    assert dataclasses.replace(smaller, resolution=224) == b0
+    assert count(smaller).macs <= own // 2 < count(dataclasses.replace(smaller, resolution=smaller.resolution + 1)).macs
+    assert on_fewer_pixels(b0, 1000) is None

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from search_space.architecture import Architecture, Layer, Stage
+from search_space.builder import build_model
 from search_space.layers import (
     ConvLayer,
     DropPath,
@@ -14,7 +15,9 @@ from search_space.layers import (
     SqueezeExcite,
     build_layer,
     initialize,
+    start_small,
 )
+from tests.networks import RESIDUAL
 
 LAYER = Layer(
     op="mbconv",
@@ -121,3 +124,37 @@ def test_initialisation() -> None:
     assert float(depthwise.weight.std()) == pytest.approx((2 / 25) ** 0.5, rel=0.02)
     assert float(linear.weight.abs().max()) == pytest.approx(0.1, rel=0.01)
     assert all(not part.bias.any() for part in module)
+
+
+MIXED = Architecture(
+    resolution=16,
+    classes=2,
+    stem=8,
+    head=16,
+    stages=(
+        Stage(op="mbconv", expand=2, kernel=3, stride=2, channels=8, layers=2, se=0.25),
+        Stage(op="mbconv", expand=1, kernel=3, channels=8, layers=1),
+        Stage(op="conv", kernel=3, channels=8, layers=1),
+    ),
+)
+
+
+def test_start_small() -> None:
+    model = build_model(MIXED)
+    first = model.classifier.weight.clone()
+    start_small(model)
+    strided, inner, separable, plain = (layer for stage in model.blocks for layer in stage)
+    assert torch.equal(model.classifier.weight, first * 0.03)
+    assert inner.bn3.weight.tolist() == [0] * 8
+    assert separable.bn2.weight.tolist() == [0] * 8
+    assert strided.bn3.weight.tolist() == [1] * 8  # no shortcut: zero would cut the network
+    assert plain.bn1.weight.tolist() == [1] * 8  # a ReLU follows: zero would never wake up
+    assert {norm.momentum for norm in model.modules() if isinstance(norm, torch.nn.BatchNorm2d)} == {0.1}
+
+
+def test_start_small_in_resnets() -> None:
+    model = build_model(RESIDUAL)
+    start_small(model)
+    assert all(not layer.bn2.weight.any() for layer in model.blocks[0])
+    assert all(not layer.bn3.weight.any() for layer in model.blocks[1])
+    assert model.blocks[3][0].bn2.weight.all()  # no shortcut

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evaluator.data.augmentation import OPERATIONS, mixup, rand_augment, random_resized_crop
+from evaluator.data.augmentation import OPERATIONS, augment, mixup, rand_augment, random_resized_crop
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -103,3 +105,21 @@ def test_a_random_crop_flips_half_of_the_images_where_it_may() -> None:
     flipped = images[:, 0, 8, 0] > images[:, 0, 8, -1]
     assert 150 < int(flipped.sum()) < 250
     assert torch.equal(images, random_resized_crop(ramp(400, 16), generator(4), mirror=True))
+
+
+@given(seed=st.integers(0, 1000), side=st.sampled_from([8, 9, 16]), mirror=st.booleans())
+def test_augmented_images_are_windows_of_the_padded_ones(seed: int, side: int, mirror: bool) -> None:
+    source = generator(seed)
+    images = torch.randint(1, 256, (5, 3, side, side), generator=source, dtype=torch.uint8)
+    margin = max(1, side // 8)
+    padded = torch.nn.functional.pad(images, [margin] * 4)
+    for image, moved in zip(padded, augment(images, source, mirror), strict=True):
+        windows = [image[:, y : y + side, x : x + side] for y in range(2 * margin + 1) for x in range(2 * margin + 1)]
+        windows += [window.flip(2) for window in windows] if mirror else []
+        assert any(torch.equal(moved, window) for window in windows)
+
+
+def test_each_image_moves_and_flips_by_itself() -> None:
+    images = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(200, 3, 1, 1)
+    moved = augment(images, generator(), mirror=True)
+    assert len(moved.unique(dim=0)) == 18  # 3 x 3 places, flipped or not

@@ -265,3 +265,12 @@ def test_an_image_that_unpacks_to_too_much_is_not_decoded(tmp_path, monkeypatch)
     Image.new("RGB", (9, 9)).save(tmp_path / "new.png")
     with pytest.raises(InputError, match=r"broken image: 9 x 9 pixels, at most 80 are decoded"):
         image_folder.decode(tmp_path / "new.png", 8)
+
+
+def test_progress_of_decoding_is_logged_now_and_then(caplog):
+    caplog.set_level("INFO")
+    report = image_folder.log_progress(every_secs=0.0)
+    report(5, 10)
+    assert caplog.messages == ["decoded 5 of 10 images"]
+    image_folder.log_progress(every_secs=60.0)(5, 10)
+    assert len(caplog.messages) == 1

@@ -159,7 +159,10 @@ HEADER = "format: nas-search/1\n"
         (["--controller", "reinforced"], "unknown controller 'reinforced' (did you mean 'reinforce'?): known are"),
         (["--evaluator", "nothing"], "unknown evaluator 'nothing': known are proxy"),
         (["--evaluator", "no_such.module:Class"], "cannot import no_such"),
-        (["--space", "nowhere"], "unknown search space 'nowhere': known are accel-nasbench, efficientnet, mnasnet"),
+        (
+            ["--space", "nowhere"],
+            "unknown search space 'nowhere': known are accel-nasbench, checkpoint, efficientnet",
+        ),
         (["--data", "imagenot"], "unknown data 'imagenot': known are digits"),
         (["--data", "folder:/nowhere/at/all"], "/nowhere/at/all"),
         (["--preset", "best"], "unknown preset of controller guided 'best': known are default"),

@@ -163,14 +163,15 @@ def test_an_answer_on_the_floor_of_the_band_is_said(
 def test_the_caveat_names_the_users_own_data_and_target_and_what_cannot_be_seen() -> None:
     space = SearchSpace.load("efficientnet")
     own = {"target_flops": "55M", "evaluator": {"name": "proxy", "data": "folder:photos"}}
-    said = summary.caveat(config.resolve([own]), space)
+    (said,) = summary.caveat(config.resolve([own]), space)
     assert said.startswith("A demonstration: ")
     assert "cannot tell apart block2.channels 24 and 32, block3.channels 24 and 32. For a real answer" in said
     assert said.endswith("nas-search --target-flops 55M --evaluator-preset small --data folder:photos")
-    other = summary.caveat(config.resolve([own, {"space": "mnasnet"}]), SearchSpace.load("mnasnet"))
+    (other,) = summary.caveat(config.resolve([own, {"space": "mnasnet"}]), SearchSpace.load("mnasnet"))
     assert "nas-search --target-flops 55M --space mnasnet --evaluator-preset small" in other
     half = {"evaluator": {"name": "proxy", "preset": "small", "width": 0.5}}
-    assert summary.caveat(config.resolve([own, half]), space).startswith("The evaluator cannot tell apart block2")
-    assert summary.caveat(config.resolve([own, {"evaluator": {"name": "proxy", "preset": "small"}}]), space) == ""
+    (unseen,) = summary.caveat(config.resolve([own, half]), space)
+    assert unseen.startswith("The evaluator cannot tell apart block2")
+    assert summary.caveat(config.resolve([own, {"evaluator": {"name": "proxy", "preset": "small"}}]), space) == []
     toy = {"evaluator": "tests.toys:ToyEvaluator"}
-    assert summary.caveat(config.resolve([own, toy]), space) == ""
+    assert summary.caveat(config.resolve([own, toy]), space) == []

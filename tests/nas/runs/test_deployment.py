@@ -23,6 +23,7 @@ from search_space.architecture import Architecture, read_document
 from search_space.cost import count
 from search_space.errors import InputError
 from search_space.space import SearchSpace
+from tests.nas_small import SMALL
 from tests.toys import ToyEvaluator
 
 
@@ -152,3 +153,23 @@ def test_one_size_from_the_search_to_the_last_file(
     assert scale.main([file, "--phi", "0", "-o", str(tmp_path / "scaled.yaml")]) == 0
     assert Architecture.load(tmp_path / "scaled.yaml") == best == load_baseline(file, tmp_path)[1]
     capsys.readouterr()
+
+
+def test_the_space_around_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.to_yaml())
+    evaluator = {"data": "digits", "inherit": "w.safetensors", "parent": str(tmp_path / "small.yaml")}
+    around = resolved(space="checkpoint", evaluator=evaluator, target_flops="200K")
+    assert (around.resolution, around.evaluator.settings["base_resolution"]) == (16, 16)
+    space = space_of(around)
+    assert isinstance(space, SearchSpace)
+    assert [stage.op for stage in space.reference.stages] == ["mbconv", "mbconv"]
+    assert {decision.name.partition(".")[2] for decision in space.decisions} >= {"kernel", "channels", "layers"}
+    plain = space_of(resolved(space="checkpoint"))
+    assert isinstance(plain, SearchSpace)
+    assert plain.reference == Architecture.load("efficientnet-b0")
+    other = space_of(resolved(evaluator=evaluator, target_flops="200K"))  # any other space is what it says
+    assert isinstance(other, SearchSpace)
+    assert len(other.reference.stages) == 7
+    (tmp_path / "small.yaml").unlink()
+    with pytest.raises(InputError, match=r"small\.yaml"):
+        space_of(around)

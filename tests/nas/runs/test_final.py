@@ -32,6 +32,7 @@ def test_the_networks_themselves_are_trained_at_their_size() -> None:
     sized = dataclasses.replace(settings(evaluator=small), resolution=24, classes=10)
     _, full = evaluator_in_full(sized, {"classes": 10})
     assert (full.resolution, full.width, full.unstrided, full.keep) == (24, 1.0, 0, None)
+    assert full.base_resolution == 24
     assert (full.split_seed, full.max_images) == (4, 900)  # other images are held out, of the same number
     assert full.timeout == 24 * 3600
     # For networks that the images only stand in for, the images stay as small as they are, and so do the strides.
@@ -48,3 +49,14 @@ def test_what_it_costs() -> None:
     assert trainings(settings(controller="random")) == (((2 + 1) * 5 + 1) * 4, 0.0)
     assert not has_random(settings(controller="random"))
     assert trainings(settings(final=None)) == (0.0, 0.0)
+
+
+def test_what_inherits_is_set_beside_the_checkpoint_and_no_random_search() -> None:
+    evaluator = {"name": "proxy", "data": "digits", "inherit": "w.safetensors", "parent": "efficientnet-b0"}
+    sized = settings(evaluator=evaluator, final_seeds=3, target_flops="10M")
+    sized = dataclasses.replace(sized, resolution=64, classes=10)
+    assert not has_random(sized)
+    assert trainings(sized) == (((2 + 2) * 3 + 1) * 4, 0.0)  # at a smaller width, and on smaller images
+    _, full = evaluator_in_full(sized, {"classes": 10})
+    assert (full.inherit, full.parent) == ("w.safetensors", "efficientnet-b0")
+    assert (full.resolution, full.base_resolution) == (64, 64)  # smaller images are smaller

@@ -8,7 +8,16 @@ from nas import config
 from nas.config import SearchConfig
 from nas.journal import read
 from nas.runs import directory as run_dir
-from nas.runs.header import check_trusted, code_in, differences, folders_in, from_header, recorded_config, trust_flag
+from nas.runs.header import (
+    check_inherited,
+    check_trusted,
+    code_in,
+    differences,
+    folders_in,
+    from_header,
+    recorded_config,
+    trust_flag,
+)
 from search_space.errors import InputError
 
 KEPT = Path(__file__).parent / "journals"
@@ -125,3 +134,11 @@ def test_differences_name_the_dotted_fields_and_ignore_what_only_adds() -> None:
     b = config.resolve([{"target_flops": "400M"}, more])
     assert [line.split()[0] for line in differences(a, b)] == ["evaluator.epochs", "seed"]
     assert differences(a, a) == []
+
+
+def test_a_run_goes_on_with_the_weights_that_it_began_with(tmp_path: Path) -> None:
+    begun = {"inherit": {"classes": 5, "digest": "a"}}
+    check_inherited(tmp_path, begun, {**begun, "device": "another"})
+    for now in ({"inherit": {"classes": 5, "digest": "b"}}, {}):
+        with pytest.raises(InputError, match=f"--resume: {tmp_path}: the checkpoint that its networks begin with"):
+            check_inherited(tmp_path, begun, now)

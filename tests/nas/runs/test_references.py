@@ -13,7 +13,7 @@ from nas.config import SearchConfig
 from nas.history import History
 from nas.journal import read
 from nas.runs.record import load
-from nas.runs.references import KNOWN, comparable, in_order, network_of, reference_networks, title
+from nas.runs.references import KNOWN, comparable, in_order, network_of, of_parent, reference_networks, title
 from nas.runs.search import StudyRun
 from search_space.architecture import Architecture
 from search_space.cost import count
@@ -126,3 +126,31 @@ def test_the_table_names_them_at_their_width(tmp_path: Path, capsys: pytest.Capt
 def test_references_are_told_in_one_order() -> None:
     names = ["efficientnet-b0", "efficientnet-b0 stride 8", "mobilenet-v2", "mnasnet-a1", "own"]
     assert in_order(reversed(names)) == names
+
+
+def inheriting(target: str, parent: str = "efficientnet-b0", **size: int) -> SearchConfig:
+    evaluator = {"name": "proxy", "inherit": "w.safetensors", "parent": parent}
+    resolved = config.resolve([{"target_flops": target, "evaluator": evaluator}])
+    return dataclasses.replace(resolved, **{"resolution": 224, "classes": 10} | size)
+
+
+def test_beside_what_inherits_stands_the_checkpoints_network() -> None:
+    dear = of_parent(inheriting("200M"))
+    assert list(dear) == ["checkpoint at width 0.67", "checkpoint at 160 pixels"]
+    assert all(count(network).macs <= 200_000_000 for network in dear.values())
+    assert {network.classes for network in dear.values()} == {10}
+    cheap = of_parent(inheriting("800M"))
+    assert list(cheap) == ["checkpoint", "checkpoint at width 1.5"]
+    assert cheap["checkpoint"] == dataclasses.replace(B0, classes=10)
+    assert list(of_parent(inheriting("390M"))) == ["checkpoint"]  # at the budget as it is
+    assert reference_networks(inheriting("200M"), 1) == comparable(inheriting("200M"), 1, {}) == dear
+    assert of_parent(settings(224, 10)) == {}
+    assert all(title(name, network) == name for name, network in dear.items())
+
+
+def test_a_run_is_read_where_its_checkpoint_is_gone() -> None:
+    gone = inheriting("200M", "gone.yaml", resolution=32)
+    recorded = dataclasses.replace(B0, classes=10)
+    history = History(reference_networks={"checkpoint": recorded})
+    assert network_of(history, gone, "checkpoint") == recorded
+    assert network_of(History(), gone, "efficientnet-b0").resolution == 32

@@ -6,7 +6,7 @@ import torch
 
 from evaluator.recipe import RECIPES
 from nas.training.folder import TrainConfig
-from nas.training.initial import initial_notes, initial_weights
+from nas.training.initial import initial_notes, initial_weights, locate
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count
@@ -89,3 +89,23 @@ def test_a_parent_alone_or_frozen_is_refused() -> None:
     for wrong in ({}, {"init": "w.pt", "recipe": frozen}):
         with pytest.raises(InputError, match="--parent goes with --init, and not with --freeze"):
             TrainConfig(parent="efficientnet-b0", **wrong)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_is_a_folder_or_a_file_and_its_network(tmp_path: Path) -> None:
+    weights, network = tmp_path / "network.safetensors", tmp_path / "network.yaml"
+    five(weights)
+    with pytest.raises(InputError, match=r"network.safetensors: which network are these weights of\? --parent "):
+        locate(str(tmp_path), None)
+    network.write_text(SMALL.to_yaml())
+    assert locate(str(tmp_path), None) == locate(str(weights), None) == (str(weights), str(network))
+    other = tmp_path / "other.safetensors"
+    five(other)
+    assert locate(str(other), str(network)) == (str(other), str(network))
+    for wrong, words in (
+        ((str(other), None), "which network are these weights of"),
+        ((str(other), "efficientnet-b0"), "does not hold this architecture's weights"),
+        ((str(other), "resnet-18"), "weights cannot be moved"),
+        ((str(tmp_path / "absent.pt"), "efficientnet-b0"), "absent.pt: cannot be read"),
+    ):
+        with pytest.raises(InputError, match=words):
+            locate(*wrong)

@@ -12,6 +12,7 @@ from nas.training.retrain import check, keep_winner, retrain
 from search_space.errors import InputError
 from search_space.io import strict_yaml
 from tests.nas_small import SMALL
+from tests.parents import five
 
 
 def settings(evaluator: object = "proxy") -> config.SearchConfig:
@@ -102,3 +103,16 @@ def test_the_winner_of_a_final_keeps_its_weights(tmp_path: Path) -> None:
     assert (recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == (1, 32, 0.003)
     assert keep_winner(SMALL, asked, tmp_path, quiet=True) == folder
     assert keep_winner(SMALL, settings({"name": "tests.toys:ToyEvaluator"}), tmp_path, quiet=True) is None
+
+
+def test_a_winner_that_inherited_is_fine_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    five(tmp_path / "w.safetensors")
+    (tmp_path / "small.yaml").write_text(SMALL.to_yaml())
+    checkpoint = {"inherit": str(tmp_path / "w.safetensors"), "parent": str(tmp_path / "small.yaml")}
+    proxy = {"name": "proxy", "epochs": 1, "max_images": 100, **checkpoint}
+    said = dataclasses.replace(settings(proxy), final_longer=1)
+    folder = keep_winner(SMALL, said, tmp_path, quiet=True)
+    assert folder is not None
+    trained = strict_yaml.load((folder / "config.yaml").read_text(), "config")
+    assert (trained["init"], trained["parent"]) == tuple(checkpoint.values())
+    assert trained["recipe"]["backbone_rate"] == RECIPES["finetune"].backbone_rate
