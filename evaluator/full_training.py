@@ -18,10 +18,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from evaluator.base import Score
-from evaluator.data.augmentation import mixup, rand_augment, random_resized_crop
+from evaluator.data.augmentation import augment, mixup, rand_augment, random_resized_crop
 from evaluator.data.dataset import Images
 from evaluator.recipe import FullRecipe, RMSProp
-from evaluator.training import EXPLOSION, Trainer, augment, channel_statistics, parameter_groups, start_small
+from evaluator.training import EXPLOSION, Trainer, channel_statistics, parameter_groups, start_small
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
 from search_space.errors import NasError

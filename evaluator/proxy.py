@@ -20,7 +20,7 @@ from evaluator.continuation import Continuation
 from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share, split
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
-from evaluator.resources import is_out_of_memory, pick_device, seconds_of_training, threads
+from evaluator.device.resources import is_out_of_memory, pick_device, seconds_of_training, threads
 from evaluator.training import Recipe, fit
 from search_space import scaling
 from search_space.architecture import Architecture
@@ -63,6 +63,9 @@ class ProxyConfig(Recipe):
     """Seconds after which a trial is given up."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; ``auto`` takes a GPU if there is one."""
+    captured: bool = True
+    """On a GPU: record a network's training step once, as a CUDA graph; false launches each operation anew. To
+    rounding, the result is the same."""
     threads: int = 1
     """CPU threads of a trial. Part of the result: sums are taken in another order with another number."""
     keep: str | None = None
@@ -223,16 +226,11 @@ class Proxy(Evaluator[ProxyConfig]):
                 weights = torch.Generator().manual_seed(derive_seed(seed, "weights"))
                 miniature = self.miniature(architecture)
                 model = build_model(miniature, generator=weights).to(self.device)
+                parts = (self._images(miniature.resolution), self._train, self._validation)
+                mirror, captured = self._dataset.mirror, self.config.captured
+                deadline = start + self.config.timeout * fidelity
                 evaluation = fit(
-                    model,
-                    self._images(miniature.resolution),
-                    self._train,
-                    self._validation,
-                    recipe,
-                    mirror=self._dataset.mirror,
-                    seed=seed,
-                    deadline=start + self.config.timeout * fidelity,
-                    kept=kept,
+                    model, *parts, recipe, mirror=mirror, seed=seed, deadline=deadline, kept=kept, captured=captured
                 )
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -246,9 +244,9 @@ class Proxy(Evaluator[ProxyConfig]):
         with threads(self.config.threads):
             miniature = self.miniature(architecture)
             model = build_model(miniature).to(self.device)
-            images = self._images(miniature.resolution)
-            parts = (self._train, self._validation)
-            return seconds_of_training(model, images, *parts, self.config, mirror=self._dataset.mirror)
+            parts = (self._images(miniature.resolution), self._train, self._validation)
+            mirror, captured = self._dataset.mirror, self.config.captured
+            return seconds_of_training(model, *parts, self.config, mirror=mirror, captured=captured)
 
     def miniature(self, architecture: Architecture) -> Architecture:
         """What is `measured`, for these images and classes."""

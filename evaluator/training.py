@@ -19,7 +19,10 @@ from torch.nn import functional
 
 from evaluator.base import Evaluation, Score, Status
 from evaluator.continuation import Continuation
+from evaluator.data.augmentation import augment
 from evaluator.data.dataset import Images
+from evaluator.data.placement import batches
+from evaluator.device.captured import make_step
 from search_space.errors import check_fields
 from search_space.layers import BasicLayer, BottleneckLayer, MBConvLayer, ResidualLayer, SeparableLayer
 from search_space.seeding import derive_seed
@@ -30,7 +33,6 @@ BATCHNORM_MOMENTUM = 0.1  # deviates from EfficientNet's 0.01, whose averages ne
 EXPLOSION = 20.0  # a loss this many times that of guessing has exploded
 SCORE_BATCH = 500  # images scored at once
 _MOST_PIXELS = 2**27  # values that statistics are taken of at once
-STEPS_PER_CHECK = 16  # on a GPU: looking at a loss waits for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ def fit(
     seed: int,
     deadline: float = math.inf,
     kept: Continuation | None = None,
+    captured: bool = True,
 ) -> Evaluation:
     """Train a network from scratch, or from where it was left, and score it after each epoch.
 
@@ -96,6 +99,7 @@ def fit(
         deadline: `time.monotonic()` after which to give up.
         kept: Where the state is taken from, if it is there, and left; its schedule differs from that of a training
             that is never continued. None keeps nothing.
+        captured: On a GPU, record a step once and replay it; to rounding, the result is the same.
 
     Returns:
         Status ``ok`` with the last epoch's accuracy, ``diverged`` or ``timeout``.
@@ -104,7 +108,7 @@ def fit(
     status: Status = "ok"
     reason = ""
     try:
-        for accuracy, loss in _epochs(model, data, train, validation, recipe, mirror, seed, deadline, kept):
+        for accuracy, loss in _epochs(model, data, (train, validation), recipe, mirror, seed, deadline, kept, captured):
             curve.append(accuracy)
             losses.append(loss)
     except _Diverged as error:
@@ -125,39 +129,38 @@ def fit(
 def _epochs(
     model: nn.Module,
     data: Images,
-    train: torch.Tensor,
-    validation: torch.Tensor,
+    parts: tuple[torch.Tensor, torch.Tensor],
     recipe: Recipe,
     mirror: bool,
     seed: int,
     deadline: float,
     kept: Continuation | None,
+    captured: bool,
 ) -> Iterator[tuple[float, float]]:
     """Train; after each epoch, validation accuracy and loss."""
-    device = data.device
+    (train, validation), device = parts, data.device
     start_small(model)
     trainer = Trainer(model, channel_statistics(data.images), recipe, mirror)
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "train"))
     batch_size = min(recipe.batch_size, len(train))
     per_epoch = len(train) // batch_size
+    every = 1 if device.type == "cpu" else per_epoch  # steps between looks at the loss, which wait for a GPU
     limit = EXPLOSION * math.log(int(data.labels.max()) + 1)
-    pending: list[torch.Tensor] = []
     first = kept.first_epochs if kept else recipe.epochs
     scores = kept.load(model, trainer.optimizer, generator, recipe.epochs) if kept else []
+    step = make_step(lambda batch: trainer.step(batch, generator), trainer.optimizer, generator, captured)
     yield from scores
     for epoch in range(len(scores), recipe.epochs):
         start, length = (0, min(first, recipe.epochs)) if epoch < first else (first, recipe.epochs - first)
         model.train()
         order = train[torch.randperm(len(train), generator=generator, device=device).to(train.device)]
-        for index in range(per_epoch):
+        losses = torch.zeros(per_epoch, device=device)
+        for index, batch in enumerate(batches(data, order[: per_epoch * batch_size], batch_size)):
             done = epoch * per_epoch + index
             trainer.set_learning_rate(one_cycle(done - start * per_epoch, length * per_epoch, recipe.learning_rate))
-            pending.append(trainer.step(data[order[index * batch_size : (index + 1) * batch_size]], generator))
-            if device.type == "cpu" or len(pending) == STEPS_PER_CHECK or index == per_epoch - 1:
-                worst = max(torch.stack(pending).tolist(), key=lambda loss: math.inf if math.isnan(loss) else loss)
-                pending.clear()
-                if not worst <= limit:
-                    raise _Diverged(f"training loss {worst:.3g} at step {done + 1}, epoch {epoch + 1}")
+            losses[index] = step(batch)
+            if (index + 1) % every == 0:
+                _check(losses[index + 1 - every : index + 1], done + 1 - every, epoch, limit)
             if time.monotonic() > deadline:
                 raise _OutOfTime
         accuracy, loss, _ = trainer.score(data, validation, deadline)
@@ -167,6 +170,13 @@ def _epochs(
         yield accuracy, loss
     if kept:
         kept.save(model, trainer.optimizer, generator, scores)
+
+
+def _check(losses: torch.Tensor, done: int, epoch: int, limit: float) -> None:
+    """Hold the losses of the steps after the first `done` to a limit."""
+    for number, loss in enumerate(losses.tolist(), done + 1):
+        if not loss <= limit:  # nor is NaN
+            raise _Diverged(f"training loss {loss:.3g} at step {number}, epoch {epoch + 1}")
 
 
 class Trainer:
@@ -195,7 +205,11 @@ class Trainer:
     def set_learning_rate(self, value: float) -> None:
         """Use this learning rate from the next step on, or the share of it that a group of parameters has."""
         for group in self.optimizer.param_groups:
-            group["lr"] = value * group.get("lr_scale", 1.0)
+            rate = value * group.get("lr_scale", 1.0)
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)  # a captured step reads this memory
+            else:
+                group["lr"] = rate
 
     def step(self, batch: Images, generator: torch.Generator) -> torch.Tensor:
         """One step on a batch, in training mode; the loss, on the device."""
@@ -222,18 +236,19 @@ class Trainer:
     def score(self, data: Images, index: torch.Tensor, deadline: float = math.inf) -> Score:
         """The score of the images at `index`, in evaluation mode."""
         self.model.eval()
-        correct, near, loss, classes = 0.0, 0.0, 0.0, 0
-        for part in index.split(SCORE_BATCH):
-            batch = data[part]
+        classes, totals = 0, torch.zeros(3, dtype=torch.float64, device=self.device)
+        for batch in batches(data, index, SCORE_BATCH):
             with self._precision():
                 logits = self.model(self._normalise(batch.images)).float()
             classes = logits.shape[1]
-            correct += float((logits.argmax(1) == batch.labels).sum())
-            near += float((logits.topk(min(5, classes)).indices == batch.labels[:, None]).sum())
-            loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
+            right = (logits.argmax(1) == batch.labels).sum()
+            near = (logits.topk(min(5, classes)).indices == batch.labels[:, None]).sum()
+            loss = functional.cross_entropy(logits, batch.labels, reduction="sum")
+            totals += torch.stack([right.double(), near.double(), loss.double()])
             if time.monotonic() > deadline:
                 raise _OutOfTime
-        return Score(correct / len(index), loss / len(index), near / len(index) if classes > 5 else None)
+        correct, close, lost = (total / len(index) for total in totals.tolist())
+        return Score(correct, lost, close if classes > 5 else None)
 
     def _normalise(self, images: torch.Tensor) -> torch.Tensor:
         normal = (images.float() - self.mean) / self.std
@@ -260,19 +275,6 @@ def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     stride = max(1, len(images) // max(1, min(10_000, _MOST_PIXELS // images[0].numel())))
     pixels = images[::stride].float()
     return pixels.mean((0, 2, 3), keepdim=True), pixels.std((0, 2, 3), keepdim=True).clamp_min(1.0)
-
-
-def augment(images: torch.Tensor, generator: torch.Generator, mirror: bool) -> torch.Tensor:
-    """Each image of a batch (N, C, H, W) moved by up to an eighth of its side and, where allowed, flipped."""
-    count, _, side, _ = images.shape
-    margin = max(1, side // 8)
-    windows = functional.pad(images, [margin] * 4).unfold(2, side, 1).unfold(3, side, 1)  # (N, C, Y, X, H, W)
-    offsets = torch.randint(2 * margin + 1, (2, count), generator=generator, device=images.device)
-    moved = windows[torch.arange(count, device=images.device), :, offsets[0], offsets[1]]
-    if not mirror:
-        return moved
-    flip = torch.rand(count, generator=generator, device=images.device) < 0.5
-    return torch.where(flip[:, None, None, None], moved.flip(3), moved)
 
 
 def one_cycle(step: int, steps: int, peak: float, warm_up: float = WARM_UP) -> float:

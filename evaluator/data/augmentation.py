@@ -2,7 +2,7 @@
 
 RandAugment (arXiv:1909.13719) picks operations at random, all with one strength. Here each image of a batch draws its
 own operation and direction; an operation is applied at once to all images that drew it.
-Images are float (N, C, H, W), 0 to 255.
+Images are float (N, C, H, W), 0 to 255; `augment` takes bytes as well.
 """
 
 from __future__ import annotations
@@ -21,6 +21,19 @@ CROP_AREA = 0.08
 """Smallest share of an image that a random crop shows."""
 CROP_ASPECT = 4 / 3
 """Most that a random crop is wider than high, or higher than wide."""
+
+
+def augment(images: Tensor, generator: torch.Generator, mirror: bool) -> Tensor:
+    """Each image of a batch (N, C, H, W) moved by up to an eighth of its side and, where allowed, flipped."""
+    count, _, side, _ = images.shape
+    margin = max(1, side // 8)
+    windows = functional.pad(images, [margin] * 4).unfold(2, side, 1).unfold(3, side, 1)  # (N, C, Y, X, H, W)
+    offsets = torch.randint(2 * margin + 1, (2, count), generator=generator, device=images.device)
+    moved = windows[torch.arange(count, device=images.device), :, offsets[0], offsets[1]]
+    if not mirror:
+        return moved
+    flip = torch.rand(count, generator=generator, device=images.device) < 0.5
+    return torch.where(flip[:, None, None, None], moved.flip(3), moved)
 
 
 def rand_augment(images: Tensor, generator: torch.Generator, operations: int, magnitude: float) -> Tensor:
