@@ -60,7 +60,7 @@ class Sizes:
     """Rows of the matrices whose product is timed."""
     copied: int = 2**31
     """Bytes of the memory that is copied."""
-    trials: int = 6
+    trials: int = 4
     """Networks of the searches whose journals are compared."""
     latencies: int = 10
     """Repeated measurements of a network's latency."""
@@ -354,7 +354,7 @@ def deterministic(sizes: Sizes) -> Iterator[Row]:
 
 def journal(sizes: Sizes) -> Iterator[Row]:
     """Whether two searches of one seed leave the same trials."""
-    target = ["--target-flops", "400M", "--trials", str(sizes.trials), "--batch", "3", "--epochs", "2"]
+    target = ["--target-flops", "400M", "--trials", str(sizes.trials), "--batch", "2", "--epochs", "2"]
     # As many images as make batches: what is compared is whether trainings repeat, not what they reach.
     where = ["--engine", "local", "--trust", "0%", "--seed", "1", "--set", "evaluator.resolution=16"]
     small = ["--set", "evaluator.max_images=200"] if sizes is SMOKE else []
