@@ -28,7 +28,7 @@ from search_space.io.files import write_atomic
 
 PARTS: dict[str, tuple[Callable[[Sizes], Iterator[Row]], float]] = {
     "limits": (parts.limits, 45),
-    "steps": (parts.steps, 150),
+    "steps": (parts.steps, 180),
     "packing": (packing.packing, 110),
     "profile": (parts.profile, 60),
     "journal": (parts.journal, 90),
