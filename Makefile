@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: search test test-slow attack mutation check format clean
+.PHONY: search test test-slow attack mutation bench-gpu check format clean
 
 search: $(INSTALLED)  ## search on the embedded digits; the run directory is printed
 	$(BIN)/nas-search --target-flops 400M
@@ -21,6 +21,9 @@ attack: $(INSTALLED)  ## 300 kills, 20,000 changed inputs a format; the slow tes
 
 mutation: $(INSTALLED)  ## would the tests notice small faults? an hour or two; goes on with mutants.jsonl if it is there
 	$(BIN)/python benchmarks/mutation.py --sample 120
+
+bench-gpu: $(INSTALLED)  ## all that is to be known on a GPU, under 8 minutes: bench-gpu/gpu.json and gpu.md
+	$(BIN)/python -m benchmarks.gpu --out bench-gpu
 
 check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/ruff check .

@@ -25,7 +25,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, Dataset
 
 from evaluator.data.dataset import Images
-from evaluator.training import Recipe, Trainer, channel_statistics
+from evaluator.data.statistics import channel_statistics
+from evaluator.training import Recipe, Trainer
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
 

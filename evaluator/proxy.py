@@ -20,7 +20,7 @@ from evaluator.data.dataset import Dataset, Images, load_dataset, majority_share
 from evaluator.data.folder import log_progress
 from evaluator.data.notes import notes
 from evaluator.data.placement import place
-from evaluator.resources import out_of_memory, pick_device, seconds_of_training, threads
+from evaluator.device.resources import out_of_memory, pick_device, seconds_of_training, threads
 from evaluator.shared.parent import Parent
 from evaluator.training import Recipe, fit
 from search_space import scaling
@@ -62,6 +62,9 @@ class ProxyConfig(Recipe):
     """Seconds after which a trial is given up."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; ``auto`` takes a GPU if there is one."""
+    captured: bool = True
+    """On a GPU: record a network's training step once, as a CUDA graph; false launches each operation anew. To
+    rounding, the result is the same."""
     threads: int = 1
     """CPU threads of a trial. Part of the result: sums are taken in another order with another number."""
     inherit: str | None = None
@@ -242,6 +245,7 @@ class Proxy(Evaluator[ProxyConfig]):
                     deadline=start + self.config.timeout * fidelity,
                     kept=kept,
                     inherited=inherited,
+                    captured=self.config.captured,
                 )
             except (MemoryError, RuntimeError) as error:
                 evaluation = out_of_memory(error, self.device)
@@ -252,9 +256,9 @@ class Proxy(Evaluator[ProxyConfig]):
         with threads(self.config.threads):
             miniature = self.miniature(architecture)
             model = build_model(miniature).to(self.device)
-            images = self._images(miniature.resolution)
-            parts = (self._train, self._validation)
-            return seconds_of_training(model, images, *parts, self.config, mirror=self._dataset.mirror)
+            parts = (self._images(miniature.resolution), self._train, self._validation)
+            mirror, captured = self._dataset.mirror, self.config.captured
+            return seconds_of_training(model, *parts, self.config, mirror=mirror, captured=captured)
 
     def miniature(self, architecture: Architecture) -> Architecture:
         """What is `measured`, for these images and classes."""

@@ -21,7 +21,10 @@ from evaluator.base import Evaluation, Score, Status
 from evaluator.continuation import Continuation
 from evaluator.data.augmentation import augment
 from evaluator.data.dataset import Images
-from evaluator.shared.parent import Inherited, Statistics, retake_statistics
+from evaluator.data.placement import batches
+from evaluator.data.statistics import Statistics, channel_statistics
+from evaluator.device.captured import make_step
+from evaluator.shared.parent import Inherited, retake_statistics
 from search_space.errors import check_fields
 from search_space.layers import start_small
 from search_space.seeding import derive_seed
@@ -29,8 +32,6 @@ from search_space.seeding import derive_seed
 WARM_UP = 0.3  # share of the steps in which the learning rate rises, as in the one-cycle policy
 EXPLOSION = 20.0  # a loss this many times that of guessing has exploded
 SCORE_BATCH = 500  # images scored at once
-_MOST_PIXELS = 2**27  # values that statistics are taken of at once
-STEPS_PER_CHECK = 16  # on a GPU: looking at a loss waits for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,7 @@ def fit(
     deadline: float = math.inf,
     kept: Continuation | None = None,
     inherited: Inherited | None = None,
+    captured: bool = True,
 ) -> Evaluation:
     """Train a network from scratch, or from where it was left, and score it after each epoch.
 
@@ -98,30 +100,30 @@ def fit(
         kept: Where the state is taken from, if it is there, and left; its schedule differs from that of a training
             that is never continued. None keeps nothing.
         inherited: What to know of weights that the network has from another; None starts it small.
+        captured: On a GPU, record a step once and replay it; to rounding, the result is the same.
 
     Returns:
         Status ``ok`` with the last epoch's accuracy, ``diverged`` or ``timeout``.
     """
-    start, curve, losses = time.monotonic(), [], []
+    start, curve, losses, reason = time.monotonic(), [], [], ""
     status: Status = "ok"
-    reason = ""
     if inherited is None:
         start_small(model)
     known = inherited or Inherited()
     trainer = Trainer(model, known.statistics or channel_statistics(data.images), recipe, mirror, known.backbone_rate)
     if known.retaken:
         order = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).to(train.device)]
-        batches = order.split(recipe.batch_size)[: min(known.retaken, max(1, len(order) // recipe.batch_size))]
-        retake_statistics(model, (trainer.normalise(data[part].images) for part in batches))
+        shown = order[: recipe.batch_size * min(known.retaken, max(1, len(order) // recipe.batch_size))]
+        retake_statistics(model, (trainer.normalise(b.images) for b in batches(data, shown, recipe.batch_size)))
     try:
-        for accuracy, loss in _epochs(trainer, data, train, validation, recipe, seed, deadline, kept):
+        for accuracy, loss in _epochs(trainer, data, (train, validation), recipe, seed, deadline, kept, captured):
             curve.append(accuracy)
             losses.append(loss)
     except _Diverged as error:
         status, reason = "diverged", str(error)
     except _OutOfTime:
-        allowed = deadline - start
-        status, reason = "timeout", f"not done after {allowed:.1f} s: {len(curve)} of {recipe.epochs} epochs"
+        status = "timeout"
+        reason = f"not done after {deadline - start:.1f} s: {len(curve)} of {recipe.epochs} epochs"
     return Evaluation(
         status=status,
         accuracy=curve[-1] if status == "ok" else None,
@@ -135,36 +137,35 @@ def fit(
 def _epochs(
     trainer: Trainer,
     data: Images,
-    train: torch.Tensor,
-    validation: torch.Tensor,
+    parts: tuple[torch.Tensor, torch.Tensor],
     recipe: Recipe,
     seed: int,
     deadline: float,
     kept: Continuation | None,
+    captured: bool,
 ) -> Iterator[tuple[float, float]]:
     """Train; after each epoch, validation accuracy and loss."""
-    device, model = data.device, trainer.model
+    (train, validation), device, model = parts, data.device, trainer.model
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "train"))
     batch_size = min(recipe.batch_size, len(train))
     per_epoch = len(train) // batch_size
+    every = 1 if device.type == "cpu" else per_epoch  # steps between looks at the loss, which wait for a GPU
     limit = EXPLOSION * math.log(int(data.labels.max()) + 1)
-    pending: list[torch.Tensor] = []
     first = kept.first_epochs if kept else recipe.epochs
     scores = kept.load(model, trainer.optimizer, generator, recipe.epochs) if kept else []
+    step = make_step(lambda batch: trainer.step(batch, generator), trainer.optimizer, generator, captured)
     yield from scores
     for epoch in range(len(scores), recipe.epochs):
         start, length = (0, min(first, recipe.epochs)) if epoch < first else (first, recipe.epochs - first)
         model.train()
         order = train[torch.randperm(len(train), generator=generator, device=device).to(train.device)]
-        for index in range(per_epoch):
+        losses = torch.zeros(per_epoch, device=device)
+        for index, batch in enumerate(batches(data, order[: per_epoch * batch_size], batch_size)):
             done = epoch * per_epoch + index
             trainer.set_learning_rate(one_cycle(done - start * per_epoch, length * per_epoch, recipe.learning_rate))
-            pending.append(trainer.step(data[order[index * batch_size : (index + 1) * batch_size]], generator))
-            if device.type == "cpu" or len(pending) == STEPS_PER_CHECK or index == per_epoch - 1:
-                worst = max(torch.stack(pending).tolist(), key=lambda loss: math.inf if math.isnan(loss) else loss)
-                pending.clear()
-                if not worst <= limit:
-                    raise _Diverged(f"training loss {worst:.3g} at step {done + 1}, epoch {epoch + 1}")
+            losses[index] = step(batch)
+            if (index + 1) % every == 0:
+                _check(losses[index + 1 - every : index + 1], done + 1 - every, epoch, limit)
             if time.monotonic() > deadline:
                 raise _OutOfTime
         accuracy, loss, _ = trainer.score(data, validation, deadline)
@@ -174,6 +175,13 @@ def _epochs(
         yield accuracy, loss
     if kept:
         kept.save(model, trainer.optimizer, generator, scores)
+
+
+def _check(losses: torch.Tensor, done: int, epoch: int, limit: float) -> None:
+    """Hold the losses of the steps after the first `done` to a limit."""
+    for number, loss in enumerate(losses.tolist(), done + 1):
+        if not loss <= limit:  # nor is NaN
+            raise _Diverged(f"training loss {loss:.3g} at step {number}, epoch {epoch + 1}")
 
 
 class Trainer:
@@ -203,7 +211,11 @@ class Trainer:
     def set_learning_rate(self, value: float) -> None:
         """Use this learning rate from the next step on, or the share of it that a group of parameters has."""
         for group in self.optimizer.param_groups:
-            group["lr"] = value * group.get("lr_scale", 1.0)
+            rate = value * group.get("lr_scale", 1.0)
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)  # a captured step reads this memory
+            else:
+                group["lr"] = rate
 
     def step(self, batch: Images, generator: torch.Generator) -> torch.Tensor:
         """One step on a batch, in training mode; the loss, on the device."""
@@ -230,23 +242,23 @@ class Trainer:
     def score(self, data: Images, index: torch.Tensor, deadline: float = math.inf) -> Score:
         """The score of the images at `index`, in evaluation mode."""
         self.model.eval()
-        correct, near, loss, classes = 0.0, 0.0, 0.0, 0
-        for part in index.split(SCORE_BATCH):
-            batch = data[part]
+        classes, totals = 0, torch.zeros(3, dtype=torch.float64, device=self.device)
+        for batch in batches(data, index, SCORE_BATCH):
             with self._precision():
                 logits = self.model(self.normalise(batch.images)).float()
             classes = logits.shape[1]
-            correct += float((logits.argmax(1) == batch.labels).sum())
-            near += float((logits.topk(min(5, classes)).indices == batch.labels[:, None]).sum())
-            loss += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
+            right = (logits.argmax(1) == batch.labels).sum()
+            near = (logits.topk(min(5, classes)).indices == batch.labels[:, None]).sum()
+            loss = functional.cross_entropy(logits, batch.labels, reduction="sum")
+            totals += torch.stack([right.double(), near.double(), loss.double()])
             if time.monotonic() > deadline:
                 raise _OutOfTime
-        return Score(correct / len(index), loss / len(index), near / len(index) if classes > 5 else None)
+        correct, close, lost = (total / len(index) for total in totals.tolist())
+        return Score(correct, lost, close if classes > 5 else None)
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Pixels 0 to 255 as the network sees them."""
-        normal = (images.float() - self.mean) / self.std
-        return normal.contiguous(memory_format=torch.channels_last)
+        return ((images.float() - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def _precision(self) -> torch.autocast:
         """bf16 on a GPU; fp32 on a CPU, where bf16 is slower: the backward pass of depthwise convolutions."""
@@ -264,10 +276,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 def rated_groups(model: nn.Module, weight_decay: float, backbone_rate: float) -> list[dict[str, Any]]:
     """The parameters that are trained, in groups of one weight decay and one share of the learning rate.
 
-    Args:
-        model: A classifier; with a `backbone_rate` of 0 all else is frozen.
-        weight_decay: Of weights.
-        backbone_rate: The share of all but the classifier.
+    `backbone_rate` is the share of all but the classifier; 0 freezes that.
     """
     if backbone_rate == 1:
         return parameter_groups(model, weight_decay)
@@ -281,16 +290,6 @@ def rated_groups(model: nn.Module, weight_decay: float, backbone_rate: float) ->
         rest = [parameter for parameter in group["params"] if parameter not in classifier]
         groups.append({**group, "params": rest, "lr_scale": backbone_rate})
     return groups
-
-
-def channel_statistics(images: torch.Tensor) -> Statistics:
-    """Mean and standard deviation (1, C, 1, 1) of some 10,000 uint8 images (N, C, H, W), pixels 0 to 255.
-
-    Of large images fewer are taken, so that their copies in floating point fit into memory.
-    """
-    stride = max(1, len(images) // max(1, min(10_000, _MOST_PIXELS // images[0].numel())))
-    pixels = images[::stride].float()
-    return pixels.mean((0, 2, 3), keepdim=True), pixels.std((0, 2, 3), keepdim=True).clamp_min(1.0)
 
 
 def one_cycle(step: int, steps: int, peak: float, warm_up: float = WARM_UP) -> float:

@@ -2,7 +2,7 @@
 
 RandAugment (arXiv:1909.13719) picks operations at random, all with one strength. Here each image of a batch draws its
 own operation and direction; an operation is applied at once to all images that drew it.
-Images are float (N, C, H, W), 0 to 255.
+Images are float (N, C, H, W), 0 to 255; `augment` takes bytes as well.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from joblib import cpu_count
 from evaluator.base import CACHE_DIR, Evaluation, Evaluator
 from evaluator.data.dataset import load_dataset
 from evaluator.data.placement import place
-from evaluator.resources import pick_device, threads
+from evaluator.device.resources import pick_device, threads
 from evaluator.shared import storage
 from evaluator.shared.network import SharedNetwork
 from evaluator.shared.scoring import SharedScorer, hold_out

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from evaluator.data.statistics import Statistics
 from evaluator.weights import Origin, load_weights
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
@@ -22,8 +23,6 @@ BACKBONE_RATE = 0.3
 RETAKEN = 8
 """Batches of training images on which BatchNorm's statistics are taken anew: a slice's own no longer hold, and a short
 training is over before its averages follow."""
-Statistics = tuple[torch.Tensor, torch.Tensor]
-"""Mean and deviation (1, C, 1, 1) of pixels, 0 to 255."""
 
 
 @dataclass(frozen=True, slots=True)

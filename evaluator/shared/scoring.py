@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluator.data.dataset import Images, split
+from evaluator.data.statistics import channel_statistics
 from evaluator.shared.network import Paths, SharedNetwork
 from evaluator.shared.training import normalise
-from evaluator.training import EXPLOSION, channel_statistics
+from evaluator.training import EXPLOSION
 from search_space.architecture import Architecture
 
 SCORED = 256

@@ -22,10 +22,11 @@ from torch.nn import functional
 
 from evaluator.data.augmentation import augment
 from evaluator.data.dataset import Images
+from evaluator.data.statistics import channel_statistics
 from evaluator.shared import storage
 from evaluator.shared.network import Paths, SharedNetwork
 from evaluator.shared.storage import VECTORS
-from evaluator.training import EXPLOSION, channel_statistics, parameter_groups
+from evaluator.training import EXPLOSION, parameter_groups
 from search_space.errors import InputError, NasError
 from search_space.seeding import derive_seed
 from search_space.uniform import UniformNetworks

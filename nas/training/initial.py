@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from evaluator.shared.parent import Parent, Statistics, statistics_of
+from evaluator.data.statistics import Statistics
+from evaluator.shared.parent import Parent, statistics_of
 from evaluator.weights import Origin, load_weights
 from nas.training.folder import TrainConfig
 from search_space.architecture import Architecture

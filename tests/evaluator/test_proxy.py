@@ -13,6 +13,8 @@ from evaluator.data.placement import HostImages
 from evaluator.proxy import FULL_MACS, LITTLE_PIXELS, Proxy, ProxyConfig
 from evaluator.training import Trainer, fit
 from evaluator.weights import to_bytes
+from nas.engines.base import Job
+from nas.engines.local import LocalEngine
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
 from search_space.cost import count
@@ -211,6 +213,36 @@ def test_another_error_is_a_bug_and_not_hidden(quick, monkeypatch):
         quick.evaluate(SMALL, seed=0)
 
 
+def test_no_room_for_one_network_leaves_room_for_the_next(quick, monkeypatch):
+    wanted, plain = quick.evaluate(SMALL, seed=3), Trainer.step
+
+    def step(self, batch, generator):
+        if self.model.conv_stem.out_channels > 16:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB")
+        return plain(self, batch, generator)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    engine = LocalEngine(quick)
+    networks = [SMALL, dataclasses.replace(SMALL, stem=64), SMALL]  # half as wide as they are trained
+    jobs = [Job(trial=trial, architecture=network, seed=3) for trial, network in enumerate(networks)]
+    found = [evaluation for _, evaluation in engine.run(jobs)]
+    assert [evaluation.status for evaluation in found] == ["ok", "infeasible", "ok"]
+    assert without_times(found[2]) == without_times(wanted)
+
+
+def test_a_plain_step_is_one_setting_away(quick, monkeypatch):
+    """On a CPU it is always that."""
+    said = []
+    monkeypatch.setattr(
+        module,
+        "fit",
+        lambda *args, captured, **others: said.append(captured) or Evaluation(status="failed", reason="not tried"),
+    )
+    quick.evaluate(SMALL, seed=0)
+    Proxy(dataclasses.replace(QUICK, captured=False)).evaluate(SMALL, seed=0)
+    assert said == [True, False]
+
+
 def test_a_search_reads_no_test_image(tmp_path, monkeypatch):
     opened = []
     for label in ("a", "b"):
@@ -261,6 +293,37 @@ def test_on_a_gpu_an_evaluation_is_repeatable():
     first = evaluator.evaluate(SMALL, seed=3)
     assert first.status == "ok"
     assert without_times(evaluator.evaluate(SMALL, seed=3)) == without_times(first)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_out_of_memory_is_infeasible_and_the_next_network_is_trained():
+    evaluator = Proxy(dataclasses.replace(QUICK, device="cuda"))
+    wanted = evaluator.evaluate(SMALL, seed=3)
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2**20) / total)
+    try:
+        evaluation = evaluator.evaluate(dataclasses.replace(SMALL, stem=512), seed=3)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert evaluation.status == "infeasible"
+    assert evaluation.reason.startswith("out of memory on cuda: ")
+    assert without_times(evaluator.evaluate(SMALL, seed=3)) == without_times(wanted)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_large_data_on_the_host_give_the_same_result(monkeypatch):
+    wanted = Proxy(dataclasses.replace(QUICK, device="cuda")).evaluate(SMALL, seed=3)
+    monkeypatch.setattr("evaluator.data.placement.MOST_ON_DEVICE", 0)
+    evaluator = Proxy(dataclasses.replace(QUICK, device="cuda"))
+    assert isinstance(evaluator._data, HostImages)
+    assert without_times(evaluator.evaluate(SMALL, seed=3)) == without_times(wanted)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_time_of_a_training_is_estimated():
+    evaluator = Proxy(dataclasses.replace(QUICK, device="cuda", epochs=20))
+    assert 0 < evaluator.estimate(SMALL, seed=3) < 3 * evaluator.evaluate(SMALL, seed=3).seconds + 1
 
 
 def test_presets_say_what_their_ranking_is_worth():

@@ -11,11 +11,13 @@ from torch import nn
 
 from evaluator.base import Evaluation
 from evaluator.data.dataset import Images
-from evaluator.training import SCORE_BATCH, Recipe, Trainer, channel_statistics
+from evaluator.data.statistics import channel_statistics
+from evaluator.device.captured import CAPTURE_STEPS, make_step
+from evaluator.training import SCORE_BATCH, Recipe, Trainer
 from search_space.errors import InputError
 
 WARM_UP_STEPS = 2  # the first ones allocate memory and choose kernels
-STEPS = 3
+STEPS, STEPS_ON_GPU = 3, 20
 """Steps that are timed."""
 
 
@@ -58,7 +60,14 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def seconds_of_training(
-    model: nn.Module, data: Images, train: torch.Tensor, validation: torch.Tensor, recipe: Recipe, *, mirror: bool
+    model: nn.Module,
+    data: Images,
+    train: torch.Tensor,
+    validation: torch.Tensor,
+    recipe: Recipe,
+    *,
+    mirror: bool,
+    captured: bool = True,
 ) -> float:
     """Seconds that `evaluator.training.fit` would take; the arguments are its own.
 
@@ -66,18 +75,21 @@ def seconds_of_training(
     """
     trainer = Trainer(model, channel_statistics(data.images), recipe, mirror)
     generator = torch.Generator(data.device).manual_seed(0)
+    step = make_step(lambda batch: trainer.step(batch, generator), trainer.optimizer, generator, captured)
     batch_size = min(recipe.batch_size, len(train))
-    batch = data[train[:batch_size]]
     model.train()
-    for _ in range(WARM_UP_STEPS):
-        float(trainer.step(batch, generator))
+    on_gpu = data.device.type == "cuda"
+    warm_up, steps = (CAPTURE_STEPS, STEPS_ON_GPU) if on_gpu else (WARM_UP_STEPS, STEPS)
+    for _ in range(warm_up):
+        loss = step(data[train[:batch_size]])
+    float(loss)  # a GPU is waited for
     start = time.monotonic()
-    for _ in range(STEPS):
-        batch = data[train[:batch_size]]
-        float(trainer.step(batch, generator))  # a GPU is waited for
-    step = (time.monotonic() - start) / STEPS
+    for _ in range(steps):
+        loss = step(data[train[:batch_size]])
+    float(loss)
+    seconds = (time.monotonic() - start) / steps
     scored = validation[:SCORE_BATCH]
     start = time.monotonic()
     trainer.score(data, scored)
     score = (time.monotonic() - start) / len(scored)
-    return recipe.epochs * (len(train) // batch_size * step + len(validation) * score)
+    return recipe.epochs * (len(train) // batch_size * seconds + len(validation) * score)

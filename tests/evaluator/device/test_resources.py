@@ -5,9 +5,9 @@ import time
 import pytest
 import torch
 
-from evaluator import resources
 from evaluator.data.dataset import Images
-from evaluator.resources import is_out_of_memory, out_of_memory, pick_device, seconds_of_training, threads
+from evaluator.device import resources
+from evaluator.device.resources import is_out_of_memory, out_of_memory, pick_device, seconds_of_training, threads
 from evaluator.training import Recipe, Trainer
 from search_space.builder import build_model
 from search_space.errors import InputError

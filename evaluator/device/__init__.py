@@ -1,0 +1,1 @@
+"""What a training runs on: which device, with how many threads, and how its step is launched there."""
