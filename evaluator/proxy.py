@@ -130,7 +130,7 @@ is a folder of class folders, named with ``--data`` if it is not where the prese
 FULL_MACS = 5_000_000
 """Networks of up to so many multiply-adds are trained as they are deployed: some 2 ms an image on a CPU core."""
 LITTLE_EPOCHS, LITTLE_PIXELS = 10, 64
-CAVEAT = "A demonstration: seconds of training on small images have ranked networks no better than counting parameters"
+CAVEAT = "A demonstration: seconds of training a miniature have ranked networks no better than counting parameters"
 
 
 class Proxy(Evaluator[ProxyConfig]):
@@ -141,9 +141,10 @@ class Proxy(Evaluator[ProxyConfig]):
 
     @classmethod
     def caveat(cls, config: ProxyConfig) -> str:
-        """That a few epochs on small images are a demonstration."""
-        little = config.epochs <= LITTLE_EPOCHS and (config.resolution is None or config.resolution <= LITTLE_PIXELS)
-        return CAVEAT if little else ""
+        """That a few epochs of a miniature on small images are a demonstration."""
+        itself = config.resolution is not None and (config.width, config.unstrided) == (1, 0)
+        little = config.epochs <= LITTLE_EPOCHS and (config.resolution or 0) <= LITTLE_PIXELS
+        return CAVEAT if little and not itself else ""
 
     @classmethod
     def advice(cls, config: ProxyConfig) -> str:

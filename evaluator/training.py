@@ -102,8 +102,7 @@ def fit(
         inherited: What to know of weights that the network has from another; None starts it small.
         captured: On a GPU, record a step once and replay it; to rounding, the result is the same.
 
-    Returns:
-        Status ``ok`` with the last epoch's accuracy, ``diverged`` or ``timeout``.
+    Returns: Status ``ok`` with the last epoch's accuracy, ``diverged`` or ``timeout``.
     """
     start, curve, losses, reason = time.monotonic(), [], [], ""
     status: Status = "ok"

@@ -19,11 +19,12 @@ from nas.history import Trial
 from nas.progress import SearchProgress
 from nas.report import page as report
 from nas.report import training as training_page
-from nas.runs import tensorboard, warm_start
-from nas.runs.callbacks import CALLBACKS, Callbacks
+from nas.runs import warm_start
 from nas.runs.deployment import deployed
 from nas.runs.final import check as check_final
 from nas.runs.header import check_inherited, check_trusted, trust_flag
+from nas.runs.loggers import tensorboard
+from nas.runs.loggers.callbacks import CALLBACKS, Callbacks
 from nas.runs.planning import plan_search, with_batch
 from nas.runs.search import StudyRun, evaluator_of, load_space
 from nas.runs.time_plan import Plan

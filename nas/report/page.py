@@ -85,14 +85,14 @@ def html(template: str, scripts: Sequence[str], title: str, data: Any, *, live: 
     """A page by its template, with its style, scripts and data in it.
 
     Args:
-        template: Its file among the assets, which extends page.html.
-        scripts: Files among the assets, in order.
+        template: Its file among the templates, which extends page.html.
+        scripts: Files among the scripts, in order.
         title: The browser's.
         data: What the scripts show, as plain JSON values.
         live: Whether it asks its own server for news.
         texts: What the template shows.
     """
-    script = "\n".join(_asset(name) for name in scripts)
+    script = "\n".join(_asset(f"scripts/{name}") for name in scripts)
     return (
         _environment()
         .get_template(template)
@@ -110,7 +110,7 @@ def html(template: str, scripts: Sequence[str], title: str, data: Any, *, live: 
 
 
 def _environment() -> Environment:
-    environment = Environment(loader=PackageLoader("nas", "report/assets"), autoescape=True, trim_blocks=True)
+    environment = Environment(loader=PackageLoader("nas", "report/assets/templates"), autoescape=True, trim_blocks=True)
     environment.filters["parts"] = parts
     return environment
 
@@ -132,4 +132,4 @@ def _policy(script: str, *, live: bool) -> str:
 
 
 def _asset(name: str) -> str:
-    return resources.files("nas").joinpath("report", "assets", name).read_text(encoding="utf-8")
+    return resources.files("nas").joinpath("report", "assets", *name.split("/")).read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from evaluator.recipe import RECIPES, FullRecipe
-from nas.runs import tensorboard
+from nas.runs.loggers import tensorboard
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.io import schema, strict_yaml

@@ -19,7 +19,7 @@ from evaluator.data.trained_on import TrainedOn
 from evaluator.full_training import SINGLE_PROCESS, FullTrainer, ProcessGroup
 from evaluator.weights import load_weights, to_bytes
 from nas import config as configs
-from nas.runs.tensorboard import Curves
+from nas.runs.loggers.tensorboard import Curves
 from nas.training.folder import TrainConfig, TrainFolder
 from nas.training.initial import initial_weights
 from nas.training.inside import look

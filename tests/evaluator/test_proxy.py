@@ -469,3 +469,12 @@ def test_weights_to_inherit_and_the_network_that_they_are_of_go_together(tmp_pat
     (tmp_path / "w.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:999])
     with pytest.raises(InputError, match=r"w.safetensors: broken or truncated"):
         Proxy(config)
+
+
+def test_a_network_that_is_trained_itself_is_no_demonstration() -> None:
+    cifar = ProxyConfig(data="cifar10:images", epochs=1)
+    assert "miniature" in Proxy.caveat(cifar)
+    itself = Proxy.deployed_as(cifar, 32, 3_000_000)
+    assert (itself.width, itself.unstrided, itself.resolution) == (1.0, 0, 32)
+    assert Proxy.caveat(itself) == ""
+    assert "miniature" in Proxy.caveat(Proxy.deployed_as(cifar, 32, 4 * FULL_MACS))

@@ -2,7 +2,7 @@
 
 Each trial is a run of theirs: its choices are the run's config or parameters, its results the metrics. Where runs go is
 what the libraries' own environment variables say: WANDB_MODE, WANDB_PROJECT, WANDB_API_KEY, MLFLOW_TRACKING_URI,
-MLFLOW_EXPERIMENT_NAME. The methods are those of Ray Tune's callbacks (nas/runs/callbacks.py).
+MLFLOW_EXPERIMENT_NAME. The methods are those of Ray Tune's callbacks (nas/runs/loggers/callbacks.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Make the pictures of README and docs anew, from real runs: some ten minutes on two cores.
 
-python docs/pictures.py            needs tmux, Chromium and chromedriver
+python docs/pictures/draw.py            needs tmux, Chromium and chromedriver
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent))
+sys.path.append(str(HERE.parents[1]))
 from nas.report import page  # noqa: E402 - found by the line above
 from nas.runs.record import load  # noqa: E402
 from tests.browser import Browser  # noqa: E402

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from nas.commands import search
+from nas.runs.loggers.tensorboard import Curves
 from nas.runs.record import load
-from nas.runs.tensorboard import Curves
 
 ARGV = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--quiet", "--tensorboard"]
 ROW = {

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from nas.commands import search
+from nas.runs.loggers.trackers import INSTALL
 from nas.runs.record import load
-from nas.runs.trackers import INSTALL
 
 ARGV = ["--target-flops", "400M", "--evaluator", "tests.toys:ToyEvaluator", "--set", "evaluator.fail_every=3"]
 ARGV += ["--trials", "4", "--batch", "2", "--quiet"]

@@ -22,8 +22,8 @@ _logger = logging.getLogger(__name__)
 FOLDER = "tune"
 """Where callbacks that write files do, in the run's directory."""
 CALLBACKS = {
-    "mlflow": "nas.runs.trackers:Mlflow",
-    "wandb": "nas.runs.trackers:Wandb",
+    "mlflow": "nas.runs.loggers.trackers:Mlflow",
+    "wandb": "nas.runs.loggers.trackers:Wandb",
 }
 """Those that have a name; they read their usual environment variables."""
 
