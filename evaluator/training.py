@@ -89,8 +89,7 @@ def fit(
 
     Args:
         model: On the device of the batches; changed in place.
-        data: uint8 images and labels; may be mapped from a file, so only batches are copied. Indices lie where the
-            labels do.
+        data: uint8 images and labels, maybe mapped from a file: only batches are copied. Indices are where labels are.
         train: Indices of the images to train on.
         validation: Indices of the images to score on.
         recipe: Epochs, batch size, learning rate, ...

@@ -1,10 +1,10 @@
-"""A training step as one CUDA graph: a small network's step is hundreds of short kernels, and launching each takes
-longer than running it.
+"""A training step as one CUDA graph: a small network's step is hundreds of short kernels, and launching them one by
+one may take longer than running them.
 
 The step itself is the trainer's, recorded once a network and replayed (docs.pytorch.org, CUDA semantics, "CUDA
 graphs"). A replay reads and writes the same memory each time, so batches are copied into buffers that stay, and
 learning rates are tensors. Random numbers go on as they would without a graph: the generator belongs to the recording.
-Nothing is compiled; recording takes about as long as a step.
+Nothing is compiled.
 """
 
 from __future__ import annotations
