@@ -23,8 +23,7 @@ from nas.grid.result import paper_candidate
 from nas.grid.ways import WAYS, scale_all
 from nas.progress import SearchProgress
 from nas.report import page as report
-from nas.runs.comparison import ComparisonRun
-from nas.runs.grid import GridRun, ScalingRun
+from nas.runs.grid import ComparisonRun, GridRun, ScalingRun
 from nas.runs.header import check_trusted, trust_flag
 from search_space.seeding import derive_seed
 

@@ -161,3 +161,14 @@ def test_any_wrong_value_is_read_or_one_line(place: tuple[int, tuple[Any, ...]],
         fold(events, "j").check_tokens(SearchSpace.load("efficientnet").decisions)
     except InputError as error:
         assert "\n" not in str(error)  # noqa: PT017 - an error is one of two right answers
+
+
+def test_lists_of_the_header_may_become_longer() -> None:
+    history = fold(EVENTS[:1], "j")
+    history.add({"event": "extended", "ratios": [2, 4.0], "controller": "mine"})
+    assert history.config["ratios"] == [2, 4.0]
+    assert history.config["controller"]["name"] == "reinforce"  # nothing else changes by this
+    for wrong in ("2", [None], 3, [1e999], {"a": 1}):
+        with pytest.raises(InputError, match="not an event of a run"):
+            history.add({"event": "extended", "check_phi": wrong})
+    assert "check_phi" not in history.config
