@@ -127,9 +127,8 @@ PRESETS: dict[str, ProxyConfig] = {
 All read out the accuracy, which the reward is about. The last two keep the candidate's own strides; ``folder:DIR``
 is a folder of class folders, named with ``--data`` if it is not where the preset expects it.
 """
-FULL_MACS = 5_000_000
-"""Networks of up to so many multiply-adds are trained as they are deployed: some 2 ms an image on a CPU core."""
-LITTLE_EPOCHS, LITTLE_PIXELS = 10, 64
+FULL_MACS, LITTLE_EPOCHS, LITTLE_PIXELS = 5_000_000, 10, 64
+"""Networks of up to so many MACs are trained as they are deployed: some 2 ms an image on a CPU core."""
 CAVEAT = "A demonstration: seconds of training a miniature have ranked networks no better than counting parameters"
 
 
