@@ -70,7 +70,7 @@ def test_a_script_is_named_by_its_file(script: str | None, name: str, monkeypatc
 
 def test_installed_configs() -> None:
     assert {"efficientnet-b0", "mnasnet-a1", "mnasnet-b1"} <= set(named.config_names("architectures"))
-    assert named.config_names("spaces") == ["accel-nasbench", "efficientnet", "mnasnet"]
+    assert named.config_names("spaces") == ["accel-nasbench", "checkpoint", "efficientnet", "mnasnet"]
     text, source = named.read_config("space", "spaces", "mnasnet")
     assert source == "mnasnet"
     assert "nas-space/1" in text
