@@ -9,10 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from nas.report.answer import answer, parts
 from nas.report.data import run_data
@@ -21,6 +18,10 @@ from nas.report.networks import NetworkTable
 from nas.report.scaling import part_of
 from nas.runs.record import RunRecord, load
 from search_space.io.files import write_atomic
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
 CHARTS = ("core.js", "plot.js", "marks.js")
 RUN = ("network.js", "charts.js", "curves.js", "family.js", "decisions.js", "choices.js", "table.js", "main.js")
@@ -92,6 +93,8 @@ def html(template: str, scripts: Sequence[str], title: str, data: Any, *, live: 
         live: Whether it asks its own server for news.
         texts: What the template shows.
     """
+    from markupsafe import Markup
+
     script = "\n".join(_asset(f"scripts/{name}") for name in scripts)
     return (
         _environment()
@@ -110,6 +113,8 @@ def html(template: str, scripts: Sequence[str], title: str, data: Any, *, live: 
 
 
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader  # help screens do without
+
     environment = Environment(loader=PackageLoader("nas", "report/assets/templates"), autoescape=True, trim_blocks=True)
     environment.filters["parts"] = parts
     return environment
@@ -117,6 +122,8 @@ def _environment() -> Environment:
 
 def _embedded(data: Mapping[str, Any]) -> Markup:
     """JSON that stands in a script element: no ``<``, so nothing in it can end the element or begin a comment."""
+    from markupsafe import Markup
+
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 
