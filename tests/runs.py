@@ -9,6 +9,7 @@ from unittest import mock
 
 from nas import config
 from nas.engines.local import LocalEngine
+from nas.journal import read
 from nas.runs.search import StudyRun
 from nas.study import Study
 
@@ -37,3 +38,16 @@ def trainings(path: Path) -> int:
     """How many evaluations a run's journal says are finished, while another process writes it."""
     journal = path / "journal.jsonl"
     return journal.read_bytes().count(b'"event":"finished"') if journal.exists() else 0
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    """What a journal says, trials of a batch and references in order whichever finished first, times aside."""
+    rows = list(read(run / "journal.jsonl"))
+    for row in rows:
+        row.get("evaluation", {}).pop("seconds", None)
+    place = 0
+    keyed = []
+    for row in rows:
+        place += row["event"] not in ("finished", "reference")
+        keyed.append((place, row.get("trial", -1), row.get("name", ""), row))
+    return [row for *_, row in sorted(keyed, key=lambda item: item[:3])]

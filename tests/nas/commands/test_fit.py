@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 
 from evaluator.weights import load_weights, to_bytes
 from nas.commands import fit, search
-from nas.journal import read
 from nas.runs.record import load
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
@@ -27,7 +26,7 @@ from search_space.cost import count
 from tests import forks
 from tests.networks import pretend_trained
 from tests.parents import TRAINED
-from tests.runs import trainings
+from tests.runs import events, trainings
 
 PARENT = Architecture(
     resolution=12,
@@ -70,15 +69,6 @@ def checkpoint(tmp_path: Path) -> Path:
     return folder
 
 
-def journal(path: Path) -> list[dict[str, Any]]:
-    """All that was found and learned, times aside."""
-    rows = list(read(path))
-    for row in rows:
-        row.get("evaluation", {}).pop("seconds", None)
-        row.pop("crc", None)
-    return rows
-
-
 def test_every_network_of_a_search_inherits(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,7 +102,7 @@ def test_on_workers_it_is_the_same_search(checkpoint: Path, tmp_path: Path) -> N
     assert search.main([*flags, "--run-dir", str(tmp_path / "local")]) == 0
     flags = [flag for flag in flags if flag not in ("--engine", "local")]
     assert search.main([*flags, "--workers", "2", "--run-dir", str(tmp_path / "ray")]) == 0
-    assert journal(tmp_path / "local" / "journal.jsonl") == journal(tmp_path / "ray" / "journal.jsonl")
+    assert events(tmp_path / "local") == events(tmp_path / "ray")
 
 
 def test_from_pictures_and_a_checkpoint_to_a_trained_network(

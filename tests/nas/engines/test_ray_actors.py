@@ -22,11 +22,11 @@ from evaluator.base import Evaluation
 from nas.engines import ray_cluster
 from nas.engines.base import Engine, Job
 from nas.engines.ray_cluster import Resources
-from nas.journal import read
 from search_space.architecture import Architecture
 from search_space.errors import InputError, NasError
 from tests.nas.engines.processes import command, descendants, listening_beyond_loopback
 from tests.nas.engines.victims import DIES, DIES_ONCE, FINE, FORKS, HANGS, RAISES
+from tests.runs import events
 
 ROOT = Path(__file__).parents[3]
 B0 = Architecture.load("efficientnet-b0")
@@ -222,19 +222,6 @@ def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(search(*arguments, **options), cwd=ROOT, env=environment, **pipes)
-
-
-def events(run: Path) -> list[dict[str, Any]]:
-    """What a journal says, trials of a batch and references in order whichever finished first, times aside."""
-    rows = list(read(run / "journal.jsonl"))
-    for row in rows:
-        row.get("evaluation", {}).pop("seconds", None)
-    place = 0
-    keyed = []
-    for row in rows:
-        place += row["event"] not in ("finished", "reference")
-        keyed.append((place, row.get("trial", -1), row.get("name", ""), row))
-    return [row for *_, row in sorted(keyed, key=lambda item: item[:3])]
 
 
 def same_journals(tmp_path: Path, names: dict[str, tuple[str, ...]], *flags: str) -> None:
