@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from search_space.architecture import Architecture
-from search_space.errors import InputError, check_fields, one_line
+from search_space.errors import InputError, NasError, check_fields, one_line
 from search_space.io import schema
 
 ConfigT = TypeVar("ConfigT")
 
 CACHE_DIR = Path("~/.cache/nas-b0")
 """Where what takes long to make is kept, unless told otherwise: decoded images, fitted trees."""
+
+
+class DeviceLost(NasError):
+    """The GPU has failed in a way after which this process cannot use it: no network's fault, and no result."""
+
 
 Status = Literal["ok", "infeasible", "diverged", "failed", "timeout"]
 STATUSES = get_args(Status)

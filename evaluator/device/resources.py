@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from evaluator.base import Evaluation
+from evaluator.base import DeviceLost, Evaluation
 from evaluator.data.dataset import Images
 from evaluator.data.statistics import channel_statistics
 from evaluator.device.captured import CAPTURE_STEPS, make_step
@@ -44,8 +44,16 @@ def threads(count: int) -> Iterator[None]:
 
 
 def out_of_memory(error: Exception, device: torch.device) -> Evaluation:
-    """What to say of a network that there is no memory for; any other error is raised again."""
+    """What to say of a network that there is no memory for; any other error is raised again.
+
+    Raises:
+        DeviceLost: CUDA has failed. After an illegal access or a failed assertion every later call fails too, so
+            another process must go on.
+    """
     if not is_out_of_memory(error):
+        if isinstance(error, torch.AcceleratorError):
+            why = str(error).partition("\n")[0]
+            raise DeviceLost(f"{device.type} failed, and this process cannot use it any more: {why}") from error
         raise error
     said = str(error) or type(error).__name__
     reason = f"out of memory on {device.type}: {said.splitlines()[0]}"

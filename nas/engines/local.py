@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from evaluator.base import Evaluation, Evaluator
+from evaluator.base import DeviceLost, Evaluation, Evaluator
 from evaluator.function import as_evaluation
 from nas.engines.base import Engine, Job, late, patience
 from search_space.errors import NasError, one_line
@@ -35,7 +35,11 @@ class LocalEngine(Engine):
         self._timeout = math.inf if timeout is None else timeout
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Evaluation]]:
-        """Yield results in the order of the jobs."""
+        """Yield results in the order of the jobs.
+
+        Raises:
+            DeviceLost: This process cannot use its GPU any more.
+        """
         for job in jobs:
             yield job.trial, self._evaluate(job)
 
@@ -79,7 +83,11 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 def evaluate_safely(evaluator: Evaluator[Any], job: Job) -> Evaluation:
-    """The job's evaluation; whatever goes wrong in the evaluator is status ``failed`` with a reason of one line."""
+    """The job's evaluation; whatever goes wrong in the evaluator is status ``failed`` with a reason of one line.
+
+    Raises:
+        DeviceLost: So would be whatever this process evaluates next.
+    """
     started, process = time.monotonic(), os.getpid()
     try:
         if job.fidelity == 1:
@@ -87,7 +95,7 @@ def evaluate_safely(evaluator: Evaluator[Any], job: Job) -> Evaluation:
         else:
             found = evaluator.evaluate(job.architecture, job.seed, job.fidelity)
         return as_evaluation(found, time.monotonic() - started)
-    except (KeyboardInterrupt, _Late):
+    except (KeyboardInterrupt, _Late, DeviceLost):
         raise
     except BaseException as error:
         _logger.debug("trial %d failed", job.trial, exc_info=True)

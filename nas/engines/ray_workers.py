@@ -20,7 +20,7 @@ from typing import Any, Literal
 import ray
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayError, RayTaskError
 
-from evaluator.base import Evaluator
+from evaluator.base import DeviceLost, Evaluator
 from nas.engines.base import Job
 from nas.engines.local import describe_safely, evaluate_safely
 from nas.engines.ray_cluster import Resources
@@ -274,7 +274,7 @@ def _failure(error: Exception, node: str) -> Failure:
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     if isinstance(error, RayTaskError):  # which is also an instance of what was raised there
-        return Failure("raised", lines[-1])
+        return Failure("died" if isinstance(error.cause, DeviceLost) else "raised", lines[-1])
     if isinstance(error, TimeoutError):
         return Failure("late", "")
     if isinstance(error, OutOfMemoryError) or _LOW_MEMORY in str(error):

@@ -5,6 +5,7 @@ import time
 import pytest
 import torch
 
+from evaluator.base import DeviceLost
 from evaluator.data.dataset import Images
 from evaluator.device import resources
 from evaluator.device.resources import is_out_of_memory, out_of_memory, pick_device, seconds_of_training, threads
@@ -40,6 +41,7 @@ def test_threads_are_given_back() -> None:
         (MemoryError(), True),
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), True),
+        (torch.AcceleratorError("CUDA error: out of memory"), True),
         (RuntimeError("shapes differ"), False),
     ],
 )
@@ -50,6 +52,12 @@ def test_running_out_of_memory_is_told_from_other_errors(error: Exception, wante
     else:
         with pytest.raises(type(error), match=str(error)):
             out_of_memory(error, torch.device("cpu"))
+
+
+def test_after_an_error_of_cuda_itself_the_device_is_lost() -> None:
+    error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might")
+    with pytest.raises(DeviceLost, match=r"^cuda failed, .*: CUDA error: an illegal memory access was encountered$"):
+        out_of_memory(error, torch.device("cuda"))
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from evaluator.base import Evaluation
+from evaluator.base import DeviceLost, Evaluation
 from evaluator.function import FunctionConfig, as_evaluator_class
 from nas.engines.base import Job
 from nas.engines.local import LocalEngine, estimate_seconds, evaluate_safely
 from search_space.architecture import Architecture
 from search_space.errors import NasError
-from tests.nas.engines.victims import Victim, VictimConfig
+from tests.nas.engines.victims import LOSES_DEVICE, Victim, VictimConfig
 from tests.toys import ToyConfig, ToyEvaluator
 
 ROOT = Path(__file__).parents[3]
@@ -32,6 +32,13 @@ def test_results_come_in_the_order_of_the_jobs_with_one_evaluator(tmp_path: Path
     jobs = [Job(trial=n, architecture=b0, seed=n) for n in (4, 2, 7)]
     assert [trial for trial, _ in engine.run(jobs)] == [4, 2, 7]
     assert len(list(tmp_path.glob("made-*"))) == 1
+
+
+def test_where_the_gpu_is_lost_nothing_is_recorded_of_the_network(tmp_path: Path) -> None:
+    engine = LocalEngine(Victim(VictimConfig(folder=str(tmp_path))))
+    jobs = [Job(trial=0, architecture=Architecture.load("efficientnet-b0"), seed=LOSES_DEVICE)]
+    with pytest.raises(DeviceLost, match="illegal memory access"):
+        list(engine.run(jobs))
 
 
 def test_a_local_search_never_imports_ray(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from nas.engines.ray_cluster import Resources
 from search_space.architecture import Architecture
 from search_space.errors import InputError, NasError
 from tests.nas.engines.processes import command, descendants, listening_beyond_loopback
-from tests.nas.engines.victims import DIES, DIES_ONCE, FINE, FORKS, HANGS, RAISES
+from tests.nas.engines.victims import DIES, DIES_ONCE, FINE, FORKS, HANGS, LOSES_DEVICE, RAISES
 from tests.runs import events
 
 ROOT = Path(__file__).parents[3]
@@ -163,6 +163,14 @@ def test_a_killed_worker_costs_a_retry(engine: Engine, folder: Path) -> None:
     results = dict(engine.run(jobs(FINE, DIES_ONCE, FINE + 1, DIES_ONCE + 1)))
     assert [results[n].status for n in range(4)] == ["ok"] * 4
     assert len(list(folder.glob(f"died-{DIES_ONCE}"))) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_has_lost_its_gpu_is_replaced(engine: Engine, folder: Path) -> None:
+    results = dict(engine.run(jobs(LOSES_DEVICE, FINE, FINE + 1)))
+    assert [results[n].status for n in range(3)] == ["ok"] * 3
+    lost = int((folder / f"died-{LOSES_DEVICE}").read_text())
+    assert b"ray::" not in command(lost)
 
 
 @pytest.mark.slow

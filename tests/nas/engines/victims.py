@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from evaluator.base import Evaluation, Evaluator
+from evaluator.base import DeviceLost, Evaluation, Evaluator
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 
-FINE, RAISES, DIES, DIES_ONCE, HANGS, EXITS, EATS, FORKS = range(0, 800, 100)
+FINE, RAISES, DIES, DIES_ONCE, HANGS, EXITS, EATS, FORKS, LOSES_DEVICE = range(0, 900, 100)
 """What an evaluation does, by its seed; seeds between them do as the kind below them."""
 
 
@@ -59,6 +59,9 @@ class Victim(Evaluator[VictimConfig]):
         if kind == DIES or (kind == DIES_ONCE and not mark.exists()):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if kind == LOSES_DEVICE and not mark.exists():
+            mark.write_text(str(os.getpid()))
+            raise DeviceLost("cuda failed: an illegal memory access was encountered")
         if kind == HANGS:
             ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock: no thread of the worker can help
         if kind == EXITS:
