@@ -23,6 +23,7 @@ import torch
 from benchmarks.truth import SPACE, TABLE, networks
 from evaluator.data.dataset import Dataset, load_dataset
 from evaluator.objective import Objective
+from evaluator.shared.evaluator import Shared, SharedConfig
 from evaluator.shared.network import SharedNetwork
 from evaluator.shared.scoring import SharedScorer, hold_out
 from evaluator.shared.training import BATCH_SIZE, SharedTraining
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--images", default="30000,60000", help="that the shared training sees, comma-separated")
-    parser.add_argument("--width", type=float, default=1.0, help="of the shared network")
+    parser.add_argument("--width", type=float, help="of the shared network (default: what a search takes)")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--out", type=Path, required=True)
@@ -64,8 +65,9 @@ def main() -> None:
     )
     bar = rewards[max(1, round(BEST * len(rewards))) - 1]
     dataset, seeds = load_dataset(args.data), range(args.first_seed, args.first_seed + args.seeds)
+    args.width = args.width or Shared.deployed_as(SharedConfig(), dataset.train.images.shape[-1], macs).width
     print(f"{len(rows)} networks; trainings until one of the best {BEST:.0%} by reward (T = {macs / 1e6:.2f}M)")
-    print("guess                       trainings: median, mean, each     the shared training cost   tau with accuracy")
+    print("guess                       trainings: median, mean, each; the shared training's cost; tau with accuracy")
     without = [_search(args.table, objective, bar, seed, None) for seed in seeds]
     print(f"{'number of parameters':<26}  {_counts(without)}")
     for images in map(int, args.images.split(",")):

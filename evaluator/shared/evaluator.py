@@ -28,7 +28,7 @@ from search_space.space import SearchSpace
 WARNING = "A score exploited is a score broken: shared weights rank networks, and are no judge of the best of them."
 LEAST_WIDTH = 0.25
 """Of the networks that share weights: at this factor on the channels the shared loss has ranked networks well."""
-MACS = 4_000_000
+MACS = 400_000
 """Networks of a search are narrowed to about so many multiply-adds, but not below `LEAST_WIDTH`."""
 SHARE_SECONDS = 600.0
 """How long the weights are trained where nobody says."""

@@ -32,7 +32,7 @@ from search_space.seeding import derive_seed
 from search_space.uniform import UniformNetworks
 
 BATCH_SIZE = 64
-LEARNING_RATE = 0.08
+LEARNING_RATE = 0.2
 WARM_UP = 200  # steps in which the learning rate rises
 MOMENTUM = 0.9
 WEIGHT_DECAY = 3e-4

@@ -133,7 +133,8 @@ def test_divergence_goes_on_from_the_averages_at_half_the_rate(monkeypatch: pyte
     monkeypatch.setattr(module, "EXPLOSION", 0.0)
     for _ in range(module.MOST_RESTARTS - 1):
         training.step()
-    with pytest.raises(NasError, match=r"the shared training diverged: loss .* at step 15, learning rate 0.0025"):
+    rate = f"{module.LEARNING_RATE / 2**module.MOST_RESTARTS:g}"
+    with pytest.raises(NasError, match=rf"the shared training diverged: loss .* at step 15, learning rate {rate}$"):
         training.step()
 
 
