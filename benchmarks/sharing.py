@@ -69,13 +69,14 @@ def main() -> None:
     print(f"{len(rows)} networks; trainings until one of the best {BEST:.0%} by reward (T = {macs / 1e6:.2f}M)")
     print("guess                       trainings: median, mean, each; the shared training's cost; tau with accuracy")
     without = [_search(args.table, objective, bar, seed, None) for seed in seeds]
-    print(f"{'number of parameters':<26}  {_counts(without)}")
+    truth = [accuracies[tokens] for tokens in all_of_them]
+    free = rank_correlation([count(network).params for network in all_of_them.values()], truth, 0).tau
+    print(f"{'number of parameters':<26}  {_counts(without)}  {0:8.1f} trainings  {free:+.2f}")
     for images in map(int, args.images.split(",")):
         shared = [_losses(args, dataset, list(all_of_them.values()), images, seed) for seed in seeds]
         found = [
             _search(args.table, objective, bar, seed, losses) for seed, (losses, _) in zip(seeds, shared, strict=True)
         ]
-        truth = [accuracies[tokens] for tokens in all_of_them]
         taus = [rank_correlation([-losses[n.key] for n in all_of_them.values()], truth, 0).tau for losses, _ in shared]
         cost = statistics.mean(spent for _, spent in shared) / seconds
         print(f"{f'shared loss, {images:,}':<26}  {_counts(found)}  {cost:8.1f} trainings  {np.mean(taus):+.2f}")
