@@ -7,10 +7,12 @@ journaled in the run's directory, so a final that was stopped goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from evaluator.base import Evaluation
 from nas import config
 from nas.engines.base import Engine
 from nas.grid.candidates import CandidateSpace
@@ -204,15 +206,28 @@ def _keep_time(study: Study, run: StudyRun, networks: int, follow: int) -> None:
     clock = run.clock
     if clock is None:
         return
+    share = known_share(run.references.values(), clock.each())
 
     def has_time() -> bool:
         seconds = [trial.evaluation.seconds for trial in study.trials if trial.evaluation]
         if len(seconds) < LEAST_SEEDS * networks:
             return True
         seeds = len(seconds) // networks + 1
-        return clock.fits(networks + follow * seeds + clock.workers, sum(seconds) / len(seconds))
+        after = math.ceil(share * follow * seeds) + clock.workers
+        return clock.fits(networks + after, sum(seconds) / len(seconds))
 
     study.batch_size, study.has_time = networks, has_time
+
+
+def known_share(known: Iterable[Evaluation], each: float) -> float:
+    """How long known networks train, as a share of what the search's do, by what both took in the search; at most 1.
+
+    Args:
+        known: Their evaluations.
+        each: Seconds of one of the search's: less than of its best, as these are often among the slower ones.
+    """
+    seconds = [evaluation.seconds for evaluation in known if evaluation.status == "ok"]
+    return min(1.0, sum(seconds) / len(seconds) / each) if seconds and each else 1.0
 
 
 def winner_yaml(run: StudyRun, final: Final) -> str:

@@ -258,6 +258,14 @@ def test_trainings_that_go_on_cost_random_search_as_much(tmp_path: Path) -> None
     assert beside.name == f"the best of {trained.count(0) + 2 * trained.count(1)} random networks"
 
 
+def test_known_networks_are_expected_to_be_as_slow_as_they_were_in_the_search() -> None:
+    known = [Evaluation(status="ok", accuracy=0.5, seconds=seconds) for seconds in (1.0, 3.0)]
+    known.append(Evaluation(status="diverged", reason="NaN", seconds=100.0))
+    assert final.known_share(known, 8.0) == 0.25
+    assert final.known_share(known, 1.0) == 1.0
+    assert final.known_share([], 8.0) == final.known_share(known, 0.0) == 1.0
+
+
 def test_a_final_without_time_ends_after_a_whole_seed_and_goes_on_where_there_is_time(tmp_path: Path) -> None:
     path, engine = searched(tmp_path / "run", final_seeds=5), Stopping()
     asked: list[int] = []
@@ -267,7 +275,7 @@ def test_a_final_without_time_ends_after_a_whole_seed_and_goes_on_where_there_is
         return len(asked) < 2
 
     def clock(fits: Callable[[int, float], bool]) -> Any:
-        return SimpleNamespace(workers=2, fits=fits, close=lambda: None)
+        return SimpleNamespace(workers=2, fits=fits, each=lambda: 0.0, close=lambda: None)
 
     def held(clock: Any) -> tuple[Final, list[str]]:
         said: list[str] = []
