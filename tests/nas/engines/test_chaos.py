@@ -109,9 +109,10 @@ def test_a_search_under_fire_equals_a_quiet_one(tmp_path: Path, cluster: subproc
 
 
 def result(run: Path) -> list[Any]:
-    """Everything that was found and learned, in trial order, times aside."""
+    """Everything that was found and learned, trials by number and references by name, times aside."""
     rows = list(read(run / "journal.jsonl"))
     for row in rows:
         row.get("evaluation", {}).pop("seconds", None)
     trials = sorted((row for row in rows if row["event"] == "finished"), key=lambda row: row["trial"])
-    return [trials, [row for row in rows if row["event"] in ("proposed", "updated", "reference")]]
+    references = sorted((row for row in rows if row["event"] == "reference"), key=lambda row: row["name"])
+    return [trials, references, [row for row in rows if row["event"] in ("proposed", "updated")]]
