@@ -21,7 +21,7 @@ from nas.report.answer import commands
 from nas.runs import time_plan
 from nas.runs.deployment import checkpoint_of, describe
 from nas.runs.record import load
-from nas.runs.references import in_order, network_of, title
+from nas.runs.references import ahead, in_order, network_of, title
 from nas.runs.search import StudyRun
 from nas.runs.time_plan import Plan
 from nas.study import Study
@@ -125,18 +125,20 @@ def result(run: StudyRun) -> list[str | Table]:
     table = Table(box=None, pad_edge=False)
     for column in ("network", "accuracy", "MACs", "parameters", "reward"):
         table.add_column(column, justify="left" if column == "network" else "right")
-    _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
+    found = _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
+    rewards = {}
     for name in in_order(run.references):
         known = network_of(run.history, run.settings, name)
-        _add_row(table, study, title(name, known), known, run.references[name])
+        rewards[title(name, known)] = _add_row(table, study, title(name, known), known, run.references[name])
+    better = ahead(found or 0.0, rewards)
     trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)
     done = "trained" if run.evaluator[0].trains else "evaluated"
     counts = f"{len(run.trials)} trials, {len(trained)} {done}, {failed} failed, {seconds:.0f} s of evaluation"
-    notes = [*_inherited(run, study.architecture(best)), *_repeats(run), *_off_target(run.settings, best.macs)]
+    notes = [better, *_inherited(run, study.architecture(best)), *_repeats(run), *_off_target(run.settings, best.macs)]
     files = [f"Best network: {run.path / 'best.yaml'}", f"Report: {run.path / 'report.html'}"]
-    return ["", table, f"\n{counts}", *notes, *files]
+    return ["", table, f"\n{counts}", *(note for note in notes if note), *files]
 
 
 def next_steps(path: Path) -> list[str]:
@@ -181,10 +183,12 @@ def _off_target(settings: SearchConfig, macs: int) -> list[str]:
     ]
 
 
-def _add_row(table: Table, study: Study, name: str, architecture: Architecture, evaluation: Evaluation) -> None:
+def _add_row(table: Table, study: Study, name: str, architecture: Architecture, evaluation: Evaluation) -> float | None:
+    """Adds what is known of a network; its reward, if it has one."""
     cost = count(architecture)
     if evaluation.accuracy is None:
         table.add_row(name, evaluation.status, f"{cost.macs:,}", f"{cost.params:,}", "-")
-    else:
-        reward = study.objective.reward(evaluation.accuracy, cost.macs, evaluation.latency_ms)
-        table.add_row(name, f"{evaluation.accuracy:.2%}", f"{cost.macs:,}", f"{cost.params:,}", f"{reward:.4f}")
+        return None
+    reward = study.objective.reward(evaluation.accuracy, cost.macs, evaluation.latency_ms)
+    table.add_row(name, f"{evaluation.accuracy:.2%}", f"{cost.macs:,}", f"{cost.params:,}", f"{reward:.4f}")
+    return reward

@@ -17,6 +17,7 @@ from nas.report.scaling import part_of
 from nas.runs.directory import TRUST, read_verdict
 from nas.runs.header import trust_flag
 from nas.runs.record import RunRecord
+from nas.runs.references import ahead
 from search_space.io.amounts import format_amount
 
 FILES = ("best.yaml", "coefficients.yaml", "trials.csv", "config.yaml")
@@ -117,8 +118,7 @@ def _share(run: RunRecord) -> str:
     target = run.settings.target_flops
     share = f"It costs {best.macs / target:.0%} of the target of {format_amount(target)} multiply-adds."
     known = [reference(run, name) for name in names(run)]
-    better = [one["name"] for one in known if one["reward"] is not None and one["reward"] > best.reward]
-    return share if not better else f"{share} A higher reward than the best that was found: {'; '.join(better)}."
+    return f"{share} {ahead(best.reward, {one['name']: one['reward'] for one in known})}".rstrip()
 
 
 def _row(name: str, accuracy: float | None, macs: int, params: int, reward: float | None) -> list[str]:

@@ -116,6 +116,12 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: ((*KNOWN, _base(name)).index(_base(name)), name))
 
 
+def ahead(best: float, rewards: Mapping[str, float | None]) -> str:
+    """The references that beat what was found, by their titles, as a sentence; empty where none does."""
+    names = [name for name, reward in rewards.items() if reward is not None and reward > best]
+    return f"A higher reward than the best that was found: {'; '.join(names)}." if names else ""
+
+
 def title(name: str, network: Architecture) -> str:
     """What to call a reference, at whatever width and strides."""
     if _base(name) not in KNOWN:

@@ -200,10 +200,17 @@ def _trainings_a_trial(said: Said) -> float:
 def _too_little(budget: Budget, trials: int, seconds: float, trainings: float) -> str:
     """That so many trainings of so many seconds do not fit, and what would; they cost `trainings` with what follows."""
     least = math.ceil((budget.spent + wall(trainings, seconds, budget.workers)) / AIM)
+    least = least if least <= 120 else 60 * math.ceil(least / 60)
+    workers = f"{budget.workers} workers" if budget.workers > 1 else "one worker"
     return (
-        f"--time: {budget.seconds:g} s are too short for {trials} trainings of {seconds:.1f} s on "
-        f"{budget.workers} worker{'s' if budget.workers > 1 else ''} and what follows; possible is {least}s or more"
+        f"--time {_as_typed(budget.seconds)} is too short for {trials} trainings of {seconds:.1f} s on {workers} "
+        f"and what follows; possible is {_as_typed(least)} or more"
     )
+
+
+def _as_typed(seconds: float) -> str:
+    """A time as it is given to --time: in minutes where they are whole."""
+    return f"{seconds:g}s" if seconds % 60 else f"{seconds / 60:g}m"
 
 
 def describe(plan: Plan, seconds: float) -> list[str]:

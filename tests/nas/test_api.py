@@ -272,7 +272,7 @@ def test_a_search_by_time_is_planned_and_goes_on_as_planned(tmp_path: Path) -> N
     assert nas.load_run(tmp_path / "run").state == "finished"
     with pytest.raises(InputError, match="begun with other settings: seed 0, not 1"):
         start(time="20m", resume=True, seed=1)
-    with pytest.raises(InputError, match=r"--time: 60 s are too short for 3 trainings of 100\.0 s"):
+    with pytest.raises(InputError, match=r"--time 1m is too short for 3 trainings of 100\.0 s"):
         nas.create_study("400M", evaluator=Slow, time="1m", run_dir=tmp_path / "other")
     assert not (tmp_path / "other").exists()
 

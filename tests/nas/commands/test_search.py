@@ -151,7 +151,7 @@ HEADER = "format: nas-search/1\n"
         (["--target-flops", "-5M"], "target_flops: expected an amount such as 400M, 0.4B or 3.9e8, got '-5M'"),
         (["--target-flop", "5M"], "unrecognized arguments: --target-flop 5M (see nas-search --help)"),
         (["--time", "soon"], "time: expected a time above 0 such as 90s, 20m or 2h, got 'soon'"),
-        (["--time", "1s"], "--time: 1 s are too short for 3 trainings of"),
+        (["--time", "1s"], "--time 1s is too short for 3 trainings of"),
         (["--trials", "some"], "argument --trials: invalid int value: 'some'"),
         (["--target-flops", "1K"], "outside the space efficientnet"),
         (["--target-flops", "900T"], "outside the space efficientnet"),

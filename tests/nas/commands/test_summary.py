@@ -57,6 +57,13 @@ def test_the_best_stands_beside_the_reference(tmp_path: Path) -> None:
     assert "4 trials, 4 trained, 0 failed" in out
 
 
+def test_a_reference_that_did_better_is_named(tmp_path: Path) -> None:
+    ahead = "A higher reward than the best that was found: efficientnet-b0."
+    assert ahead in text(make(tmp_path / "run", Evaluation(status="ok", accuracy=1.0)))
+    assert ahead not in text(make(tmp_path / "other", Evaluation(status="ok", accuracy=0.1)))
+    assert ahead not in text(make(tmp_path / "failed", Evaluation(status="diverged", reason="the loss is NaN")))
+
+
 def test_a_failed_reference_is_shown_as_such(tmp_path: Path) -> None:
     assert "diverged" in text(make(tmp_path / "run", Evaluation(status="diverged", reason="the loss is NaN")))
 

@@ -140,7 +140,7 @@ def test_workers_cost_their_start_and_fill_batches() -> None:
     assert (one[0].batch, four[0].batch) == (4, 4)
     assert planned(workers=6)[0].batch == 6
     assert planned(workers=6, batch=5)[0].batch == 5
-    with pytest.raises(InputError, match=r"--time: 5 s are too short for 3 trainings .* on 2 workers"):
+    with pytest.raises(InputError, match=r"--time 5s is too short for 3 trainings .* on 2 workers"):
         planned(workers=2, time="5s", target_flops="1M", resolution=16)
     assert START_SECS > 5
     assert with_batch(one[0], [{"batch": 4}], 6).batch == 4
