@@ -19,6 +19,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+WIDTHS = (360, 390, 768, 1080, 1280, 1600, 1920)
 SIZES = {"phone": (390, 844), "wide": (1600, 1000)}
 
 
@@ -93,3 +94,19 @@ class Browser:
         """Addresses asked for since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self.logs("performance")]
         return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+
+    def cut_off(self) -> list[str]:
+        """Texts that reach beyond their chart, and cells of the first screen that reach beyond their table."""
+        script = """
+          const beyond = (part, whole) => {
+            const [p, w] = [part.getBoundingClientRect(), whole.getBoundingClientRect()];
+            return p.left < w.left - 1 || p.right > w.right + 1 || p.top < w.top - 1 || p.bottom > w.bottom + 1;
+          };
+          const texts = [...document.querySelectorAll('svg text')].filter((t) => t.checkVisibility()
+            && beyond(t, t.ownerSVGElement));
+          const cells = [...document.querySelectorAll('#found td, #found th')].filter((c) => c.checkVisibility()
+            && (beyond(c, byId('found').parentElement) || c.scrollWidth > c.clientWidth + 1));
+          return [...texts, ...cells].map((node) => node.textContent);
+        """
+        found: list[str] = self.js(script)
+        return found

@@ -16,7 +16,7 @@ from nas.commands import report as report_command
 from nas.report import page as report
 from nas.report.server import ReportServer
 from nas.runs.record import load
-from tests.browser import SIZES, Browser
+from tests.browser import SIZES, WIDTHS, Browser
 from tests.nas.report.conftest import Shown
 from tests.runs import make_run
 
@@ -231,26 +231,6 @@ def test_everything_is_reached_by_keyboard(browser: Browser, pages: dict[str, Sh
     assert browser.text("#network-facts b").startswith(f"Trial {cells(browser, 'number')[2]}")
 
 
-def cut_off(browser: Browser) -> list[str]:
-    """Texts of charts that reach beyond their chart, and cells of the first screen that reach beyond their table."""
-    script = """
-      const beyond = (part, whole) => {
-        const [p, w] = [part.getBoundingClientRect(), whole.getBoundingClientRect()];
-        return p.left < w.left - 1 || p.right > w.right + 1 || p.top < w.top - 1 || p.bottom > w.bottom + 1;
-      };
-      const texts = [...document.querySelectorAll('svg text')].filter((t) => t.checkVisibility()
-        && beyond(t, t.ownerSVGElement));
-      const cells = [...document.querySelectorAll('#found td, #found th')].filter((c) => c.checkVisibility()
-        && (beyond(c, byId('found').parentElement) || c.scrollWidth > c.clientWidth + 1));
-      return [...texts, ...cells].map((node) => node.textContent);
-    """
-    found: list[str] = browser.js(script)
-    return found
-
-
-WIDTHS = (360, 390, 768, 1080, 1280, 1600, 1920)
-
-
 @pytest.mark.parametrize("kind", ["plain", "final", "compared", "hostile", "failed", "empty"])
 def test_the_page_fits_every_screen(browser: Browser, pages: dict[str, Shown], kind: str) -> None:
     browser.open(pages[kind].page)
@@ -260,7 +240,7 @@ def test_the_page_fits_every_screen(browser: Browser, pages: dict[str, Shown], k
         browser.resize(width)
         assert browser.js("document.documentElement.scrollWidth") <= width
         assert browser.js(outside + " n.getBoundingClientRect().right > innerWidth)") == []
-        assert cut_off(browser) == []
+        assert browser.cut_off() == []
         if width >= 1280 and kind != "hostile":
             assert browser.js(sideways + ".map((n) => n.outerHTML.slice(0, 80))") == []
         if width < 400:

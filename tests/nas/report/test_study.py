@@ -9,7 +9,7 @@ from nas.report import study as report_study
 from nas.report.answer import answer
 from nas.report.networks import NetworkTable
 from nas.runs.record import RunRecord, load
-from tests.browser import Browser
+from tests.browser import WIDTHS, Browser
 from tests.nas.grid.test_ways import SMALL
 from tests.nas.report.test_page import Page
 
@@ -107,3 +107,12 @@ def test_the_page_draws_every_network_with_its_error(browser: Browser, path: Pat
             mark + way for mark, way in zip("●◆■▲", WAYS.split(","), strict=True)
         )
         assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+def test_the_page_fits_every_screen(browser: Browser, path: Path) -> None:
+    browser.open(path / "report.html")
+    for width in WIDTHS:
+        browser.resize(width)
+        assert browser.js("document.documentElement.scrollWidth") <= width
+        assert browser.cut_off() == []
