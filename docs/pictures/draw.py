@@ -1,6 +1,7 @@
 """Make the pictures of README and docs anew, from real runs: some ten minutes on two cores.
 
 python docs/pictures/draw.py            needs tmux, Chromium and chromedriver
+python docs/pictures/draw.py RUN        the chart of a study of ways of scaling: see docs/grid.md
 """
 
 from __future__ import annotations
@@ -56,28 +57,46 @@ def draw_terminal(browser: Browser, screen: str, picture: Path) -> None:
     save(browser, metrics["width"], metrics["height"], picture)
 
 
-def save(browser: Browser, width: int, height: int, picture: Path) -> None:
+def draw_study(browser: Browser, run: Path, picture: Path) -> None:
+    """The chart of a study, with its title and legend."""
+    file = Path("page.html")
+    file.write_text(page.render([load(run)], Path()), encoding="utf-8")
+    browser.open(file.resolve())
+    browser.resize(1280, 900)
+    unselected = "<style>.ring { display: none }</style>"
+    browser.js("return document.head.insertAdjacentHTML('beforeend', arguments[0])", unselected)
+    box = browser.js(
+        "return (({x, y, width, height}) => [x, y, width, height])(byId('family').getBoundingClientRect())"
+    )
+    save(browser, *map(round, box[2:]), picture, x=round(box[0]), y=round(box[1]))
+
+
+def save(browser: Browser, width: int, height: int, picture: Path, x: int = 0, y: int = 0) -> None:
     """What the browser shows, in few bytes."""
-    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
     shot = browser.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
     image = Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
     image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(picture, optimize=True)
 
 
-def main() -> None:
-    """All three."""
+def main(study: str | None = None) -> None:
+    """All pictures that searches make, or that of a study."""
+    run = Path(study).resolve() if study else None
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        screen = capture(SEARCH, COLUMNS, folder, colours=True)
-        for command in (PUBLISHED, RANDOM):
+        screen = "" if run else capture(SEARCH, COLUMNS, folder, colours=True)
+        for command in () if run else (PUBLISHED, RANDOM):
             capture(command, COLUMNS, folder)
         os.chdir(folder)  # so that pages and commands name runs as a user does
         browser = Browser(folder / "profile")
-        draw_page(browser, ["runs/mine"], 1500, HERE / "report.png")
-        draw_page(browser, ["guided", "random"], 1500, HERE / "comparison.png")
-        draw_terminal(browser, screen, HERE / "terminal.png")
+        if run:
+            draw_study(browser, run, HERE / "scaling.png")
+        else:
+            draw_page(browser, ["runs/mine"], 1500, HERE / "report.png")
+            draw_page(browser, ["guided", "random"], 1500, HERE / "comparison.png")
+            draw_terminal(browser, screen, HERE / "terminal.png")
         browser.driver.quit()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
