@@ -111,6 +111,13 @@ def trained(run: Path) -> float:
     return sum(row["evaluation"]["seconds"] for row in done)
 
 
+def search(argv: list[str], folder: Path) -> subprocess.Popen[str]:
+    """Begin a search in a process of its own; its last line is what `measured` prints."""
+    own = [*argv, "--quiet", "--run-dir", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.search_time", "measured", *own]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
 def main(argv: list[str]) -> None:
     """Print the table."""
     import torch
@@ -119,12 +126,9 @@ def main(argv: list[str]) -> None:
     totals = []
     for flags in (["--workers", "1"], []):
         with tempfile.TemporaryDirectory() as folder:
-            run = Path(folder) / "run"
-            own = [*(argv or DEFAULT), *flags, "--quiet", "--run-dir", str(run)]
-            command = [sys.executable, "-m", "benchmarks.search_time", "measured", *own]
-            out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            out, _ = search([*argv, *flags], Path(folder) / "run").communicate()
             found = json.loads(out.splitlines()[-1])
-            parts, workers, busy = found["parts"], found["workers"], trained(run)
+            parts, workers, busy = found["parts"], found["workers"], trained(Path(folder))
         totals.append(found["total"])
         print(f"\n{workers} worker{'s' if workers > 1 else ''}: {found['total']:.1f} s")
         for name in (*PARTS, "the rest"):
@@ -132,11 +136,17 @@ def main(argv: list[str]) -> None:
         idle = 1 - busy / (workers * parts["waiting for evaluations"])
         rate = busy / found["total"]
         print(f"  workers idle while there is work {idle:.1%}; training {busy:.1f} s, {rate:.2f} at a time")
-    print(f"\nall workers against one: {totals[0] / totals[1]:.2f} times faster")
+    print(f"\nall workers against one: {totals[0] / totals[1]:.2f} times faster", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        one_core = [*argv, "--workers", "1"]
+        at_once = [search(one_core, Path(folder) / str(number)) for number in range(workers)]
+        seconds = [json.loads(one.communicate()[0].splitlines()[-1])["total"] for one in at_once]
+    ceiling = workers * totals[0] / max(seconds)
+    print(f"as many searches at once, a worker each: {max(seconds):.1f} s each, so {ceiling:.2f} times is the most")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["measured"]:
         measured(sys.argv[2:])
     else:
-        main(sys.argv[1:])
+        main(sys.argv[1:] or DEFAULT)
