@@ -138,7 +138,7 @@ def test_workers_share_the_work_less_than_perfectly() -> None:
 
 def test_too_little_time_says_how_much_is_needed() -> None:
     little = budget(1, spent=5)
-    with pytest.raises(InputError, match=r"--time: 1 s .* for 3 trainings of 1\.1 s on 1 worker .* 11s or more"):
+    with pytest.raises(InputError, match=r"--time 1s .* for 3 trainings of 1\.1 s on one worker .* 11s or more"):
         plan(FASHION, little, Said())
     with pytest.raises(InputError, match="for 2 trainings of"):
         plan(FASHION, little, Said(trials=2))
