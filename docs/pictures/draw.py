@@ -32,12 +32,17 @@ COLOURS = 128
 """Of a picture: enough for a page, and half of the bytes."""
 
 
-def draw_page(browser: Browser, runs: list[str], height: int, picture: Path) -> None:
-    """The top of the report of one or several runs in the current folder, 1,280 pixels wide."""
+def open_page(browser: Browser, runs: list[str]) -> None:
+    """The report of one or several runs."""
     file = Path("page.html")
     file.write_text(page.render([load(Path(run)) for run in runs], Path()), encoding="utf-8")
     browser.open(file.resolve())
     browser.resize(1280, 900)
+
+
+def draw_page(browser: Browser, runs: list[str], height: int, picture: Path) -> None:
+    """The top of the report of one or several runs in the current folder, 1,280 pixels wide."""
+    open_page(browser, runs)
     browser.js("return document.documentElement.style.setProperty('--shade', 'none')")  # a shadow takes many colours
     save(browser, 1265, height, picture)
 
@@ -57,12 +62,9 @@ def draw_terminal(browser: Browser, screen: str, picture: Path) -> None:
     save(browser, metrics["width"], metrics["height"], picture)
 
 
-def draw_study(browser: Browser, run: Path, picture: Path) -> None:
+def draw_study(browser: Browser, run: str, picture: Path) -> None:
     """The chart of a study, with its title and legend."""
-    file = Path("page.html")
-    file.write_text(page.render([load(run)], Path()), encoding="utf-8")
-    browser.open(file.resolve())
-    browser.resize(1280, 900)
+    open_page(browser, [run])
     unselected = "<style>.ring { display: none }</style>"
     browser.js("return document.head.insertAdjacentHTML('beforeend', arguments[0])", unselected)
     box = browser.js(
@@ -90,7 +92,7 @@ def main(study: str | None = None) -> None:
         os.chdir(folder)  # so that pages and commands name runs as a user does
         browser = Browser(folder / "profile")
         if run:
-            draw_study(browser, run, HERE / "scaling.png")
+            draw_study(browser, str(run), HERE / "scaling.png")
         else:
             draw_page(browser, ["runs/mine"], 1500, HERE / "report.png")
             draw_page(browser, ["guided", "random"], 1500, HERE / "comparison.png")

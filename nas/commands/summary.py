@@ -125,12 +125,12 @@ def result(run: StudyRun) -> list[str | Table]:
     table = Table(box=None, pad_edge=False)
     for column in ("network", "accuracy", "MACs", "parameters", "reward"):
         table.add_column(column, justify="left" if column == "network" else "right")
-    found = _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
+    _add_row(table, study, f"best (trial {best.number})", study.architecture(best), best.evaluation)
     rewards = {}
     for name in in_order(run.references):
         known = network_of(run.history, run.settings, name)
         rewards[title(name, known)] = _add_row(table, study, title(name, known), known, run.references[name])
-    better = ahead(found or 0.0, rewards)
+    better = ahead(best.reward or 0.0, rewards)
     trained = [t for t in run.finished if t.repeat_of is None]
     failed = sum(not t.ok for t in trained)
     seconds = sum(t.evaluation.seconds for t in trained if t.evaluation)

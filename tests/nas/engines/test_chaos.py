@@ -17,6 +17,7 @@ import pytest
 
 from nas.journal import read
 from tests.nas.engines.processes import command, descendants
+from tests.runs import events
 
 ROOT = Path(__file__).parents[3]
 TRIALS, BATCH, WORKER_KILLS, DRIVER_KILLS = 100, 10, 40, 5
@@ -110,9 +111,7 @@ def test_a_search_under_fire_equals_a_quiet_one(tmp_path: Path, cluster: subproc
 
 def result(run: Path) -> list[Any]:
     """Everything that was found and learned, trials by number and references by name, times aside."""
-    rows = list(read(run / "journal.jsonl"))
-    for row in rows:
-        row.get("evaluation", {}).pop("seconds", None)
+    rows = events(run)
     trials = sorted((row for row in rows if row["event"] == "finished"), key=lambda row: row["trial"])
     references = sorted((row for row in rows if row["event"] == "reference"), key=lambda row: row["name"])
     return [trials, references, [row for row in rows if row["event"] in ("proposed", "updated")]]
