@@ -23,6 +23,7 @@ from evaluator.data.augmentation import augment
 from evaluator.data.dataset import Images
 from evaluator.data.placement import batches
 from evaluator.data.statistics import Statistics, channel_statistics
+from evaluator.device.allocator import keep_freed_memory
 from evaluator.device.captured import make_step
 from evaluator.shared.parent import Inherited, retake_statistics
 from search_space.errors import check_fields
@@ -199,6 +200,8 @@ class Trainer:
         """
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = next(model.parameters()).device
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.mean, self.std = (part.to(self.device) for part in statistics)
         self.label_smoothing = recipe.label_smoothing
         self.mirror = mirror

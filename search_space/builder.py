@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from search_space.architecture import Architecture
+from search_space.cpu_layers import pointwise
 from search_space.layers import activate, batch_norm, build_layer, conv, initialize
-from search_space.small_maps import pointwise
 
 
 class Network(nn.Module):

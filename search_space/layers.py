@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from search_space.architecture import Activation, Layer, Op
-from search_space.small_maps import depthwise, pointwise
+from search_space.cpu_layers import depthwise, mean, pointwise
 
 CLASSIFIER_SCALE = 0.03  # the usual classifier starts ten classes at a loss of 5 instead of log 10 = 2.3
 BATCHNORM_MOMENTUM = 0.1  # deviates from EfficientNet's 0.01, whose averages need hundreds of steps
@@ -21,8 +21,8 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.R
 
 
 def activate(name: Activation) -> nn.Module:
-    """The activation of that name, in place."""
-    return ACTIVATIONS[name](inplace=True)
+    """The activation of that name, in place but for SiLU: its gradient needs its input, which would be copied first."""
+    return ACTIVATIONS[name](inplace=name != "silu")
 
 
 def conv(in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -48,7 +48,8 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        scale: Tensor = self.gate(pointwise(self.conv_expand, self.act1(pointwise(self.conv_reduce, self.pool(x)))))
+        squeezed = self.act1(pointwise(self.conv_reduce, mean(self.pool, x)))
+        scale: Tensor = self.gate(pointwise(self.conv_expand, squeezed))
         return x * scale
 
 

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from search_space.architecture import Architecture, Layer, Stage
 from search_space.block import built_layers
+from search_space.cpu_layers import pointwise
 from search_space.layers import SqueezeExcite, activate, batch_norm, build_layer, conv, initialize
 from search_space.scaling import miniature, round_filters
-from search_space.small_maps import pointwise
 from search_space.space import SearchSpace
 
 CLASSIFIER_SCALE = 0.03  # as in search_space/layers.py: the usual classifier starts ten classes at a loss of 5

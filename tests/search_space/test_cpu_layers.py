@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from search_space.architecture import Architecture, Stage
 from search_space.builder import Network, build_model
-from search_space.small_maps import depthwise, pointwise
+from search_space.cpu_layers import depthwise, mean, pointwise
 
 KERNELS, STRIDES = (3, 5, 7), (1, 2)
 STAGES = tuple(
@@ -37,15 +37,17 @@ def is_plain(output: Tensor) -> bool:
 
 
 def made_plain(network: Network) -> Network:
-    """The same network of plain convolutions: a hook makes a layer take the plain way."""
+    """The same network of plain layers: a hook makes a layer take the plain way."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.AdaptiveAvgPool2d):
             module.register_forward_pre_hook(lambda module, inputs: None)
     return network
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize(("height", "width"), [*((side, side) for side in range(1, 9)), (1, 4), (5, 1), (2, 7), (8, 3)])
+@pytest.mark.parametrize(
+    ("height", "width"), [*((side, side) for side in range(1, 9)), (1, 4), (5, 1), (2, 7), (8, 3), (17, 12)]
+)
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_outputs_and_gradients_are_the_plain_ones(
@@ -54,7 +56,7 @@ def test_outputs_and_gradients_are_the_plain_ones(
     conv = made(kernel, stride).to(memory_format=layout)  # type: ignore[call-overload]
     x = noise(2, 3, height, width).contiguous(memory_format=layout).requires_grad_()
     output = depthwise(conv, x)
-    assert is_plain(output) == (min(height, width) >= kernel)
+    assert is_plain(output) == (min(height, width) >= kernel and (kernel == 3 or stride == 2))
     assert output.is_contiguous(memory_format=layout)
     torch.testing.assert_close(output, conv(x), rtol=1e-12, atol=1e-12)
     found, expected = gradients(output, conv, x), gradients(conv(x), conv, x)
@@ -104,6 +106,18 @@ def test_pointwise_is_the_plain_convolution(side: int, bias: bool) -> None:
     torch.testing.assert_close(output, conv(x), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(gradients(output, conv, x), gradients(conv(x), conv, x), rtol=1e-12, atol=1e-12)
     assert is_plain(pointwise(conv.eval(), x))
+
+
+@pytest.mark.parametrize("side", [1, 2, 7])
+def test_mean_is_the_pool_to_the_bit(side: int) -> None:
+    pool = nn.AdaptiveAvgPool2d(1)
+    x = noise(3, 6, side, side).float().contiguous(memory_format=torch.channels_last).requires_grad_()
+    output = mean(pool, x)
+    torch.testing.assert_close(output, pool(x), rtol=0, atol=0)
+    (found,), (expected,) = (torch.autograd.grad((way**2).sum(), x) for way in (output, pool(x)))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    names = [way.grad_fn.name() for way in (output, mean(pool.eval(), x)) if way.grad_fn]
+    assert [name.startswith("Div") for name in names] == [True, False]
 
 
 def trained(network: Network, steps: int) -> dict[str, Tensor]:

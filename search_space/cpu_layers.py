@@ -1,9 +1,9 @@
-"""Convolutions that train faster where the map is small: the same numbers to rounding, another way on a CPU.
+"""Layers that train faster on a CPU: the same numbers to rounding, another way.
 
 oneDNN, which computes PyTorch's convolutions there, lacks a fast kernel for one part of a depthwise convolution: the
-gradient of its weights where the kernel is larger than the map. Without AVX-512 it is one matrix product an image
-and channel, and takes 20 to 100 times as long as all others. Here it is asked for in parts that have fast kernels.
-A 1x1 convolution of a 1x1 map is a matrix product, and as one three times as fast.
+gradient of its weights where the kernel is larger than 3x3, or than the map. On small maps without AVX-512 it is one
+matrix product an image and channel, and takes 20 to 100 times as long as all others. Here it is asked for in parts
+that have fast kernels. A 1x1 convolution of a 1x1 map is a matrix product, and as one three times as fast.
 Measured with AVX2 and with AVX-512: docs/performance.md.
 Shapes: B images, C channels, H x W pixels in, H' x W' pixels out.
 """
@@ -21,7 +21,7 @@ _FAST_WIDTHS = {1: (1,), 3: (3,), 5: (3, 2), 7: (3, 2, 2)}
 
 
 def depthwise(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """What `conv(x)` gives; faster on maps smaller than the kernel.
+    """What `conv(x)` gives; faster where the kernel is larger than the map, or than 3x3 at stride 1.
 
     Args:
         conv: One channel a group, kernel k 3, 5 or 7, padding k // 2, no bias.
@@ -30,12 +30,13 @@ def depthwise(conv: nn.Conv2d, x: Tensor) -> Tensor:
     Returns:
         (B, C, H', W').
     """
-    if min(x.shape[2:]) >= conv.kernel_size[0] or not _is_free(conv, x):
+    kernel, is_small = conv.kernel_size[0], min(x.shape[2:]) < conv.kernel_size[0]
+    if not (is_small or (kernel > 3 and conv.stride[0] == 1)) or not _is_free(conv, x):
         return _plain(conv, x)
     weight = _crop(_crop(conv.weight, 2, x.shape[2]), 3, x.shape[3])
     if weight.shape[2:] == (1, 1):
         return x * weight[:, 0]
-    output: Tensor = _SmallMap.apply(x, weight, conv.stride[0])
+    output: Tensor = _InColumns.apply(x, weight, conv.stride[0])
     return output
 
 
@@ -55,17 +56,32 @@ def pointwise(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return functional.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
 
 
-def _is_free(conv: nn.Conv2d, x: Tensor) -> bool:
+def mean(pool: nn.AdaptiveAvgPool2d, x: Tensor) -> Tensor:
+    """What `pool(x)` gives, the mean of each map; its gradient is not written out for each pixel, divided there.
+
+    Args:
+        pool: To one pixel.
+        x: (B, C, H, W).
+
+    Returns:
+        (B, C, 1, 1).
+    """
+    if not _is_free(pool, x):
+        return _plain(pool, x)
+    return x.sum((2, 3), keepdim=True) / (x.shape[2] * x.shape[3])
+
+
+def _is_free(module: nn.Module, x: Tensor) -> bool:
     """Whether another way than calling the module may be taken: in training, on a CPU, where no one looks.
 
     Evaluation calls the module, and so does whatever exports; hooks want it called; autocast has rules of its own.
     """
-    hooked = conv._forward_hooks or conv._forward_pre_hooks or conv._backward_hooks
-    return conv.training and x.device.type == "cpu" and not hooked and not torch.is_autocast_enabled("cpu")
+    hooked = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    return module.training and x.device.type == "cpu" and not hooked and not torch.is_autocast_enabled("cpu")
 
 
-def _plain(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    output: Tensor = conv(x)
+def _plain(module: nn.Module, x: Tensor) -> Tensor:
+    output: Tensor = module(x)
     return output
 
 
@@ -75,7 +91,7 @@ def _crop(weight: Tensor, dim: int, side: int) -> Tensor:
     return weight.narrow(dim, (weight.shape[dim] - size) // 2, size)
 
 
-class _SmallMap(torch.autograd.Function):
+class _InColumns(torch.autograd.Function):
     """A depthwise convolution whose weight gradient is computed a few columns of the kernel at a time."""
 
     @staticmethod
