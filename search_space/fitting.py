@@ -8,6 +8,7 @@ its strides would leave a pixel or two, the first strides become decisions.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,8 +51,11 @@ class Deployment:
     """Multiply-adds an image; None leaves the reference's width as it is."""
 
 
+@functools.lru_cache(maxsize=16)
 def fit(space: SearchSpace, deployment: Deployment) -> SearchSpace:
     """The space around its reference at a size and a budget; the same choices where both are its own.
+
+    A search, its summary and its page ask for the same one.
 
     Raises:
         InputError: A size that the space's strides or decisions do not allow, or a target that no width reaches.

@@ -7,10 +7,10 @@ layer. Choices may coincide in what they build, so membership is by `Architectur
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,12 @@ class SearchSpace:
 
     @classmethod
     def from_yaml(cls, text: str, source: str = "space") -> SearchSpace:
-        """Read a space's YAML.
+        """Read a space's YAML, each text once.
 
         Raises:
             InputError: Not YAML, another format, unknown, missing or duplicate keys, wrong types or values.
         """
-        return cls(read_space(text, source))
+        return _from_yaml(text, source)
 
     @classmethod
     def around(cls, reference: Architecture, document: SpaceDocument) -> SearchSpace:
@@ -209,7 +209,7 @@ class SearchSpace:
         """MACs of the smallest and of the largest network, exact."""
         return self._macs_range
 
-    @cached_property
+    @functools.cached_property
     def _macs_range(self) -> tuple[int, int]:
         return census.macs_range(self.blocks, self._scalar_choices())
 
@@ -232,6 +232,11 @@ class SearchSpace:
         if macs[1] < low or macs[0] > high:
             wanted = f"{macs[0]:,}" if macs[0] == macs[1] else f"{macs[0]:,} to {macs[1]:,}"
             raise InputError(f"{wanted} MACs is outside the space {self.name}: {low:,} to {high:,}")
+
+
+@functools.lru_cache(maxsize=16)
+def _from_yaml(text: str, source: str) -> SearchSpace:
+    return SearchSpace(read_space(text, source))
 
 
 _SCALARS = tuple(field.name for field in dataclasses.fields(Architecture) if field.name != "stages")

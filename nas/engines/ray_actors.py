@@ -81,16 +81,20 @@ class RayEngine(Engine):
         attempts = map(_Attempt, jobs)
         again: deque[_Attempt] = deque()
         more, evaluating = True, 0
+
+        def give() -> None:
+            nonlocal more, evaluating
+            while self._workers.idle and (again or more):
+                attempt = again.popleft() if again else next(attempts, None)
+                if attempt is None:
+                    more = False
+                    continue
+                self._workers.evaluate(attempt.job, attempt, patience(self._timeout, attempt.job.fidelity))
+                evaluating += 1
+
         try:
             while True:
-                while self._workers.idle and (again or more):
-                    attempt = again.popleft() if again else next(attempts, None)
-                    if attempt is None:
-                        more = False
-                        continue
-                    seconds = patience(self._timeout, attempt.job.fidelity)
-                    self._workers.evaluate(attempt.job, attempt, seconds)
-                    evaluating += 1
+                give()
                 if not (again or more or evaluating):
                     return
                 ended = self._step()
@@ -102,6 +106,8 @@ class RayEngine(Engine):
                 if evaluation is None:
                     again.append(attempt)
                     continue
+                if isinstance(jobs, list):  # all decided; the worker need not wait for what the search does meanwhile
+                    give()
                 yield attempt.job.trial, evaluation
                 assert run == self._run, "another run has begun"
         finally:

@@ -49,7 +49,9 @@ class Scripted:
         self.tasks: deque[Any] = deque()
         self.seconds: list[float] = []
 
-    def abandon(self) -> None: ...
+    def abandon(self) -> None:
+        self.idle.extend(range(len(self.tasks)))
+        self.tasks.clear()
 
     def check_idle(self) -> None: ...
 
@@ -111,6 +113,18 @@ def test_what_raises_in_a_worker_is_recorded_and_not_tried_again(scripted: Calla
     engine, _ = scripted(("raised", "TypeError: no JSON"))
     results = dict(engine.run(jobs(1, 2)))
     assert results == {0: Evaluation(status="failed", reason="TypeError: no JSON"), 1: OK}
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_the_next_job_is_given_before_a_result_is_told_where_it_is_decided(
+    scripted: Callable[..., Any], decided: bool
+) -> None:
+    engine, workers = scripted()
+    all_jobs = jobs(1, 2, 3, 4)
+    results = engine.run(all_jobs if decided else iter(all_jobs))
+    assert next(results) == (0, OK)
+    assert [task.job.trial for task in workers.tasks] == ([1, 2] if decided else [1])
+    assert [number for number, _ in results] == [1, 2, 3]
 
 
 def test_a_job_may_take_a_tenth_more_than_its_time_and_some_grace(scripted: Callable[..., Any]) -> None:
