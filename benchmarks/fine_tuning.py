@@ -1,14 +1,14 @@
 """What a parent is worth: its weights fine-tuned, frozen and not used; in a search; at half its multiply-adds.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.fine_tuning [--data cifar10:DIR] -o trained/fine-tuning
+    OMP_NUM_THREADS=1 python -m benchmarks.fine_tuning [--data cifar10:DIR] [--network NET] -o trained/fine-tuning
 
-A small network is trained on the first five of ten classes, up to 2,000 images each, or taken from `--parent`; what
-follows is measured on the last five classes.
+A network, a small one if none is named, is trained on the first five of ten classes; what follows is measured on the
+last five.
 
 - transfer: fine-tuned, with a frozen backbone and from scratch, at equal steps on the same images; a seed decides the
   images, the new classifier and the order.
 - candidates: random networks around the parent at half its multiply-adds, scored by short trainings that begin with its
-  weights and from scratch: how well does each rank as long fine-tuning does?
+  weights and from scratch: how well does each rank as long fine-tuning does? And what are those weights worth to them?
 - half: nas-fit at half the parent's multiply-adds; its table sets what was found beside the parent at a smaller width.
 
 Every result is a line of rows.jsonl as soon as it is there, and a training is continued from its last epoch: what was
@@ -41,8 +41,8 @@ from search_space.fitting import Deployment, fit
 from search_space.io.files import write_atomic
 from search_space.space import SearchSpace
 
-PARENT_IMAGES, TEST_IMAGES = 2000, 400
-NETWORK = Architecture(
+TEST_IMAGES = 400
+SMALL = Architecture(
     resolution=32,
     classes=5,
     stem=16,
@@ -121,14 +121,14 @@ class Bench:
         self.whole = load_dataset(args.data)
         assert self.whole.load_test is not None
         self.test = self.whole.load_test()
-        self.parent: Path = args.parent or args.output / "parent"
-        if args.parent is None:
-            learned = TrainConfig(recipe=dataclasses.replace(RECIPES["light"], epochs=args.parent_epochs))
-            dataset = five_classes(self.whole, self.test, 0, PARENT_IMAGES, 0)
-            found = self.rows.get(
-                lambda: {"accuracy": accuracy(self.parent, dataset, NETWORK, learned)}, table="parent", way="parent"
-            )
-            print(f"parent, on its own classes: {found['accuracy']:.1%}", flush=True)
+        self.parent: Path = args.output / "parent"
+        learned = TrainConfig(recipe=dataclasses.replace(RECIPES["light"], epochs=args.parent_epochs))
+        dataset = five_classes(self.whole, self.test, 0, args.parent_images, 0)
+        network = Architecture.load(args.network) if args.network else SMALL
+        found = self.rows.get(
+            lambda: {"accuracy": accuracy(self.parent, dataset, network, learned)}, table="parent", way="parent"
+        )
+        print(f"parent, on its own classes: {found['accuracy']:.1%}", flush=True)
         self.weights, self.yaml = str(self.parent / "network.safetensors"), str(self.parent / "network.yaml")
         self.network = Architecture.load(self.yaml)
 
@@ -205,11 +205,12 @@ class Bench:
         generator = np.random.default_rng(0)
         target = size.target_macs or 0
         networks = [space.sample(generator, (target // 2, target)) for _ in range(self.args.networks)]
-        long = dataclasses.replace(RECIPES["finetune"], epochs=self.args.long_epochs)
+        gentle = dataclasses.replace(RECIPES["finetune"], epochs=self.args.long_epochs)
+        fresh = dataclasses.replace(RECIPES["light"], epochs=gentle.epochs, batch_size=gentle.batch_size)
         proxies = self.proxies(images, side)
         scores: dict[str, list[float]] = {"MACs": [float(count(n).macs) for n in networks]}
         scores["parameters"] = [float(count(n).params) for n in networks]
-        truth = []
+        long: dict[str, list[float]] = {"long fine-tuning": [], "long from scratch": []}
         for number, network in enumerate(networks):
             what = {"table": "candidates", "images": images, "seed": number}
             for way, proxy in proxies.items():
@@ -218,15 +219,21 @@ class Bench:
                 )
                 scores.setdefault(f"{way}, accuracy", []).append(row["accuracy"])
                 scores.setdefault(f"{way}, loss", []).append(-row["loss"])
-            name = f"long-{images}-{network.key}"
-            measure = lambda n=name, a=network: {"accuracy": self.tune(n, images, 0, long, a)}  # noqa: E731
-            truth.append(self.rows.get(measure, **what, way="long fine-tuning", epochs=long.epochs)["accuracy"])
+            for (way, accuracies), recipe in zip(long.items(), (gentle, fresh), strict=True):
+                name = f"{way.replace(' ', '-')}-{images}-{network.key}"
+                measure = lambda n=name, r=recipe, a=network: {"accuracy": self.tune(n, images, 0, r, a)}  # noqa: E731
+                accuracies.append(self.rows.get(measure, **what, way=way, epochs=recipe.epochs)["accuracy"])
+        truth = long["long fine-tuning"]
         print(f"\n| {len(networks)} networks | Kendall tau with long fine-tuning, 95 % interval |\n|---|---|")
         for way, values in scores.items():
             print(f"| {way} | {rank_correlation(values, truth, 0)} |")
         for kind in ("accuracy", "loss"):
             ahead = rank_advantage(scores[f"inherited, {kind}"], scores[f"from scratch, {kind}"], truth, 0)
             print(f"| inherited over from scratch, {kind} | {ahead} |")
+        for way, accuracies in long.items():
+            print(f"{way}: {mean_of(accuracies).mean:.1%}")
+        gain = paired_difference(truth, long["long from scratch"], 1)
+        print(f"the parent's weights after long training: {gain.mean:+.1%} [{gain.low:+.1%}, {gain.high:+.1%}]")
 
     def half(self) -> None:
         """What nas-fit finds at half the parent's multiply-adds."""
@@ -256,7 +263,8 @@ def main() -> None:
     tables = ("transfer", "candidates", "half")
     parser.add_argument("--table", choices=tables, action="append", help="one of them, or several (default: all)")
     parser.add_argument("--data", default="digits", help="of ten classes")
-    parser.add_argument("--parent", type=Path, help="folder of nas-train, of a network for the first five classes")
+    parser.add_argument("--network", help="YAML file or name of the parent (default: a small one)")
+    parser.add_argument("--parent-images", type=int, default=2000, help="of each class, at most")
     parser.add_argument("--parent-epochs", type=int, default=20)
     parser.add_argument("--images", type=int, nargs="+", default=[50, 200, 1000], help="of each class; last: searched")
     parser.add_argument("--epochs", type=int, default=20, help="of the transfer")

@@ -50,6 +50,10 @@ class Contestant:
     network: Architecture
 
 
+def _networks(count: int) -> str:
+    return f"{count} network{'s' if count != 1 else ''}"
+
+
 class FinalProgress(SearchProgress):
     """Shows trainings done and the time left; single trainings say nothing of the end."""
 
@@ -57,7 +61,7 @@ class FinalProgress(SearchProgress):
 
     def found(self) -> str:
         """How many networks take part."""
-        return f"{len({trial.key for trial in self.study.trials})} networks"
+        return _networks(len({trial.key for trial in self.study.trials}))
 
 
 class RandomProgress(SearchProgress):
@@ -187,9 +191,8 @@ def _trained(
     with planned_study(run.path, (FOLDER, folder), space, plan, settings) as study:
         left = len(missing(study, plan))
         if left and not quiet:
-            say(
-                f"Final: {left} trainings of {len(who)} networks, {settings.final_longer} times as long as the search's"
-            )
+            longer = f"{settings.final_longer} times as long as the search's"
+            say(f"Final: {left} trainings of {_networks(len(who))}, {longer}")
         if follow:
             _keep_time(study, run, len(who), follow)
         with FinalProgress(study, quiet=quiet) as progress:
