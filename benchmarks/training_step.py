@@ -1,6 +1,7 @@
 """Our training step against the plain way of writing it: EfficientNet-B0 on small images, one CPU thread.
 
-    OMP_NUM_THREADS=1 [ONEDNN_MAX_CPU_ISA=AVX2] python benchmarks/training_step.py [--sides 16 28 32 64] [--profile]
+    OMP_NUM_THREADS=1 [ONEDNN_MAX_CPU_ISA=AVX2] python benchmarks/training_step.py [--sides 16 28 32 64]
+        [--profile | --depthwise]
 
 Plain: a DataLoader over PIL images with crop, flip and normalisation image by image, NCHW memory, the layers of
 torch.nn, AdamW. Ours: `evaluator.training`. Both fp32, the same architecture, batch size and images, each in a process
@@ -29,11 +30,29 @@ from torch.utils.data import DataLoader, Dataset
 
 from evaluator.data.dataset import Images
 from evaluator.data.statistics import channel_statistics
+from evaluator.device.allocator import keep_freed_memory
 from evaluator.training import Recipe, Trainer
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
+from search_space.cpu_layers import depthwise
 
 BATCH, SIDES, NEEDED = 128, (16, 28, 32, 64), 2.5
+DEPTHWISE = (
+    (240, 3, 1, 1),
+    (240, 3, 1, 2),
+    (240, 5, 1, 1),
+    (240, 5, 1, 2),
+    (240, 5, 1, 3),
+    (240, 5, 1, 4),
+    (240, 5, 2, 4),
+    (240, 7, 1, 4),
+    (240, 5, 1, 8),
+    (240, 7, 1, 8),
+    (120, 5, 1, 16),
+    (32, 5, 1, 64),
+    (32, 7, 1, 64),
+)
+"""Channels, kernel, stride and side of the map."""
 
 
 class PlainImages(Dataset[tuple[torch.Tensor, int]]):
@@ -151,6 +170,25 @@ def print_profile(side: int, fast: bool, steps: int) -> None:
         print(f"  {event.key:36} {milliseconds:8.1f} ms {event.self_cpu_time_total / total:6.1%}")
 
 
+def print_depthwise(rounds: int) -> None:
+    """Print the milliseconds of depthwise convolutions, forward and backward, plain and ours."""
+    keep_freed_memory()
+    print("channels, kernel, stride, map: plain and ours, ms")
+    for channels, kernel, stride, side in DEPTHWISE:
+        conv = nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
+        x = torch.randn(BATCH, channels, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
+        best = []
+        for way in (conv, lambda x, conv=conv: depthwise(conv, x)):
+            gradient = torch.randn_like(way(x))
+            seconds = []
+            for _ in range(2 + rounds):
+                start = time.process_time()
+                way(x).backward(gradient)
+                seconds.append(time.process_time() - start)
+            best.append(min(seconds[2:]) * 1000)
+        print(f"{channels}, {kernel}, {stride}, {side}x{side}: {best[0]:.1f}, {best[1]:.1f}", flush=True)
+
+
 def main() -> None:
     """Print the tables; exit with 1 where ours is not fast enough."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -158,6 +196,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=2, help="steps a round")
     parser.add_argument("--profile", action="store_true", help="print a step's operations, before and after, instead")
+    parser.add_argument("--depthwise", action="store_true", help="print the times of single convolutions instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "not set")
@@ -166,6 +205,9 @@ def main() -> None:
         for side in args.sides:
             for fast in (False, True):
                 print_profile(side, fast, args.steps)
+        return
+    if args.depthwise:
+        print_depthwise(args.rounds)
         return
     print(f"{'pixels':6} {'plain':>8} {'ours':>8} {'ratio':>7}   images/s, batch {BATCH}")
     worst = min(ratio(side, args.rounds, args.steps) for side in args.sides)
