@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import math
-from contextlib import closing
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -89,7 +93,8 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
     if not _uses_ray(options, evaluator_class, request):
         return LocalEngine(evaluator_class(evaluator_config), evaluator_class.time_limit(evaluator_config))
     ray_cluster.set_environment(local=options.ray_address is None)
-    cluster = ray_cluster.Cluster(options.ray_address, request)
+    with _loading_the_compiler():
+        cluster = ray_cluster.Cluster(options.ray_address, request)
     try:
         from nas.engines.ray_actors import RayEngine  # imports Ray, which must wait for its settings
 
@@ -102,6 +107,22 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
     except BaseException:
         cluster.close()
         raise
+
+
+@contextmanager
+def _loading_the_compiler() -> Iterator[None]:
+    """Let PyTorch load its compiler while Ray starts, which is mostly waiting.
+
+    Its optimizers load it, compile or not. It takes a second, in which workers would wait for the controller's first.
+    """
+    loading = threading.Thread(target=importlib.import_module, args=("torch._dynamo",))
+    if "torch" in sys.modules:
+        loading.start()
+    try:
+        yield
+    finally:
+        if loading.ident is not None:
+            loading.join()
 
 
 def _request(options: EngineOptions, evaluator_class: type[Evaluator[Any]], config: Any) -> ray_cluster.Request:

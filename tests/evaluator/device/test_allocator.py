@@ -26,7 +26,7 @@ def test_large_tensors_get_the_memory_of_those_that_were_freed() -> None:
         command = [sys.executable, "-c", FAULTS.format(kept=kept)]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-    assert faults(True) < 100 < faults(False)
+    assert 4 * faults(True) < faults(False)
 
 
 HELD = """
