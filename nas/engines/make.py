@@ -95,23 +95,23 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
     ray_cluster.set_environment(local=options.ray_address is None)
     with _loading_the_compiler():
         cluster = ray_cluster.Cluster(options.ray_address, request)
-    try:
-        from nas.engines.ray_actors import RayEngine  # imports Ray, which must wait for its settings
+        try:
+            from nas.engines.ray_actors import RayEngine  # imports Ray, which must wait for its settings
 
-        return RayEngine(
-            cluster,
-            functools.partial(evaluator_class, evaluator_config),
-            timeout=evaluator_class.time_limit(evaluator_config),
-            max_failures=3 if options.max_failures is None else options.max_failures,
-        )
-    except BaseException:
-        cluster.close()
-        raise
+            return RayEngine(
+                cluster,
+                functools.partial(evaluator_class, evaluator_config),
+                timeout=evaluator_class.time_limit(evaluator_config),
+                max_failures=3 if options.max_failures is None else options.max_failures,
+            )
+        except BaseException:
+            cluster.close()
+            raise
 
 
 @contextmanager
 def _loading_the_compiler() -> Iterator[None]:
-    """Let PyTorch load its compiler while Ray starts, which is mostly waiting.
+    """Let PyTorch load its compiler while Ray and its workers start, which is mostly waiting here.
 
     Its optimizers load it, compile or not. It takes a second, in which workers would wait for the controller's first.
     """
