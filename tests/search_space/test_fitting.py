@@ -203,3 +203,10 @@ def test_a_network_is_brought_below_a_budget() -> None:
     assert dataclasses.replace(smaller, resolution=224) == b0
     assert count(smaller).macs <= own // 2 < count(dataclasses.replace(smaller, resolution=smaller.resolution + 1)).macs
     assert on_fewer_pixels(b0, 1000) is None
+
+
+def test_the_same_space_is_fitted_once() -> None:
+    space = SearchSpace.load("efficientnet")
+    small, again = (fit(space, Deployment(resolution=32, classes=10, target_macs=10**7)) for _ in range(2))
+    assert small is again
+    assert fit(space, Deployment(resolution=32, classes=10, target_macs=2 * 10**7)) is not small

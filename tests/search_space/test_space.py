@@ -12,6 +12,7 @@ from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import canonical, sample_tokens
 from search_space.errors import InputError, NasError
+from search_space.io import named
 from search_space.space import SearchSpace, find_space
 
 SPACES = {name: SearchSpace.load(name) for name in ("efficientnet", "mnasnet", "accel-nasbench")}
@@ -267,3 +268,13 @@ def test_a_space_may_mix_the_layers_of_resnets_and_mobilenets() -> None:
             stages=tuple(dataclasses.replace(s, op="bottleneck", expand=8) for s in space.reference.stages),
         )
     )
+
+
+def test_a_text_is_read_once_and_a_changed_file_again(tmp_path: Path) -> None:
+    assert SearchSpace.load("efficientnet") is SearchSpace.load("efficientnet")
+    path = tmp_path / "mine.yaml"
+    text = named.read_config("search space", "spaces", "efficientnet")[0]
+    path.write_text(text)
+    before = SearchSpace.load(path)
+    path.write_text(text.replace("name: efficientnet", "name: mine"))
+    assert (before.name, SearchSpace.load(path).name) == ("efficientnet", "mine")

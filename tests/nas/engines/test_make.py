@@ -174,3 +174,17 @@ def test_workers_are_counted_before_any_is_started(
     monkeypatch.setattr(ray_cluster, "set_environment", lambda local: None)
     assert count_workers(EngineOptions(**options), Victim, VictimConfig(folder=str(tmp_path))) == workers
     assert len(closed) == ("ray_address" in options)
+
+
+@pytest.mark.parametrize(("first", "loaded"), [("import torch", True), ("", False)])
+def test_the_compiler_is_loaded_while_workers_start_if_anything_will_train_here(first: str, loaded: bool) -> None:
+    code = f"""
+import sys
+{first}
+from nas.engines.make import _loading_the_compiler
+with _loading_the_compiler():
+    pass
+print("torch._dynamo" in sys.modules)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == str(loaded)
