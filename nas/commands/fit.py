@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--target-flops", metavar="AMOUNT", help="most multiply-adds an image: 200M, 3e7 (required)")
     what.add_argument("--init", metavar="CHECKPOINT", help="a trained network: its weights, or its folder (required)")
     what.add_argument("--parent", metavar="NET", help="network that they are of (default: network.yaml beside them)")
-    what.add_argument("--resolution", type=int, metavar="N", help="side of the images (default: the data's own)")
+    what.add_argument("--resolution", type=int, metavar="N", help="side of the images (default: own; folder: 224)")
     what.add_argument("--time", metavar="TIME", help="end within 20m or 2h: trials and epochs are planned")
     options.add_mirror(what)
     what.add_argument("--device", metavar="NAME", help="auto, cpu or cuda")

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser("nas-search", DESCRIPTION)
     what = parser.add_argument_group("what to search")
     what.add_argument("--target-flops", metavar="AMOUNT", help="multiply-adds an image: 400M, 0.4B, 3.9e8 (required)")
-    what.add_argument("--resolution", type=int, metavar="N", help="side of its images (default: the data's own)")
+    what.add_argument("--resolution", type=int, metavar="N", help="side of its images (default: own; folder: 224)")
     what.add_argument("--classes", type=int, metavar="N", help="classes to tell apart (default: the data's)")
     what.add_argument("--time", metavar="TIME", help="end within 20m or 2h: what else you do not say is planned")
     what.add_argument("--trials", type=int, metavar="N", help="networks to propose (default: 32; imagenet: 200)")
