@@ -14,8 +14,8 @@ def keep_freed_memory() -> None:
     """Let a training that begins keep the memory that it frees, for its next step; without glibc nothing happens.
 
     glibc gives large blocks, and what is free at the end of its heap, back to the system. The next step would get its
-    activations as fresh pages, each zeroed by the kernel at its first use: a sixth of a step's time at 64 pixels
-    (docs/performance.md). What the training before has left is given back first.
+    activations as fresh pages, each zeroed by the kernel at its first use. What the training before has left is given
+    back first.
     """
     if sys.platform != "linux":
         return

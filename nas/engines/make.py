@@ -115,14 +115,15 @@ def _loading_the_compiler() -> Iterator[None]:
 
     Its optimizers load it, compile or not. It takes a second, in which workers would wait for the controller's first.
     """
+    if "torch" not in sys.modules:  # nothing is trained in this process
+        yield
+        return
     loading = threading.Thread(target=importlib.import_module, args=("torch._dynamo",))
-    if "torch" in sys.modules:
-        loading.start()
+    loading.start()
     try:
         yield
     finally:
-        if loading.ident is not None:
-            loading.join()
+        loading.join()
 
 
 def _request(options: EngineOptions, evaluator_class: type[Evaluator[Any]], config: Any) -> ray_cluster.Request:
