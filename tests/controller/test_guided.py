@@ -144,7 +144,8 @@ def test_bad_settings_are_named_together() -> None:
 
 def test_settings_at_their_bounds_are_allowed() -> None:
     least = {"hidden": 1, "policy_steps": 0, "policy_batch": 2, "patience": 1, "candidates": 1, "refinements": 0}
-    GuidedConfig(**least, local=1, memory=2, batch=1, entropy_weight=0.0, optimism=0.0)
+    config = GuidedConfig(**least, local=1, memory=2, batch=1, entropy_weight=0.0, optimism=0.0)
+    assert len(Guided(problem(), config, 0).ask(0, 1)) == 1
 
 
 def test_a_network_that_was_tried_is_not_proposed_again_as_long_as_there_are_others() -> None:
