@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import functools
 import json
 import statistics
 import time
@@ -103,13 +102,9 @@ def _search(table: Path, objective: Objective, bar: float, seed: int, losses: di
         )
     )
     if losses is not None:
-        made.problem = make_problem(made.space, objective, None, functools.partial(_guess, losses))
+        made.problem = make_problem(made.space, objective, None, lambda network: losses[network.key])
     run = made.run("guided", seed, None)
     return next((i for i, reward in enumerate(run.best, 1) if reward >= bar), trials + 1)
-
-
-def _guess(losses: dict[str, float], network: Architecture) -> float:
-    return -losses[network.key]
 
 
 def _losses(

@@ -11,12 +11,12 @@ from nas import config
 from nas.config import SearchConfig, given
 from nas.runs import directory, warm_start
 from nas.runs import record as records
-from nas.runs.deployment import deployed
+from nas.runs.deployment import deployed, load_space
 from nas.runs.grid import GridRun
 from nas.runs.header import check_trusted, differences, recorded_config
 from nas.runs.planning import PLANNED, plan_search
 from nas.runs.record import RunRecord
-from nas.runs.search import StudyRun, load_space
+from nas.runs.search import StudyRun
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from search_space.io import named

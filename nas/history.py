@@ -5,7 +5,8 @@
 | ``run`` | the header: the resolved config, versions; where a time was given, what was planned for it |
 | ``described`` | what the evaluator says of itself: data, images, the share of the largest class |
 | ``told`` | results of earlier runs that the controller learned from before its first batch |
-| ``proposed`` | a batch of trials: tokens, key of the network, MACs, parameters |
+| ``shared`` | weights that all networks share were trained first, for so many steps |
+| ``proposed`` | a batch of trials: tokens, key of the network, MACs, parameters, loss by shared weights if there are |
 | ``finished`` | a trial's evaluation and reward |
 | ``updated`` | the controller learned from trials, by default those of the batch; its signals |
 | ``worked`` | so many seconds were worked on the run since the last such line, or since a process took it up |
@@ -19,14 +20,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from controller.base import Outcome
 from evaluator.base import Evaluation
-from nas.journal import Event
+from nas.journal import Event, check_number, check_text, check_whole
 from search_space.architecture import Architecture
 from search_space.decision import Decision, Tokens
 from search_space.errors import InputError
@@ -46,6 +46,8 @@ class Trial:
     """Key of the network that the tokens build."""
     macs: int
     params: int
+    shared_loss: float | None = None
+    """What weights that all networks share say of it before it is trained, nats; None where there are none."""
     evaluation: Evaluation | None = None
     reward: float | None = None
     repeat_of: int | None = None
@@ -151,13 +153,14 @@ class History:
                 case "evaluator":
                     self.config = self.config | {"evaluator": _component(event["evaluator"])}
                 case "extended":
-                    self.config = self.config | {name: [*map(_number, event[name])] for name in GROWING & event.keys()}
+                    grown = {name: [*map(check_number, event[name])] for name in GROWING & event.keys()}
+                    self.config = self.config | grown
                 case "worked":
-                    self.worked += max(0.0, _number(event["seconds"]))
+                    self.worked += max(0.0, check_number(event["seconds"]))
                 case "ended":
-                    self.ended = _whole(event["trials"])
+                    self.ended = check_whole(event["trials"])
                 case "shared":
-                    _whole(event["steps"])
+                    check_whole(event["steps"])
                 case "reference":
                     self._add_reference(event)
                 case "final":
@@ -189,7 +192,8 @@ class History:
         if "evaluator" in config:
             _component(config["evaluator"])
         _check_depth([config, plan := dict(event.get("plan", {}))])
-        self.config, self.plan, self.versions = config, plan, {name: _text(text) for name, text in versions.items()}
+        self.config, self.plan = config, plan
+        self.versions = {name: check_text(text) for name, text in versions.items()}
 
     def _add_batch(self, batch: int, rows: Sequence[Event]) -> None:
         if batch != len(self.batches):
@@ -199,17 +203,17 @@ class History:
         self.batches.append(range(start, len(self.trials)))
 
     def _add_result(self, event: Event) -> None:
-        trial = self.trials[_whole(event["trial"])]
+        trial = self.trials[check_whole(event["trial"])]
         if trial.evaluation is not None:
             raise InputError(f"trial {trial.number} finished twice")
         repeat_of = event["repeat_of"]
-        if repeat_of is not None and self.trials[_whole(repeat_of)].evaluation is None:
+        if repeat_of is not None and self.trials[check_whole(repeat_of)].evaluation is None:
             raise InputError(f"trial {trial.number} repeats trial {repeat_of}, which has no result")
-        found, reward = Evaluation.from_json(event["evaluation"]), _number(event["reward"])
+        found, reward = Evaluation.from_json(event["evaluation"]), check_number(event["reward"])
         self.trials[trial.number] = dataclasses.replace(trial, evaluation=found, reward=reward, repeat_of=repeat_of)
 
     def _add_reference(self, event: Event) -> None:
-        self.references[name := _text(event["name"])] = Evaluation.from_json(event["evaluation"])
+        self.references[name := check_text(event["name"])] = Evaluation.from_json(event["evaluation"])
         if "network" in event:
             self.reference_networks[name] = schema.from_mapping(Architecture, event["network"], "network")
 
@@ -220,7 +224,7 @@ class History:
         # An asynchronous run names the trials; others learn from the batch they proposed.
         numbers = event["trials"] if "trials" in event else self.batches[batch]
         for number in numbers:
-            if self.trials[_whole(number)].evaluation is None:
+            if self.trials[check_whole(number)].evaluation is None:
                 raise InputError(f"update {batch} learned from trial {number}, which has no result")
         self.learned_from.append(tuple(numbers))
         self.signals.append(_signals(signals))
@@ -249,13 +253,14 @@ def fold(events: Iterable[Event], source: object, into: History | None = None) -
 def _proposal(row: Event, number: int) -> Trial:
     if row["trial"] != number:
         raise InputError(f"trial {row['trial']} stands where trial {number} belongs")
-    tokens, macs, params = tuple(map(_whole, row["tokens"])), _whole(row["macs"]), _whole(row["params"])
-    return Trial(number=number, tokens=tokens, key=_text(row["key"]), macs=macs, params=params)
+    tokens, macs, params = tuple(map(check_whole, row["tokens"])), check_whole(row["macs"]), check_whole(row["params"])
+    loss = None if row.get("shared_loss") is None else check_number(row["shared_loss"])
+    return Trial(number=number, tokens=tokens, key=check_text(row["key"]), macs=macs, params=params, shared_loss=loss)
 
 
 def _outcome(row: Event) -> Outcome:
-    accuracy = None if row["accuracy"] is None else _number(row["accuracy"])
-    return Outcome(tokens=tuple(map(_whole, row["tokens"])), reward=_number(row["reward"]), accuracy=accuracy)
+    accuracy = None if row["accuracy"] is None else check_number(row["accuracy"])
+    return Outcome(tokens=tuple(map(check_whole, row["tokens"])), reward=check_number(row["reward"]), accuracy=accuracy)
 
 
 def _component(value: object) -> Event:
@@ -278,23 +283,5 @@ def _signals(found: Mapping[str, Any]) -> dict[str, Any]:
     """Signals of any kind; those that are probabilities are numbers, a list for each decision."""
     signals = dict(found)
     for probability in (p for row in signals.get("probabilities", ()) for p in row):
-        _number(probability)
+        check_number(probability)
     return signals
-
-
-def _whole(value: object) -> int:
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise InputError(f"expected a whole number from 0, got {str(value)[:40]!r}")
-    return value
-
-
-def _number(value: object) -> float:
-    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
-        raise InputError(f"expected a number, got {str(value)[:40]!r}")
-    return value  # type: ignore[return-value]
-
-
-def _text(value: object) -> str:
-    if type(value) is not str:
-        raise InputError(f"expected text, got {str(value)[:40]!r}")
-    return value

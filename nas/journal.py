@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -165,6 +166,39 @@ def refuse_link(path: Path) -> None:
     """
     if path.is_symlink():
         raise InputError(f"{path}: is a link; a run's files are written only where they stand")
+
+
+def check_whole(value: object) -> int:
+    """An event's value that must be a whole number from 0.
+
+    Raises:
+        InputError: It is not.
+    """
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise InputError(f"expected a whole number from 0, got {str(value)[:40]!r}")
+    return value
+
+
+def check_number(value: object) -> float:
+    """An event's value that must be a finite number.
+
+    Raises:
+        InputError: It is not.
+    """
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
+        raise InputError(f"expected a number, got {str(value)[:40]!r}")
+    return value  # type: ignore[return-value]
+
+
+def check_text(value: object) -> str:
+    """An event's value that must be text.
+
+    Raises:
+        InputError: It is not.
+    """
+    if type(value) is not str:
+        raise InputError(f"expected text, got {str(value)[:40]!r}")
+    return value
 
 
 def _lock_file(path: Path) -> Path:

@@ -19,7 +19,7 @@ def make_problem(
     space: Space,
     objective: Objective,
     band: tuple[float, float] | None,
-    guess: Callable[[Architecture], float] | None = None,
+    shared_loss: Callable[[Architecture], float] | None = None,
 ) -> Problem:
     """The controller's view of a space and an objective.
 
@@ -27,7 +27,7 @@ def make_problem(
         space: What is searched.
         objective: Accuracy and MACs to reward.
         band: Lowest and highest MACs, as multiples of the target, that may be proposed; None for no limit.
-        guess: A score that rises with the accuracy to expect of a network on these images; None for the number of
+        shared_loss: A network's loss by weights that all share, the first guess at its accuracy; None for the number of
             parameters alone.
     """
 
@@ -63,7 +63,7 @@ def make_problem(
 
     def guesses(tokens: Tokens) -> tuple[float, ...]:
         known = (math.log(cost(tokens)[1]),)
-        return known if guess is None else (guess(space.decode(tokens)), *known)
+        return known if shared_loss is None else (-shared_loss(space.decode(tokens)), *known)
 
     return Problem(
         decisions=space.decisions,

@@ -53,6 +53,7 @@ class Study:
     Attributes:
         history: What the journal says so far.
         has_time: Asked before each batch is proposed: no ends `run` where it stands.
+        shared_loss: What shared weights say of a network, nats; None where there are none.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Study:
         self.batch_size = batch_size
         self.seed = seed
         self.has_time: Callable[[], bool] = lambda: True
+        self.shared_loss: Callable[[Architecture], float] | None = None
         self._timed = make_timer(objective)
         self._asked: set[int] = set()
         self._first_of: dict[tuple[str, Measurement | None], int] = {}
@@ -203,15 +205,13 @@ class Study:
         """
         known = self.history.reference_networks
         missing = [n for n in networks if n not in self.references or (follow and known.get(n) != networks[n])]
-        seeds = [derive_seed(self.seed, "reference", name) for name in missing]
-        jobs = [
-            Job(trial=-1 - i, architecture=networks[name], seed=seeds[i], fidelity=fidelity)
-            for i, name in enumerate(missing)
-        ]
+        jobs = []
+        for number, name in enumerate(missing, 1):
+            seed = derive_seed(self.seed, "reference", name)
+            jobs.append(Job(trial=-number, architecture=networks[name], seed=seed, fidelity=fidelity))
         for number, evaluation in engine.run(jobs):
             network = networks[name := missing[-1 - number]]
-            event: Event = {"event": "reference", "name": name}
-            event["evaluation"] = self._timed(evaluation, network).to_json()
+            event = {"event": "reference", "name": name, "evaluation": self._timed(evaluation, network).to_json()}
             self.record(event | ({"network": schema.to_plain(network)} if follow else {}))
 
     def _all_batches(self) -> Iterator[range]:
@@ -234,8 +234,9 @@ class Study:
         for number, tokens in enumerate(proposals, len(self.trials)):
             architecture = self.space.decode(tokens)
             cost = count(architecture)
+            said = {} if self.shared_loss is None else {"shared_loss": round(self.shared_loss(architecture), 4)}
             row = {"trial": number, "tokens": list(tokens), "key": architecture.key}
-            rows.append(row | {"macs": cost.macs, "params": cost.params})
+            rows.append(row | {"macs": cost.macs, "params": cost.params} | said)
         self.record({"event": "proposed", "batch": len(self.history.batches), "trials": rows})
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -12,15 +13,24 @@ from nas.engines.local import LocalEngine
 from nas.journal import read
 from nas.runs.search import StudyRun
 from nas.study import Study
+from search_space.architecture import Architecture
 
 
-def make_run(path: Path, *, trials: int = 24, stop_after: int | None = None, **settings: Any) -> Study:
+def make_run(
+    path: Path,
+    *,
+    trials: int = 24,
+    stop_after: int | None = None,
+    shared_loss: Callable[[Architecture], float] | None = None,
+    **settings: Any,
+) -> Study:
     """Search with the toy evaluator and export as `nas-search` does, short of the report.
 
     Args:
         path: The run's directory.
         trials: How many to propose.
         stop_after: End after this many finished trials, as an interrupted run does.
+        shared_loss: What shared weights say of a network.
         settings: Further settings of the search.
     """
     base = {"target_flops": "400M", "controller": "random", "evaluator": "tests.toys:ToyEvaluator", "trials": trials}
@@ -28,6 +38,7 @@ def make_run(path: Path, *, trials: int = 24, stop_after: int | None = None, **s
     cls, evaluator_config = config.make("evaluator", resolved.evaluator)
     # Thousands of trials need not survive a power cut.
     with mock.patch.object(os, "fsync"), StudyRun(path, resolved) as run:
+        run.study.shared_loss = shared_loss
         for count, _ in enumerate(run.run(LocalEngine(cls(evaluator_config))), 1):
             if count == stop_after:
                 break

@@ -20,13 +20,14 @@ from nas.progress import SearchProgress
 from nas.report import page as report
 from nas.report import training as training_page
 from nas.runs import warm_start
-from nas.runs.deployment import deployed
+from nas.runs.base import measured
+from nas.runs.deployment import deployed, load_space
 from nas.runs.final import check as check_final
 from nas.runs.header import check_inherited, check_trusted, trust_flag
 from nas.runs.loggers import tensorboard
 from nas.runs.loggers.callbacks import CALLBACKS, Callbacks
 from nas.runs.planning import plan_search, with_batch
-from nas.runs.search import StudyRun, evaluator_of, load_space
+from nas.runs.search import StudyRun, evaluator_of
 from nas.runs.time_plan import Plan
 from nas.training import retrain
 from nas.training.run import at_chance_lines, metrics_table
@@ -203,7 +204,7 @@ def _measure_worth(run: StudyRun, engine: Engine, engine_options: EngineOptions,
     """The trust report, by trainings that neither continue the search's nor leave states to be continued."""
     settings = run.settings
     if run.clock:
-        share = min(share, run.clock.trainings_left() / max(1, len(trust.measured(run.trials))))
+        share = min(share, run.clock.trainings_left() / max(1, len(measured(run.trials))))
     if not settings.promote:
         trust.after_search(run, settings, engine, share, cli.say)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nas.history import Trial
-from nas.report import charts, facts
+from nas.report import charts, facts, sharing
 from nas.report.networks import NetworkTable
 from nas.report.references import names, network_of, reference
 from nas.report.scaling import part_of
@@ -35,6 +35,7 @@ def run_data(run: RunRecord, networks: NetworkTable) -> dict[str, Any]:
         "signals": charts.signal_lines(run.signals),
         "beliefs": believed,
         "beliefs_text": _beliefs_text(run, believed),
+        "shared_text": sharing.text(run),
         "decisions": [] if part else [_decision(decision) for decision in decisions],
         "shown_batches": charts.batch_groups(len(run.history.batches)),
         "effects": [] if part else charts.effects(decisions, run.trials),
@@ -55,7 +56,7 @@ def _columns(run: RunRecord, networks: NetworkTable) -> tuple[dict[str, list[Any
     """The trials as columns, and the distinct reasons that their column ``reason`` counts into."""
     reasons = {"": 0}
     results = ("macs", "params", "accuracy", "reward", "status", "reason", "seconds", "repeat_of")
-    titles = (*results, "network", "key", "curve", "tokens", "batch")
+    titles = (*results, "network", "key", "curve", "shared_loss", "tokens", "batch")
     batch_of = {number: batch for batch, numbers in enumerate(run.history.batches) for number in numbers}
     columns: dict[str, list[Any]] = {title: [] for title in titles}
     for trial in run.trials:
@@ -72,6 +73,7 @@ def _columns(run: RunRecord, networks: NetworkTable) -> tuple[dict[str, list[Any
             _network(run, trial, networks),
             trial.key,
             [round(accuracy, 4) for accuracy in known.curve] if known else [],
+            trial.shared_loss,
             [] if part_of(run) or run.space is None else trial.tokens,
             batch_of.get(trial.number),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,3 +88,22 @@ class Run:
     def table(self) -> tuple[list[str], list[list[Any]]]:
         """Column names, and one row a finished trial."""
         return table.of_trials(self.trials, self.space, self.seed)
+
+
+def measured(trials: Sequence[Trial]) -> list[Trial]:
+    """The first measurement of every network that has an accuracy."""
+    first: dict[str, Trial] = {}
+    for trial in trials:
+        if trial.ok and trial.repeat_of is None:
+            first.setdefault(trial.key, trial)
+    return list(first.values())
+
+
+def free_scores(trials: Sequence[Trial]) -> dict[str, list[float]]:
+    """What scores networks without a training of each, by name; higher for better ones."""
+    scores: dict[str, list[float]] = {
+        "the number of parameters": [trial.params for trial in trials],
+        "MACs": [trial.macs for trial in trials],
+    }
+    losses = [trial.shared_loss for trial in trials if trial.shared_loss is not None]
+    return scores | ({"the shared loss": [-loss for loss in losses]} if len(losses) == len(trials) else {})

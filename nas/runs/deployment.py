@@ -129,3 +129,15 @@ def _size_of(data: str, resolution: int | None) -> tuple[int, int]:
     folder = data.startswith("folder:")
     dataset = load_dataset(data, resolution if folder else None)
     return FOLDER if folder else dataset.train.images.shape[-1], len(dataset.classes)
+
+
+def load_space(settings: SearchConfig) -> Space:
+    """The search's space; one of ours must have networks of the target.
+
+    Raises:
+        InputError: No such space, or the target is outside its range.
+    """
+    space = space_of(settings)
+    if isinstance(space, SearchSpace):
+        space.check_target(settings.target_flops)
+    return space

@@ -25,7 +25,7 @@ from nas.problem import make_problem
 from nas.runs import directory, promotion, warm_start
 from nas.runs.base import Run
 from nas.runs.clock import Clock
-from nas.runs.deployment import space_of
+from nas.runs.deployment import load_space
 from nas.runs.promotion import PromotingSpace
 from nas.runs.references import reference_networks
 from nas.runs.time_plan import Plan
@@ -35,7 +35,6 @@ from search_space.decision import Space
 from search_space.errors import InputError
 from search_space.io import named, schema
 from search_space.io.files import write_atomic
-from search_space.space import SearchSpace
 
 WEIGHTS = "weights"
 """Where trainings that may be continued leave their state."""
@@ -87,8 +86,8 @@ class StudyRun(Run):
         self._journal = directory.open_journal(path, settings, schema.to_plain(plan) if plan else None)
         try:
             weights = path / SHARED_WEIGHTS
-            guess = sharing.prepare(settings, shared, space, weights, self._journal, say) if shared else None
-            controller = _make_controller(settings, space, guess)
+            loss = sharing.prepare(settings, shared, space, weights, self._journal, say) if shared else None
+            controller = _make_controller(settings, space, loss)
             if settings.promote:
                 controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
             self.space: Space = space
@@ -103,6 +102,7 @@ class StudyRun(Run):
                 batch_size=settings.batch,
                 seed=settings.seed,
             )
+            self.study.shared_loss = loss if self.evaluator[0].trains else None  # else it is the accuracy itself
             self._record_evaluator()
             self.clock = self._start_clock(time.monotonic() if started is None else started)
         except BaseException:
@@ -279,22 +279,10 @@ def evaluator_of(settings: SearchConfig, path: Path) -> tuple[Any, Any]:
     return cls, evaluator_config
 
 
-def load_space(settings: SearchConfig) -> Space:
-    """The search's space; one of ours must have networks of the target.
-
-    Raises:
-        InputError: No such space, or the target is outside its range.
-    """
-    space = space_of(settings)
-    if isinstance(space, SearchSpace):
-        space.check_target(settings.target_flops)
-    return space
-
-
 def _make_controller(
-    settings: SearchConfig, space: Space, guess: Callable[[Architecture], float] | None
+    settings: SearchConfig, space: Space, loss: Callable[[Architecture], float] | None
 ) -> Controller[Any]:
     cls, controller_config = config.make("controller", settings.controller)
-    problem = make_problem(space, settings.objective, settings.band, guess)
+    problem = make_problem(space, settings.objective, settings.band, loss)
     controller: Controller[Any] = cls(problem, controller_config, settings.seed)
     return controller

@@ -30,7 +30,7 @@ CHECKED = 16
 LEARNED = 0.95
 """Share of the loss of guessing above which they have not."""
 Say = Callable[[str], None]
-Guess = Callable[[Architecture], float]
+Loss = Callable[[Architecture], float]
 
 
 def shared_config(settings: SearchConfig, space: Space) -> SharedConfig:
@@ -55,8 +55,8 @@ def shared_config(settings: SearchConfig, space: Space) -> SharedConfig:
 
 def prepare(
     settings: SearchConfig, shared: SharedConfig, space: Space, weights: Path, journal: Journal, say: Say
-) -> Guess | None:
-    """Train the weights as far as they are not trained yet, and give what scores a network by them: minus its loss.
+) -> Loss | None:
+    """Train the weights as far as they are not trained yet, and give what scores a network by them: its loss, nats.
 
     Weights that have learned next to nothing give None: their guess would be noise.
 
@@ -102,7 +102,7 @@ def prepare(
     if loss > LEARNED * scorer.chance:
         say("Shared weights: they have learned next to nothing, so they guess nothing; give them longer")
         return None
-    return lambda architecture: -scorer.losses([architecture])[0]
+    return lambda architecture: scorer.losses([architecture])[0]
 
 
 def _cost(network: SharedNetwork, seconds: float) -> str:

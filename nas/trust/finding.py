@@ -39,8 +39,8 @@ class Searched:
 
     accuracies: Sequence[float]
     rewards: Sequence[float]
-    params: Sequence[int]
-    macs: Sequence[int]
+    free: Mapping[str, Sequence[float]]
+    """What else scores them, without a training of each, by name."""
     at_chance: str = ""
     """Why the accuracies are those of guessing; empty where they are not."""
 
@@ -56,7 +56,7 @@ class TrustFigures:
     ranking: RankCorrelation | None = None
     """The search's accuracies against those of longer training."""
     bars: Mapping[str, tuple[RankCorrelation, RankCorrelation]]
-    """What costs nothing, by name: how it ranks, and by how much the search ranks better."""
+    """What costs no training, by name: how it ranks, and by how much the search ranks better."""
     differences: Mapping[str, Difference]
     """The winner's accuracy minus that of others, all trained longer on the same seeds."""
     at_chance: str = ""
@@ -80,10 +80,7 @@ def figures(plan: Plan, results: Mapping[Tokens, float], searched: Searched, see
     longer = {place: results[place, LONG, 1] for place in plan.longer if (place, LONG, 1) in results}
     enough, truth = len(longer) >= LEAST_LONGER, list(longer.values())
     short = [searched.accuracies[place - 1] for place in longer]
-    free = {
-        "the number of parameters": [searched.params[place - 1] for place in longer],
-        "MACs": [searched.macs[place - 1] for place in longer],
-    }
+    free = {name: [scores[place - 1] for place in longer] for name, scores in searched.free.items()}
     bars = {
         name: (rank_correlation(score, truth, seed), rank_advantage(short, score, truth, seed))
         for name, score in free.items()
@@ -167,7 +164,7 @@ def _worth(finding: TrustFigures) -> str:
 
 
 def _against_bars(finding: TrustFigures) -> str:
-    """How it ranks beside what costs nothing."""
+    """How it ranks beside what costs no training."""
     better = [name for name, (_, advantage) in finding.bars.items() if advantage.low > 0]
     worse = [name for name, (_, advantage) in finding.bars.items() if advantage.high < 0]
     if worse:
@@ -175,7 +172,7 @@ def _against_bars(finding: TrustFigures) -> str:
     unclear = [name for name in finding.bars if name not in better]
     if unclear:
         return f", though {' and '.join(unclear)} alone may rank as well"
-    return ", and better than the number of parameters or MACs alone"
+    return f", and better than {' or '.join(finding.bars)} alone"
 
 
 def _winner(finding: TrustFigures, reference: str) -> str:

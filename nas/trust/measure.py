@@ -16,7 +16,7 @@ from nas.config import SearchConfig
 from nas.engines.base import Engine
 from nas.grid.candidates import CandidateSpace
 from nas.history import Trial
-from nas.runs.base import Run
+from nas.runs.base import Run, free_scores, measured
 from nas.runs.directory import TRUST, trust_title
 from nas.runs.header import trust_flag
 from nas.runs.references import comparable, title
@@ -70,8 +70,7 @@ def report(run: Run, settings: SearchConfig, engine: Engine, budget: float, say:
     searched = Searched(
         accuracies=[accuracy(trial) for trial in trials],
         rewards=[scored(trial, settings) for trial in trials],
-        params=[trial.params for trial in trials],
-        macs=[trial.macs for trial in trials],
+        free=free_scores(trials),
         at_chance=guesses(run),
     )
     winner = [trial.key for trial in trials].index(run.best_trial.key) if run.best_trial else 0
@@ -137,15 +136,6 @@ def accuracy(trial: Trial) -> float:
     assert trial.evaluation is not None
     assert trial.evaluation.accuracy is not None
     return trial.evaluation.accuracy
-
-
-def measured(trials: Sequence[Trial]) -> list[Trial]:
-    """The first measurement of every network that has an accuracy."""
-    first: dict[str, Trial] = {}
-    for trial in trials:
-        if trial.ok and trial.repeat_of is None:
-            first.setdefault(trial.key, trial)
-    return list(first.values())
 
 
 def scored(trial: Trial, settings: SearchConfig) -> float:

@@ -63,6 +63,6 @@ def test_how_far_a_network_is_from_the_band(space: SearchSpace) -> None:
 
 def test_a_guess_comes_first(space: SearchSpace) -> None:
     b0 = Architecture.load("efficientnet-b0")
-    problem = make_problem(space, OBJECTIVE, None, lambda network: -1.5 if network.key == b0.key else 0.0)
+    problem = make_problem(space, OBJECTIVE, None, lambda network: 1.5 if network.key == b0.key else 0.0)
     assert problem.guesses is not None
     assert problem.guesses(space.encode(b0)) == (-1.5, math.log(5_288_548))

@@ -15,7 +15,7 @@ from nas.commands.search import main as search
 from nas.commands.trust import main as trust
 from nas.journal import read, seal
 from nas.runs import warm_start
-from nas.runs.search import load_space
+from nas.runs.deployment import load_space
 from search_space.errors import InputError
 from tests.nas.report.test_page import Page
 from tests.runs import make_run

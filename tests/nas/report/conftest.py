@@ -54,6 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Shown]:
     root = tmp_path_factory.mktemp("runs")
     make_run(root / "plain", trials=40, controller="reinforce", evaluator={"fail_every": 3})
     make_run(root / "random", trials=32)
+    make_run(root / "shared", trials=24, evaluator={"fail_every": 5}, shared_loss=lambda n: int(n.key, 16) % 97 / 97)
     make_run(root / "failed", trials=9, evaluator={"fail_every": 1})
     make_run(root / "one", trials=1)
     make_run(root / "running", trials=24, stop_after=10)
@@ -67,7 +68,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Shown]:
     make_run(root / "final", trials=8)
     with Journal(root / "final" / "journal.jsonl") as final:
         final.append({"event": "final", "final": schema.to_plain(FINAL)})
-    names = {name: [name] for name in ("plain", "final", "failed", "one", "running", "damaged", "empty")}
+    names = {name: [name] for name in ("plain", "shared", "final", "failed", "one", "running", "damaged", "empty")}
     names |= {"hostile": [HOSTILE], "compared": ["plain", "random", HOSTILE]}
     return {kind: _show(root, kind, runs) for kind, runs in names.items()}
 

@@ -73,6 +73,23 @@ def test_reward_chart_has_every_trial(browser: Browser, pages: dict[str, Shown])
     assert browser.text("#failures").startswith(f"{len(bad)} \u00d7 failed: RuntimeError: this network always fails")
 
 
+def test_sharing_chart_has_every_trained_network_where_weights_were_shared(
+    browser: Browser, pages: dict[str, Shown]
+) -> None:
+    browser.open(pages["shared"].page)
+    (run,) = pages["shared"].runs
+    good, bad = ok_and_failed(run)
+    assert bad
+    (shown,) = traces(browser, "sharing-chart", "trials")
+    assert shown["x"] == [t.shared_loss for t in good]
+    assert shown["y"] == pytest.approx([t.evaluation.accuracy for t in good if t.evaluation], rel=1e-5)
+    assert drawn_points(browser, "sharing-chart") == len(good)
+    assert "the shared loss" in browser.text("#sharing-note")
+    assert "Shared weights" in browser.text("#contents")
+    browser.open(pages["plain"].page)
+    assert browser.js("byId('sharing').hidden")
+
+
 def test_what_the_controller_said_is_the_journals(browser: Browser, pages: dict[str, Shown]) -> None:
     browser.open(pages["plain"].page)
     browser.js("return byId('policy').open = true")

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.base import Evaluation
+from nas.history import Trial
+from nas.runs.base import measured
 from nas.runs.record import load
 from search_space.errors import NasError
 from tests.runs import make_run
@@ -33,3 +36,30 @@ def test_without_a_space_no_network_is_built(tmp_path: Path) -> None:
     run.space = None
     with pytest.raises(NasError, match="its networks cannot be built, since its space is not at hand"):
         run.architecture(run.trials[0])
+
+
+def test_the_first_measurement_of_each_network_counts() -> None:
+    good = Evaluation(status="ok", accuracy=0.5)
+
+    def trial(number: int, key: str, evaluation: Evaluation | None = good, repeat_of: int | None = None) -> Trial:
+        return Trial(
+            number=number,
+            tokens=(0,),
+            key=key,
+            macs=1,
+            params=1,
+            evaluation=evaluation,
+            reward=0.5,
+            repeat_of=repeat_of,
+        )
+
+    failed = Evaluation(status="failed", reason="no")
+    trials = [
+        trial(0, "a"),
+        trial(1, "b", failed),
+        trial(2, "a"),
+        trial(3, "c", None),
+        trial(4, "d"),
+        trial(5, "d", good, 4),
+    ]
+    assert [found.number for found in measured(trials)] == [0, 4]

@@ -15,10 +15,9 @@ from nas import config
 from nas.commands import export, scale, search, train
 from nas.config import SearchConfig
 from nas.grid.config import load_baseline
-from nas.runs.deployment import deployed, describe, space_of
+from nas.runs.deployment import deployed, describe, load_space, space_of
 from nas.runs.header import from_header
 from nas.runs.record import load
-from nas.runs.search import load_space
 from search_space.architecture import Architecture, read_document
 from search_space.cost import count
 from search_space.errors import InputError

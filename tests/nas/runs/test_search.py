@@ -9,8 +9,9 @@ from nas import config
 from nas.config import SearchConfig
 from nas.history import Trial
 from nas.journal import read
+from nas.runs.deployment import load_space
 from nas.runs.directory import REFERENCE_NETWORK
-from nas.runs.search import StudyRun, load_space
+from nas.runs.search import StudyRun
 from search_space.architecture import Architecture
 from search_space.errors import InputError, NasError
 from tests.toys import ToyConfig, ToyEvaluator

@@ -14,6 +14,7 @@ from nas.journal import read
 from nas.runs import sharing
 from nas.runs.search import SHARED_WEIGHTS, StudyRun
 from nas.runs.sharing import shared_config
+from search_space.architecture import Architecture
 from search_space.errors import InputError
 from tests.spaces import SMALL, SMALL_YAML
 
@@ -51,6 +52,15 @@ def settings(space: Path, **changes: object) -> SearchConfig:
     return config.resolve([base, changes])
 
 
+class Known:
+    """Scores by a network's key."""
+
+    chance = 10.0
+
+    def losses(self, networks: list[Architecture]) -> list[float]:
+        return [int(network.key, 16) % 97 / 97 for network in networks]
+
+
 def test_a_search_by_shared_weights_alone(space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "LEARNED", 2.0)
     said: list[str] = []
@@ -60,6 +70,7 @@ def test_a_search_by_shared_weights_alone(space: Path, tmp_path: Path, monkeypat
         accuracies = {trial.key: trial.evaluation.accuracy for trial in run.trials if trial.evaluation}
         guess = run.study.controller.problem.guesses
         assert guess is not None
+        assert all(trial.shared_loss is None for trial in run.trials)  # it is the accuracy itself
         assert max(run.trials, key=lambda trial: guess(trial.tokens)[0]).key == max(
             accuracies, key=accuracies.__getitem__
         )
@@ -77,6 +88,19 @@ def test_weights_that_have_learned_nothing_guess_nothing(space: Path, tmp_path: 
         assert guesses is not None
         assert len(guesses((0,) * len(SMALL.decisions))) == 1  # the number of parameters, as ever
     assert said[-1].startswith("Shared weights: they have learned next to nothing")
+
+
+def test_what_the_weights_say_of_a_proposal_is_written_down(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "load_scorer", lambda config, path: Known())
+    with StudyRun(tmp_path / "run", settings(space, evaluator={"name": "proxy", "resolution": 8})) as run:
+        assert run.ask() is not None
+        losses = [int(trial.key, 16) % 97 / 97 for trial in run.trials]
+        assert [trial.shared_loss for trial in run.trials] == pytest.approx(losses, abs=1e-4)
+        guesses = run.study.controller.problem.guesses
+        assert guesses is not None
+        assert [-guesses(trial.tokens)[0] for trial in run.trials] == losses
 
 
 def test_weights_are_trained_once(space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,12 @@ def run(tmp_path: Path) -> RunRecord:
     return load(tmp_path / "run")
 
 
+def test_the_shared_loss_is_a_bar_as_what_is_free(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", evaluator=STEADY, shared_loss=lambda network: 1 - int(network.key, 16) % 7 / 7)
+    assert "MACs alone: " in (text := report(load(tmp_path / "run"), 4.0)[1])
+    assert "; the shared loss alone: " in text
+
+
 def plan_of(run: RunRecord, budget: float) -> Any:
     accuracies = [measure.accuracy(trial) for trial in run.trials]
     rewards = [trial.reward or 0.0 for trial in run.trials]
@@ -148,33 +154,6 @@ def test_at_chance_nothing_is_trained(run: RunRecord) -> None:
     assert text.startswith("This answer is worth nothing: accuracies, ")
     assert engine.jobs == []
     assert (run.path / TRUST).read_text() == f"Trust report after 24 trials\n{text}\n"
-
-
-def test_the_first_measurement_of_each_network_counts() -> None:
-    good = Evaluation(status="ok", accuracy=0.5)
-
-    def trial(number: int, key: str, evaluation: Evaluation | None = good, repeat_of: int | None = None) -> Trial:
-        return Trial(
-            number=number,
-            tokens=(0,),
-            key=key,
-            macs=1,
-            params=1,
-            evaluation=evaluation,
-            reward=0.5,
-            repeat_of=repeat_of,
-        )
-
-    failed = Evaluation(status="failed", reason="no")
-    trials = [
-        trial(0, "a"),
-        trial(1, "b", failed),
-        trial(2, "a"),
-        trial(3, "c", None),
-        trial(4, "d"),
-        trial(5, "d", good, 4),
-    ]
-    assert [found.number for found in measure.measured(trials)] == [0, 4]
 
 
 def test_latency_is_not_part_of_what_is_compared() -> None:

@@ -8,11 +8,17 @@ function shades(run, chosen) {
   const last = Math.max(1, chosen.at(-1) ?? 1);
   return chosen.map((i) => `color-mix(in srgb, var(--late) ${10 * Math.round((10 * i) / last)}%, var(--early))`);
 }
+/** Chosen trials that succeeded, by two of their columns. */
+function pointsOf(run, chosen, x, y) {
+  const items = chosen.map((i) => trial(run, i));
+  const across = x === "number" ? chosen : column(run, x, chosen);
+  return [{ kind: "points", name: "trials", x: across, y: column(run, y, chosen), items, colour: shades(run, chosen), shape: shapeOf(run), size: sizeFor(chosen.length), back: true }];
+}
 function trialLayers(run, x, y) {
   const [good, bad] = [succeeded(run), failed(run)];
   const items = (chosen) => chosen.map((i) => trial(run, i));
   const across = (chosen) => (x === "number" ? chosen : column(run, x, chosen));
-  const layers = [{ kind: "points", name: "trials", x: across(good), y: column(run, y, good), items: items(good), colour: shades(run, good), shape: shapeOf(run), size: sizeFor(good.length), back: true }];
+  const layers = pointsOf(run, good, x, y);
   if (bad.length) layers.push({ kind: "points", name: "failed", failed: true, x: across(bad), y: [], items: items(bad), size: 4, back: true });
   return layers;
 }
@@ -68,6 +74,22 @@ function progressFigure() {
     y: { title: named("reward"), limits: padded(robust(values("reward"))) },
     layers: [...data.runs.flatMap((_, r) => trialLayers(r, "number", "reward")), ...best.filter((line) => line.x.length)],
   };
+}
+
+const guessed = (run) => succeeded(run).filter((i) => data.runs[run].trials.shared_loss[i] !== null);
+/** What was trained, against what shared weights had said of it. */
+function sharingFigure() {
+  return {
+    x: { title: "loss by shared weights, nats" },
+    y: { title: named("accuracy"), percent: true },
+    layers: data.runs.flatMap((_, r) => pointsOf(r, guessed(r), "shared_loss", "accuracy")),
+  };
+}
+/** The section, where any of the runs had shared weights. */
+function sharingSection() {
+  byId("sharing").hidden = !data.runs.some((_, r) => guessed(r).length);
+  const texts = data.runs.filter((run) => run.shared_text).map((run) => (several ? `${run.name}: ` : "") + run.shared_text);
+  byId("sharing-note").textContent = texts.join(" ");
 }
 
 function drawLegends() {

@@ -67,8 +67,8 @@ function showTrials() {
   buildTable();
   const draws = [fillTable];
   if (byId("tradeoff")) {
-    draws.push(drawLegends, showFailures);
-    for (const [id, figure] of [["tradeoff-chart", tradeoffFigure], ["progress-chart", progressFigure]]) draws.push(addChart(byId(id), figure).draw);
+    draws.push(drawLegends, showFailures, sharingSection);
+    for (const [id, figure] of [["tradeoff-chart", tradeoffFigure], ["progress-chart", progressFigure], ["sharing-chart", sharingFigure]]) draws.push(addChart(byId(id), figure).draw);
   }
   byId("curves").hidden = !hasCurves();
   const curves = addChart(byId("curves-chart"), curvesFigure);
