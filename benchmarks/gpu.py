@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.on_gpu import packing, parts, tables
-from benchmarks.on_gpu.parts import FULL, SMOKE, Row, Sizes
+from benchmarks.on_gpu.loops import FULL, SMOKE, Row, Sizes
 from search_space.io.files import write_atomic
 
 PARTS: dict[str, tuple[Callable[[Sizes], Iterator[Row]], float]] = {

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import multiprocessing
 
-from benchmarks.on_gpu.parts import STEPS_AT_A_TIME, Row, Sizes, device, kernels, our_loop, recorded_loop, wait, warm
+from benchmarks.on_gpu.loops import STEPS_AT_A_TIME, Row, Sizes, device, kernels, our_loop, recorded_loop, wait, warm
 
 MOST_WAITING = 90.0  # seconds until the slowest process has its network
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.on_gpu.parts import Row
+from benchmarks.on_gpu.loops import Row
 from evaluator.proxy import PRESETS
 
 TITLES = {

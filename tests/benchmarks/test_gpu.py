@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import gpu
 from benchmarks.on_gpu import cifar, packing, parts, search, tables
-from benchmarks.on_gpu.parts import SMOKE, Row
+from benchmarks.on_gpu.loops import SMOKE, Row
 
 ROWS: list[Row] = [
     {"part": "limits", "device": "Some GPU", "memory_gib": 80},
