@@ -1,11 +1,12 @@
 """Train every network of a small space on real images, and keep the accuracies as a table for nas-bench.
 
-    python -m benchmarks.truth --data cifar10:DIR --workers 2 --out truth-cifar10
+    python -m benchmarks.sharing.truth --data cifar10:DIR --workers 2 --out truth-cifar10
 
-The space is benchmarks/small_space.yaml, the table benchmarks/small_cifar10.csv. Every training is kept in --out, and a
-run that was stopped goes on; the table is written when all are there.
+The space is small_space.yaml beside this file, the table small_cifar10.csv. Every training is kept in --out, and a run
+that was stopped goes on; the table is written when all are there.
 
-    nas-bench --benchmark table:benchmarks/small_cifar10.csv --space benchmarks/small_space.yaml --target-flops 1.5M
+    nas-bench --benchmark table:benchmarks/sharing/small_cifar10.csv --space benchmarks/sharing/small_space.yaml \
+        --target-flops 1.5M
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.ranking import Length, train
+from benchmarks.sharing.ranking import Length, train
 from search_space.architecture import Architecture
 from search_space.decision import Tokens, canonical
 from search_space.io.files import make_folder, write_atomic

@@ -1,10 +1,11 @@
 """How many trainings weights that all networks share save a search, on a small space whose networks were all trained.
 
-    python -m benchmarks.sharing --data cifar10:DIR --out sharing-cifar10
+    python -m benchmarks.sharing.searches --data cifar10:DIR --out sharing-cifar10
 
-The truth is benchmarks/small_cifar10.csv (`benchmarks.truth`). For every seed shared weights are trained for real, and
-`guided` searches the table with their loss as its guess and without. Counted are trainings until a network of the best
-1 % by reward is found; what the shared training cost is given in trainings of the table. Everything is kept in --out.
+The truth is small_cifar10.csv beside this file (`benchmarks.sharing.truth`). For every seed shared weights are trained
+for real, and `guided` searches the table with their loss as its guess and without. Counted are trainings until a
+network of the best 1 % by reward is found; what the shared training cost is given in trainings of the table. Everything
+is kept in --out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.truth import SPACE, TABLE, networks
+from benchmarks.sharing.truth import SPACE, TABLE, networks
 from evaluator.data.dataset import Dataset, load_dataset
 from evaluator.objective import Objective
 from evaluator.shared.evaluator import Shared, SharedConfig

@@ -1,7 +1,7 @@
 """What scores say of networks, against long trainings of the same: short trainings, shared weights, free scores.
 
-    python -m benchmarks.ranking --data cifar10:DIR --target 3M --networks 24 --workers 2 --out ranking-cifar10
-    python -m benchmarks.ranking ... --shared 60000,120000
+    python -m benchmarks.sharing.ranking --data cifar10:DIR --target 3M --networks 24 --workers 2 --out ranking-cifar10
+    python -m benchmarks.sharing.ranking ... --shared 60000,120000
 
 Networks are drawn uniformly from a narrow band of MACs and trained from scratch as they are deployed: briefly, by every
 recipe of --short, as a search's evaluator would, and long. A recipe is EPOCHSxIMAGES, with @RATE for another learning
