@@ -17,7 +17,7 @@ from evaluator.registry import EVALUATORS, EXTERNAL
 from search_space.errors import InputError
 from search_space.fitting import check_resolution
 from search_space.io import named, schema, strict_yaml
-from search_space.io.amounts import parse_amount, parse_seconds
+from search_space.io.amounts import parse_amount, parse_seconds, parse_seconds_of
 
 REGISTRIES = {"controller": CONTROLLERS, "evaluator": EVALUATORS | EXTERNAL}
 TOLD = "external"
@@ -88,7 +88,7 @@ class SearchConfig(RunConfig):
     promote: int | None = None
     """How many times longer the best quarter of every batch is trained on, from where it was left; null for none."""
     share: float | None = None
-    """Seconds for which weights that all networks share are trained first, e.g. ``10m``; null for none."""
+    """Seconds for which weights that all share are trained first: ``10m``, or ``20%`` of `time`; null for none."""
     top: int = 5
     """How many of the best networks are exported."""
     final: int | None = None
@@ -122,11 +122,11 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> SearchConfig:
     merged = merge(_DEFAULTS, layers)
     if merged.get("target_flops") is None:
         raise InputError("target_flops: missing; say what one image may cost, e.g. --target-flops 400M")
-    evaluator, _ = load_class("evaluator", merged["evaluator"].name)
-    merged = {**evaluator.search_defaults, **merged}
+    merged = {**load_class("evaluator", merged["evaluator"].name)[0].search_defaults, **merged}
     merged["target_flops"] = target = parse_amount(str(merged["target_flops"]), "target_flops")
-    given_times = [name for name in ("share", "time") if merged.get(name) is not None]
-    merged |= {name: parse_seconds(str(merged[name]), name) for name in given_times}
+    time, share = (merged.get(name) for name in ("time", "share"))
+    merged["time"] = time if time is None else parse_seconds(str(time))
+    merged["share"] = share if share is None else parse_seconds_of(str(share), "share", "time", merged["time"])
     merged["objective"] = with_exponent(merged["objective"]) | {"target_macs": target}
     return schema.from_mapping(SearchConfig, merged, "config")
 

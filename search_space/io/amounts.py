@@ -73,6 +73,26 @@ def parse_seconds(text: str, name: str = "time") -> float:
     return value
 
 
+def parse_seconds_of(text: str, name: str, whole: str, seconds: float | None) -> float:
+    """A time as `parse_seconds` takes it, or as a part such as ``20%`` of another.
+
+    Args:
+        text: What was written.
+        name: Of what.
+        whole: What the other is called.
+        seconds: The other; None where there is none.
+
+    Raises:
+        InputError: Neither, or a part that is nothing or all.
+    """
+    if not text.endswith("%"):
+        return parse_seconds(text, name)
+    share = parse_share(text, name)
+    if seconds is None or not 0.01 <= share <= 0.99:
+        raise InputError(f"{name}: a percentage is one of {whole}, 1% to 99%, got {text!r}, {whole} {seconds}")
+    return share * seconds
+
+
 def parse_share(text: str, name: str) -> float:
     """0.2 from ``20%``.
 

@@ -82,6 +82,9 @@ def test_a_time_of_sharing_reads_as_people_write_it() -> None:
         assert config.resolve([TARGET, {"share": written}]).share == 600
     with pytest.raises(InputError, match="share: expected a time above 0 such as 90s, 20m or 2h, got 'soon'"):
         config.resolve([TARGET, {"share": "soon"}])
+    assert config.resolve([TARGET, {"time": "40m", "share": "25%"}]).share == 600
+    with pytest.raises(InputError, match=r"share: a percentage is one of time, .* got '20%', time None"):
+        config.resolve([TARGET, {"share": "20%"}])
     with pytest.raises(InputError, match="share must be at least 1, got 0"):
         dataclasses.replace(config.resolve([TARGET]), share=0.0)
 

@@ -10,6 +10,7 @@ from search_space.io.amounts import (
     parse_band,
     parse_milliseconds,
     parse_seconds,
+    parse_seconds_of,
     parse_share,
 )
 
@@ -159,3 +160,16 @@ def test_shares(text: str) -> None:
     assert parse_share("20%", "--budget") == 0.2
     with pytest.raises(InputError, match="--budget: expected a percentage"):
         parse_share(text, "--budget")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("10m", 600.0), ("25%", 50.0), ("1%", 2.0)])
+def test_a_time_or_a_part_of_one(text: str, seconds: float) -> None:
+    assert parse_seconds_of(text, "share", "time", 200.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"), [("25%", None), ("0.9%", 200.0), ("100%", 200.0), ("%", 200.0), ("x", 200.0)]
+)
+def test_what_is_no_part_of_a_time(text: str, whole: float | None) -> None:
+    with pytest.raises(InputError, match=f"share: .*, got '{text}'"):
+        parse_seconds_of(text, "share", "time", whole)
