@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from evaluator.data.dataset import Dataset, load_dataset
+from evaluator.shared.evaluator import Shared, SharedConfig
 from evaluator.shared.network import SharedNetwork
 from evaluator.shared.scoring import SharedScorer, hold_out
 from evaluator.shared.training import BATCH_SIZE, Progress, SharedTraining
@@ -78,7 +79,7 @@ def main() -> None:
     parser.add_argument("--short", default="3x4000", help="comma-separated")
     parser.add_argument("--long", default="8x12000", help="what all else is compared with")
     parser.add_argument("--shared", default="", help="images after which shared weights are scored, comma-separated")
-    parser.add_argument("--width", type=float, default=0.25, help="of the shared network")
+    parser.add_argument("--width", type=float, help="of the shared network (default: what a search takes)")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
@@ -137,13 +138,13 @@ def _shared(
 ) -> None:
     """Add minus the loss of each network after so many images of one training for all, and its CPU seconds."""
     data, target = dataset.train, parse_amount(args.target)
-    shared = SharedNetwork(
-        space, width=args.width, unstrided=0, resolution=data.images.shape[-1], classes=len(dataset.classes)
-    )
+    side = data.images.shape[-1]
+    width = args.width or Shared.deployed_as(SharedConfig(), side, target).width
+    shared = SharedNetwork(space, width=width, unstrided=0, resolution=side, classes=len(dataset.classes))
     train, scored = hold_out(data.labels, args.seed)
     low, high = (int(factor * target) for factor in SEARCHED)
     training = SharedTraining(shared, data, train, mirror=dataset.mirror, seed=args.seed, macs=(low, high))
-    print(f"{shared.size:,} shared weights at width {args.width}; space {space.name} at {args.target} MACs", flush=True)
+    print(f"{shared.size:,} shared weights at width {width}; space {space.name} at {args.target} MACs", flush=True)
     known = args.out / "shared.json"
     found = json.loads(known.read_text()) if known.exists() else {}
     if found and (args.out / "shared.pt").exists():
@@ -206,18 +207,25 @@ def _parts(images: int, length: Length, judged: bool, seed: int) -> tuple[torch.
 def _print(
     args: argparse.Namespace, scores: dict[str, list[float]], seconds: dict[str, float], free: list[str]
 ) -> None:
-    truth = scores["truth: accuracy"]
+    truth, losses = scores.pop("truth: accuracy"), scores.pop("truth: loss")
     taus = {name: rank_correlation(values, truth, args.seed) for name, values in scores.items()}
     best = max(free, key=lambda name: taus[name].tau)
     print(f"\n{args.networks} networks of {BAND[0]:g} to {BAND[1]:g} times {args.target} MACs on {args.data}")
-    print(f"tau with the accuracy after {args.long} (spread {np.std(truth):.4f}); beside {best}; CPU seconds for all")
-    print(f"{'score':<30}{'tau':>22}{'more than ' + best:>28}{'seconds':>9}")
+    print(
+        f"trained for {args.long}: accuracies of {np.mean(truth):.3f} with a standard deviation of {np.std(truth):.4f}"
+    )
+    print(f"{'':<30}{'tau with these':>22}{'with their losses':>22}{'more than ' + best:>26}{'CPU s':>8}")
     for name, values in scores.items():
-        if not name.startswith("truth"):
-            more = "" if name == best else rank_advantage(values, scores[best], truth, args.seed)
-            spent = seconds.get(name.partition(":")[0], 0.0)
-            print(f"{name:<30}{taus[name]!s:>22}{more!s:>28}{spent:>9.0f}")
+        more = "" if name == best else rank_advantage(values, scores[best], truth, args.seed)
+        spent = seconds.get(name.partition(":")[0], 0.0)
+        other = rank_correlation(values, losses, args.seed)
+        print(f"{name:<30}{taus[name]!s:>22}{other!s:>22}{more!s:>26}{spent:>8.0f}")
     print(f"the long trainings took {seconds['truth']:.0f} CPU seconds")
+    for name in (name for name in scores if name.startswith("shared")):
+        print(f"{name}, what its tau has over that of")
+        for short in (short for short in scores if "x" in short.partition(":")[0]):
+            more, other = (rank_advantage(scores[name], scores[short], known, args.seed) for known in (truth, losses))
+            print(f"  {short:<28}{more!s:>22}{other!s:>22}")
 
 
 def _report(progress: Progress) -> None:
