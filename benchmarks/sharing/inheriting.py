@@ -23,6 +23,7 @@ from benchmarks.sharing import ranking
 from benchmarks.sharing.ranking import SEARCHED, Length
 from evaluator.data.dataset import Dataset, load_dataset
 from evaluator.shared.network import Paths, SharedNetwork
+from evaluator.shared.parent import RETAKEN, Inherited
 from evaluator.shared.training import BATCH_SIZE, SharedTraining
 from evaluator.training import Recipe, fit
 from nas.statistics import rank_advantage, rank_correlation
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--long", default="8x6000", help="as the ranking had it")
     parser.add_argument("--shared", type=int, default=60_000, help="images that the shared training sees")
     parser.add_argument("--own", type=int, default=2500, help="images that each network then trains on")
-    parser.add_argument("--rates", default="0.01,0.003", help="learning rates after inheriting, comma-separated")
+    parser.add_argument("--rates", default="0.01,0.003,0.001", help="learning rates after inheriting, comma-separated")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -109,7 +110,8 @@ def _inherited(
             for own, given in zip(model.parameters(), paths.network(network).parameters(), strict=True):
                 own.copy_(given)
         recipe = Recipe(epochs=1, learning_rate=rate)
-        found = fit(model, dataset.train, train, held, recipe, mirror=dataset.mirror, seed=args.seed)
+        known = Inherited(retaken=RETAKEN)
+        found = fit(model, dataset.train, train, held, recipe, mirror=dataset.mirror, seed=args.seed, inherited=known)
         assert found.accuracy is not None, found.reason
         row = {"loss": found.losses[-1], "accuracy": found.accuracy, "seconds": time.process_time() - start}
         write_atomic(path, json.dumps(row))
