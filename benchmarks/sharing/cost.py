@@ -31,8 +31,8 @@ from search_space.space import SearchSpace
 from search_space.uniform import UniformNetworks
 
 IMAGES = 2048
-WARM_UP = 40  # steps; each network that is met for the first time is built
-STEPS = 100
+STEPS = {"shared": (400, 200), "widest": (20, 60)}
+"""To warm up, and to time: layers are built when they are first met, most of them in the first 400 steps."""
 BAND = (0.5, 1.5)
 """MACs of the networks that share weights, as multiples of the target."""
 
@@ -107,12 +107,12 @@ def measure(what: str, name: str, target: str, side: int) -> dict[str, float]:
         if what == "widest":
             training._networks = widest = Widest(space)
             found["weights"] = count(shared.measured(widest.network)).params
-        found |= _timed(training)
+        found |= _timed(training, *STEPS[what])
     found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return found
 
 
-def _timed(training: SharedTraining) -> dict[str, float]:
+def _timed(training: SharedTraining, warm_up: int, steps: int) -> dict[str, float]:
     """Images a second, and which shares of a step drawing and gathering take."""
     spent = {"drawing": 0.0, "gathering": 0.0}
 
@@ -127,14 +127,14 @@ def _timed(training: SharedTraining) -> dict[str, float]:
 
     training._networks.draw = timed("drawing", training._networks.draw)  # type: ignore[method-assign]
     training._paths.network = timed("gathering", training._paths.network)  # type: ignore[method-assign]
-    for _ in range(WARM_UP):
+    for _ in range(warm_up):
         training.step()
     spent.update(drawing=0.0, gathering=0.0)
     start = time.perf_counter()
-    for _ in range(STEPS):
+    for _ in range(steps):
         training.step()
     passed = time.perf_counter() - start
-    return {"images_per_sec": STEPS * BATCH_SIZE / passed, **{name: value / passed for name, value in spent.items()}}
+    return {"images_per_sec": steps * BATCH_SIZE / passed, **{name: value / passed for name, value in spent.items()}}
 
 
 if __name__ == "__main__":
