@@ -116,9 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         help="learn from trials as they finish: no worker waits, but the same seed no longer gives the same search",
     )
     how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
-    how.add_argument(
-        "--share", metavar="TIME", help="first train weights that all share, to guess by: 10m, 20%% of --time"
-    )
+    how.add_argument("--share", metavar="TIME", help="first train weights that all share, to guess by: 10m, 20%%")
     options.add_inherit(how)
     how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
