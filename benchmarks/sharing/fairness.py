@@ -18,7 +18,6 @@ with Student's 95 % interval over seeds, and CPU seconds a training. Everything 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import time
@@ -29,7 +28,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.sharing.truth import SPACE, TABLE, networks
+from benchmarks.sharing.truth import SPACE, accuracies, networks
 from evaluator.data.augmentation import augment
 from evaluator.data.dataset import Dataset, load_dataset
 from evaluator.shared import training as shared_training
@@ -130,11 +129,10 @@ def main() -> None:
     args = parser.parse_args()
     make_folder(args.out)
     torch.set_num_threads(1)
-    rows = csv.DictReader(TABLE.read_text().splitlines())
-    accuracies = {tuple(map(int, row["tokens"].split())): float(row["accuracy"]) for row in rows}
     space = SearchSpace.load(SPACE)
     all_of_them, dataset = networks(space), load_dataset(args.data)
-    truth = [accuracies[tokens] for tokens in all_of_them]
+    known = accuracies()
+    truth = [known[tokens] for tokens in all_of_them]
     taus: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
     for seed in range(args.first_seed, args.first_seed + args.seeds):

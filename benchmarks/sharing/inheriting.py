@@ -56,7 +56,7 @@ def main() -> None:
     side = dataset.train.images.shape[-1]
     size = Deployment(resolution=side, classes=len(dataset.classes), target_macs=target)
     space = fit_space(SearchSpace.load(args.space), size)
-    networks = ranking._sample(space, target, args.networks, args.seed)
+    networks = ranking.sample(space, target, args.networks, args.seed)
     shared = SharedNetwork(space, width=1.0, unstrided=0, resolution=side, classes=len(dataset.classes))
     weights = _weights(args, shared, dataset, target)
     long, longer = Length.parse(args.long), args.own + args.shared // args.networks
@@ -80,15 +80,15 @@ def _weights(args: argparse.Namespace, shared: SharedNetwork, dataset: Dataset, 
     """(size,) averaged weights after the shared training."""
     path, start = args.out / "inherited.pt", time.process_time()
     images, scratch = len(dataset.train), args.own + args.shared // args.networks
-    held = [ranking._parts(images, Length("", 1, number, 0.0), False, args.seed)[1] for number in (args.own, scratch)]
-    judges = ranking._parts(images, Length("", 1, 1, 0.0), True, args.seed)[1]
+    held = [ranking.parts(images, Length("", 1, number, 0.0), False, args.seed)[1] for number in (args.own, scratch)]
+    judges = ranking.parts(images, Length("", 1, 1, 0.0), True, args.seed)[1]
     unseen = torch.cat([*held, judges])  # what is scored on may not be known from the shared training
     train = torch.arange(images)[~torch.isin(torch.arange(images), unseen)]
     macs = int(SEARCHED[0] * target), int(SEARCHED[1] * target)
     training = SharedTraining(shared, dataset.train, train, mirror=dataset.mirror, seed=args.seed, macs=macs)
     if path.exists():
         training.load(path)
-    training.run(path, steps=args.shared // BATCH_SIZE, report=ranking._report)
+    training.run(path, steps=args.shared // BATCH_SIZE, report=ranking.report)
     print(f"shared weights: {shared.size:,}, {time.process_time() - start:.0f} CPU seconds", flush=True)
     return training.averages
 
@@ -104,7 +104,7 @@ def _inherited(
     path = args.out / f"{network.key}-inherited-{args.shared}-{args.own}@{rate:g}.json"
     if not path.exists():
         length, start = Length(path.stem, 1, args.own, rate), time.process_time()
-        train, held = ranking._parts(len(dataset.train), length, False, args.seed)
+        train, held = ranking.parts(len(dataset.train), length, False, args.seed)
         model = build_model(network, generator=torch.Generator().manual_seed(derive_seed(args.seed, "weights")))
         with torch.no_grad():
             for own, given in zip(model.parameters(), paths.network(network).parameters(), strict=True):

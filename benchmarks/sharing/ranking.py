@@ -90,7 +90,7 @@ def main() -> None:
     side, target = dataset.train.images.shape[-1], parse_amount(args.target)
     size = Deployment(resolution=side, classes=len(dataset.classes), target_macs=target)
     space = fit_space(SearchSpace.load(args.space), size)
-    networks = _sample(space, target, args.networks, args.seed)
+    networks = sample(space, target, args.networks, args.seed)
     scores, seconds = _free(networks, side)
     free = list(scores)
     if args.shared:
@@ -105,7 +105,7 @@ def main() -> None:
     _print(args, scores, seconds, free)
 
 
-def _sample(space: SearchSpace, target: int, number: int, seed: int) -> list[Architecture]:
+def sample(space: SearchSpace, target: int, number: int, seed: int) -> list[Architecture]:
     """Distinct networks of the band."""
     low, high = (int(factor * target) for factor in BAND)
     uniform, generator = UniformNetworks(space, (low, high)), np.random.default_rng(derive_seed(seed, "compared"))
@@ -153,7 +153,7 @@ def _shared(
         name = f"shared, {images:,} images"
         if name not in found:
             start = time.process_time()
-            training.run(args.out / "shared.pt", steps=images // BATCH_SIZE, report=_report)
+            training.run(args.out / "shared.pt", steps=images // BATCH_SIZE, report=report)
             spent = time.process_time() - start + max((row["seconds"] for row in found.values()), default=0.0)
             start = time.process_time()
             losses = SharedScorer(shared, training.averages, data, scored).losses(networks)
@@ -181,7 +181,7 @@ def train(data: str, out: Path, seed: int, length: Length, judged: bool, network
     if not path.exists():
         torch.set_num_threads(1)
         dataset = load_dataset(data)
-        train, held = _parts(len(dataset.train), length, judged, seed)
+        train, held = parts(len(dataset.train), length, judged, seed)
         start = time.process_time()
         model = build_model(network, generator=torch.Generator().manual_seed(derive_seed(seed, "weights")))
         recipe = Recipe(epochs=length.epochs, learning_rate=length.rate)
@@ -194,7 +194,7 @@ def train(data: str, out: Path, seed: int, length: Length, judged: bool, network
     return known
 
 
-def _parts(images: int, length: Length, judged: bool, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def parts(images: int, length: Length, judged: bool, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Indices to train on and to score on; those that judge are seen by no training."""
     order = torch.randperm(images, generator=torch.Generator().manual_seed(derive_seed(seed, "separate")))
     judges = min(JUDGED, images // 4)
@@ -228,7 +228,7 @@ def _print(
             print(f"  {short:<28}{more!s:>22}{other!s:>22}")
 
 
-def _report(progress: Progress) -> None:
+def report(progress: Progress) -> None:
     print(f"step {progress.steps}: loss {progress.loss:.3f}, {progress.images_per_sec:.0f} images/s", flush=True)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.sharing.truth import SPACE, TABLE, networks
+from benchmarks.sharing.truth import SPACE, TABLE, accuracies, networks
 from evaluator.data.dataset import Dataset, load_dataset
 from evaluator.objective import Objective
 from evaluator.shared.evaluator import Shared, SharedConfig
@@ -55,12 +55,12 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = list(csv.DictReader(args.table.read_text().splitlines()))
     seconds = statistics.mean(float(row["seconds"]) for row in rows)
-    accuracies = {tuple(map(int, row["tokens"].split())): float(row["accuracy"]) for row in rows}
+    known = accuracies(args.table)
     all_of_them = networks(SearchSpace.load(SPACE))
     macs = int(statistics.median(count(network).macs for network in all_of_them.values()))
     objective = Objective(target_macs=macs)
     rewards = sorted(
-        (objective.reward(accuracies[tokens], count(network).macs) for tokens, network in all_of_them.items()),
+        (objective.reward(known[tokens], count(network).macs) for tokens, network in all_of_them.items()),
         reverse=True,
     )
     bar = rewards[max(1, round(BEST * len(rewards))) - 1]
@@ -69,7 +69,7 @@ def main() -> None:
     print(f"{len(rows)} networks; trainings until one of the best {BEST:.0%} by reward (T = {macs / 1e6:.2f}M)")
     print("guess                       trainings: median, mean, each; the shared training's cost; tau with accuracy")
     without = [_search(args.table, objective, bar, seed, None) for seed in seeds]
-    truth = [accuracies[tokens] for tokens in all_of_them]
+    truth = [known[tokens] for tokens in all_of_them]
     free = rank_correlation([count(network).params for network in all_of_them.values()], truth, 0).tau
     print(f"{'number of parameters':<26}  {_counts(without)}  {0:8.1f} trainings  {free:+.2f}")
     for images in map(int, args.images.split(",")):

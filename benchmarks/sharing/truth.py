@@ -40,6 +40,12 @@ def networks(space: SearchSpace) -> dict[Tokens, Architecture]:
     return {tokens: space.decode(tokens) for tokens in found.values()}
 
 
+def accuracies(table: Path = TABLE) -> dict[Tokens, float]:
+    """What the table says, by the tokens that `networks` gives."""
+    rows = csv.DictReader(table.read_text().splitlines())
+    return {tuple(map(int, row["tokens"].split())): float(row["accuracy"]) for row in rows}
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         help="learn from trials as they finish: no worker waits, but the same seed no longer gives the same search",
     )
     how.add_argument("--promote", type=int, metavar="N", help="train the best quarter on, N times longer in all")
-    how.add_argument("--share", metavar="TIME", help="first train weights that all share, to guess by: 10m, 20%%")
+    how.add_argument("--share", metavar="TIME", help="train weights that all share first: 10m, or 20%% of --time")
     options.add_inherit(how)
     how.add_argument(
         "--warm-start", nargs="+", default=[], metavar="FILE", help="learn from earlier runs or architectures first"
