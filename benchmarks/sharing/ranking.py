@@ -229,6 +229,7 @@ def _print(
 
 
 def report(progress: Progress) -> None:
+    """Say how far a shared training is."""
     print(f"step {progress.steps}: loss {progress.loss:.3f}, {progress.images_per_sec:.0f} images/s", flush=True)
 
 
