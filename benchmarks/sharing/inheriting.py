@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--target", required=True)
     parser.add_argument("--networks", type=int, required=True)
     parser.add_argument("--long", default="8x6000", help="as the ranking had it")
+    parser.add_argument("--judged", type=int, default=ranking.JUDGED, help="as the ranking had it")
     parser.add_argument("--shared", type=int, default=60_000, help="images that the shared training sees")
     parser.add_argument("--own", type=int, default=2500, help="images that each network then trains on")
     parser.add_argument("--rates", default="0.01,0.003,0.001", help="learning rates after inheriting, comma-separated")
@@ -60,7 +61,9 @@ def main() -> None:
     shared = SharedNetwork(space, width=1.0, unstrided=0, resolution=side, classes=len(dataset.classes))
     weights = _weights(args, shared, dataset, target)
     long, longer = Length.parse(args.long), args.own + args.shared // args.networks
-    truth = [ranking.train(args.data, args.out, args.seed, long, True, network)["accuracy"] for network in networks]
+    truth = [
+        ranking.train(args.data, args.out, args.seed, long, args.judged, network)["accuracy"] for network in networks
+    ]
     scratch = Length.parse(f"1x{longer}")
     rows = {f"from scratch, {longer} images": [_scratch(args, scratch, network) for network in networks]}
     for rate in map(float, args.rates.split(",")):
@@ -80,8 +83,8 @@ def _weights(args: argparse.Namespace, shared: SharedNetwork, dataset: Dataset, 
     """(size,) averaged weights after the shared training."""
     path, start = args.out / "inherited.pt", time.process_time()
     images, scratch = len(dataset.train), args.own + args.shared // args.networks
-    held = [ranking.parts(images, Length("", 1, number, 0.0), False, args.seed)[1] for number in (args.own, scratch)]
-    judges = ranking.parts(images, Length("", 1, 1, 0.0), True, args.seed)[1]
+    held = [ranking.parts(images, Length("", 1, number, 0.0), 0, args.seed)[1] for number in (args.own, scratch)]
+    judges = ranking.parts(images, Length("", 1, 1, 0.0), args.judged, args.seed)[1]
     unseen = torch.cat([*held, judges])  # what is scored on may not be known from the shared training
     train = torch.arange(images)[~torch.isin(torch.arange(images), unseen)]
     macs = int(SEARCHED[0] * target), int(SEARCHED[1] * target)
@@ -94,7 +97,7 @@ def _weights(args: argparse.Namespace, shared: SharedNetwork, dataset: Dataset, 
 
 
 def _scratch(args: argparse.Namespace, length: Length, network: Architecture) -> dict[str, float]:
-    return ranking.train(args.data, args.out, args.seed, length, False, network)
+    return ranking.train(args.data, args.out, args.seed, length, 0, network)
 
 
 def _inherited(
@@ -104,7 +107,7 @@ def _inherited(
     path = args.out / f"{network.key}-inherited-{args.shared}-{args.own}@{rate:g}.json"
     if not path.exists():
         length, start = Length(path.stem, 1, args.own, rate), time.process_time()
-        train, held = ranking.parts(len(dataset.train), length, False, args.seed)
+        train, held = ranking.parts(len(dataset.train), length, 0, args.seed)
         model = build_model(network, generator=torch.Generator().manual_seed(derive_seed(args.seed, "weights")))
         with torch.no_grad():
             for own, given in zip(model.parameters(), paths.network(network).parameters(), strict=True):

@@ -24,11 +24,12 @@ import numpy as np
 import torch
 
 from evaluator.data.dataset import Dataset, load_dataset
+from evaluator.data.statistics import channel_statistics
 from evaluator.shared.evaluator import Shared, SharedConfig
 from evaluator.shared.network import SharedNetwork
 from evaluator.shared.scoring import SharedScorer, hold_out
 from evaluator.shared.training import BATCH_SIZE, Progress, SharedTraining
-from evaluator.training import Recipe, fit
+from evaluator.training import SCORE_BATCH, Recipe, Trainer, fit
 from evaluator.training_free import GradientNorm, TrainingFreeConfig
 from nas.statistics import rank_advantage, rank_correlation
 from search_space.architecture import Architecture
@@ -47,7 +48,7 @@ BAND = (0.8, 1.2)
 SEARCHED = (0.5, 1.5)
 """MACs of the networks that share a training: what a search may propose."""
 JUDGED = 5000
-"""Held-out images that long trainings are scored on, or a quarter where there are few."""
+"""Held-out images that long trainings are scored on; no short training sees them."""
 HELD_OUT = 1 / 3
 """Held-out images of a short training, as a share of those that it trains on: a search's own."""
 
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=24)
     parser.add_argument("--short", default="3x4000", help="comma-separated")
     parser.add_argument("--long", default="8x12000", help="what all else is compared with")
+    parser.add_argument("--judged", type=int, default=JUDGED, help="held-out images that long trainings are scored on")
     parser.add_argument("--shared", default="", help="images after which shared weights are scored, comma-separated")
     parser.add_argument("--width", type=float, help="of the shared network (default: what a search takes)")
     parser.add_argument("--workers", type=int, default=1)
@@ -97,7 +99,7 @@ def main() -> None:
         _shared(args, space, dataset, networks, scores, seconds)
     long = Length.parse(args.long)
     for length in [*map(Length.parse, args.short.split(",")), long]:
-        rows = _separate(args, networks, length, judged=length == long)
+        rows = _separate(args, networks, length, args.judged if length == long else 0)
         name = "truth" if length == long else length.name
         seconds[name] = sum(row["seconds"] for row in rows)
         scores[f"{name}: loss"] = [-row["loss"] for row in rows]
@@ -165,42 +167,46 @@ def _shared(
 
 
 def _separate(
-    args: argparse.Namespace, networks: list[Architecture], length: Length, judged: bool
+    args: argparse.Namespace, networks: list[Architecture], length: Length, judges: int
 ) -> list[dict[str, float]]:
     """Each network trained from scratch: held-out loss and accuracy, CPU seconds; what is known is not trained."""
-    one = partial(train, args.data, args.out, args.seed, length, judged)
+    one = partial(train, args.data, args.out, args.seed, length, judges)
     if args.workers == 1:
         return list(map(one, networks))
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         return list(pool.map(one, networks))
 
 
-def train(data: str, out: Path, seed: int, length: Length, judged: bool, network: Architecture) -> dict[str, float]:
+def train(data: str, out: Path, seed: int, length: Length, judges: int, network: Architecture) -> dict[str, float]:
     """Held-out loss and accuracy of a network trained from scratch, and the CPU seconds; kept in `out`."""
-    path = out / f"{network.key}-{length.name}{'-judged' if judged else ''}.json"
+    path = out / f"{network.key}-{length.name}{f'-judged-{judges}' if judges else ''}.json"
     if not path.exists():
         torch.set_num_threads(1)
         dataset = load_dataset(data)
-        train, held = parts(len(dataset.train), length, judged, seed)
+        train, held = parts(len(dataset.train), length, judges, seed)
         start = time.process_time()
         model = build_model(network, generator=torch.Generator().manual_seed(derive_seed(seed, "weights")))
         recipe = Recipe(epochs=length.epochs, learning_rate=length.rate)
-        found = fit(model, dataset.train, train, held, recipe, mirror=dataset.mirror, seed=seed + judged)
+        few, seed = held[:SCORE_BATCH], seed + bool(judges)  # after each epoch; all are scored in the end
+        found = fit(model, dataset.train, train, few, recipe, mirror=dataset.mirror, seed=seed)
         assert found.accuracy is not None, found.reason
-        row = {"loss": found.losses[-1], "accuracy": found.accuracy, "seconds": time.process_time() - start}
+        trainer = Trainer(model, channel_statistics(dataset.train.images), recipe, dataset.mirror)
+        score = trainer.score(dataset.train, held)
+        row = {"loss": score.loss, "accuracy": score.accuracy, "seconds": time.process_time() - start}
         write_atomic(path, json.dumps(row))
         print(f"{network.key}, {length.name}: {row}", flush=True)
     known: dict[str, float] = json.loads(path.read_text())
     return known
 
 
-def parts(images: int, length: Length, judged: bool, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices to train on and to score on; those that judge are seen by no training."""
+def parts(images: int, length: Length, judges: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Indices to train on and to score on: `judges` that no training sees, or a short training's own."""
     order = torch.randperm(images, generator=torch.Generator().manual_seed(derive_seed(seed, "separate")))
-    judges = min(JUDGED, images // 4)
-    rest = order[judges:]
-    if judged:
-        return rest[: length.images], order[:judges]
+    first = min(JUDGED, images // 4)
+    rest = order[first:]
+    if judges:
+        assert judges <= images - 2 * length.images, "too few images are left to judge with"
+        return rest[: length.images], torch.cat([order[:first], rest.flip(0)])[:judges]
     return rest[: length.images], rest[length.images :][: int(HELD_OUT * length.images)]
 
 

@@ -20,7 +20,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.sharing.ranking import Length, train
+from benchmarks.sharing.ranking import JUDGED, Length, train
 from search_space.architecture import Architecture
 from search_space.decision import Tokens, canonical
 from search_space.io.files import make_folder, write_atomic
@@ -58,7 +58,7 @@ def main() -> None:
     args = parser.parse_args()
     make_folder(args.out)
     all_of_them = networks(SearchSpace.load(SPACE))
-    one = partial(train, args.data, args.out, args.seed, Length.parse(args.length), True)
+    one = partial(train, args.data, args.out, args.seed, Length.parse(args.length), JUDGED)
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         rows = list(pool.map(one, all_of_them.values()))
     file = io.StringIO()
