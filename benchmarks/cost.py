@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from evaluator.profiler import thop_cost
+from evaluator.device.profiler import thop_cost
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count

@@ -29,8 +29,9 @@ import torch
 from PIL import Image
 
 from evaluator.data.dataset import Dataset, Images, load_dataset
-from evaluator.proxy import Proxy, ProxyConfig
-from evaluator.recipe import RECIPES, FullRecipe
+from evaluator.full_recipe import RECIPES, FullRecipe
+from evaluator.proxy import Proxy
+from evaluator.proxy_config import ProxyConfig
 from nas.commands import fit as nas_fit
 from nas.statistics import mean_of, paired_difference, rank_advantage, rank_correlation
 from nas.training.folder import TrainConfig, TrainFolder

@@ -31,7 +31,8 @@ from torch.utils.data import DataLoader, Dataset
 from evaluator.data.dataset import Images
 from evaluator.data.statistics import channel_statistics
 from evaluator.device.allocator import keep_freed_memory
-from evaluator.training import Recipe, Trainer
+from evaluator.recipe import Recipe
+from evaluator.training import Trainer
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
 from search_space.cpu_layers import depthwise

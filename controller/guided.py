@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from controller.base import Controller, Outcome, Problem, Signals
-from controller.policy import Policy, Scored
 from controller.proposals import repeats, select
-from controller.reinforce import reinforce_loss, step
 from controller.surrogate import Surrogate
 from search_space.decision import Tokens, mutate_tokens, neighbours
 from search_space.errors import check_fields
 from search_space.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from controller.policy import Policy, Scored
 
 _GROWTH = 1.25  # settings of the model and policy are fitted again when there are so many times the outcomes
 
@@ -97,22 +97,22 @@ class Guided(Controller[GuidedConfig]):
         self._learn()
         seed = derive_seed(self.seed, "ask", batch)
         generator = np.random.default_rng(seed)
-        near, pool = self._pool(torch.Generator().manual_seed(seed), generator)
+        near, pool = self._pool(seed, generator)
         mean, covariance = self.surrogate.predict_jointly(pool) if pool else (np.zeros(0), np.zeros((0, 0)))
         order = self._diverse(pool, near, mean, covariance, self._optimism(generator, count))
         ranked = iter([[pool[i] for i in order]])
         return select(self.problem, count, lambda _: next(ranked, ()), generator, self._told, self._incumbent)
 
-    def _pool(self, sampler: torch.Generator, generator: np.random.Generator) -> tuple[int, list[Tokens]]:
+    def _pool(self, seed: int, generator: np.random.Generator) -> tuple[int, list[Tokens]]:
         """Distinct, new, admissible candidates: neighbours of the best network, and how many these are; samples of the
         policy; mutants of the most promising."""
+        import torch
+
         pool: dict[str, Tokens] = {}
         for outcome in self._elite()[:1]:
             self._admit(pool, neighbours(self.problem.decisions, outcome.tokens))
         near = len(pool)
-        with torch.no_grad():
-            scored: Scored = self.policy(count=self.config.candidates, generator=sampler)
-        self._admit(pool, scored.sequences())
+        self._admit(pool, self.policy.draw(self.config.candidates, torch.Generator().manual_seed(seed)))
         elite = [outcome.tokens for outcome in self._elite()]
         for _ in range(self.config.refinements):
             tokens = list(pool.values()) + elite
@@ -226,8 +226,10 @@ class Guided(Controller[GuidedConfig]):
         return [o.tokens for o in known], [worst if o.accuracy is None else o.accuracy for o in known]
 
     def _new_policy(self) -> Policy:
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "policy"))
-        return Policy(self.problem.decisions, self.config.hidden, self.config.init_range, generator)
+        from controller.policy import Policy  # loads torch
+
+        seed = derive_seed(self.seed, "policy")
+        return Policy(self.problem.decisions, self.config.hidden, self.config.init_range, seed)
 
     def _remembered(self, outcomes: list[Outcome]) -> list[Outcome]:
         limit = self.config.memory
@@ -238,6 +240,10 @@ class Guided(Controller[GuidedConfig]):
 
     def _train_policy(self) -> Signals:
         """REINFORCE against the model; each sample's baseline is the mean of the batch."""
+        import torch
+
+        from controller.reinforce import reinforce_loss, step
+
         self.policy = self._new_policy()
         optimizer = torch.optim.Adam(self.policy.parameters(), lr=self.config.learning_rate)
         sampler = torch.Generator().manual_seed(derive_seed(self.seed, "model", self._fitted_to))

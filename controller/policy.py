@@ -56,16 +56,14 @@ class Policy(nn.Module):
 
     padding: Tensor
 
-    def __init__(
-        self, decisions: Sequence[Decision], hidden: int, init_range: float, generator: torch.Generator
-    ) -> None:
+    def __init__(self, decisions: Sequence[Decision], hidden: int, init_range: float, seed: int) -> None:
         """Make the network, weights uniform in +-`init_range`.
 
         Args:
             decisions: The questions, in order.
             hidden: LSTM units, and size of the embeddings.
             init_range: Bound of the initial weights.
-            generator: Randomness of the initial weights.
+            seed: Of the initial weights.
         """
         super().__init__()
         sizes = [len(decision.choices) for decision in decisions]
@@ -79,6 +77,7 @@ class Policy(nn.Module):
             "padding", torch.tensor([[0.0 if c < size else _NEVER for c in range(max(sizes))] for size in sizes])
         )
         self.double()
+        generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-init_range, init_range, generator=generator)
@@ -86,6 +85,12 @@ class Policy(nn.Module):
             [(index, torch.tensor([t in allowed for t in range(sizes[index])])) for index, allowed in decision.requires]
             for decision in decisions
         ]
+
+    def draw(self, count: int, generator: torch.Generator) -> list[Tokens]:
+        """Sample `count` sequences, to propose and not to learn from."""
+        with torch.no_grad():
+            scored: Scored = self(count=count, generator=generator)
+        return scored.sequences()
 
     def forward(
         self, tokens: Tensor | None = None, *, count: int = 0, generator: torch.Generator | None = None

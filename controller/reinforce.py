@@ -74,8 +74,7 @@ class Reinforce(Controller[ReinforceConfig]):
 
     def __init__(self, problem: Problem, config: ReinforceConfig, seed: int) -> None:
         super().__init__(problem, config, seed)
-        generator = torch.Generator().manual_seed(derive_seed(seed, "policy"))
-        self.policy = Policy(problem.decisions, config.hidden, config.init_range, generator)
+        self.policy = Policy(problem.decisions, config.hidden, config.init_range, derive_seed(seed, "policy"))
         self.baseline = Baseline(config.baseline_decay)
         self._optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate)
         self._told: set[str] = set()
@@ -163,13 +162,8 @@ class Baseline:
 def propose(problem: Problem, policy: Policy, count: int, seed: int, avoid: set[str], incumbent: float) -> list[Tokens]:
     """`count` proposals sampled from the policy; see `proposals.select`."""
     sampler = torch.Generator().manual_seed(seed)
-
-    def draw(missing: int) -> list[Tokens]:
-        with torch.no_grad():
-            scored: Scored = policy(count=missing, generator=sampler)
-            return scored.sequences()
-
-    return select(problem, count, draw, np.random.default_rng(seed), avoid, incumbent)
+    generator = np.random.default_rng(seed)
+    return select(problem, count, lambda missing: policy.draw(missing, sampler), generator, avoid, incumbent)
 
 
 def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:

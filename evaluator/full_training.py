@@ -21,7 +21,7 @@ from evaluator.base import Score
 from evaluator.data.augmentation import augment, mixup, rand_augment, random_resized_crop
 from evaluator.data.dataset import Images
 from evaluator.data.statistics import Statistics, channel_statistics
-from evaluator.recipe import FullRecipe, RMSProp
+from evaluator.full_recipe import FullRecipe, RMSProp
 from evaluator.training import EXPLOSION, Trainer, rated_groups
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model

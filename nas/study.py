@@ -13,8 +13,8 @@ from typing import Any
 
 from controller.base import Controller, Outcome
 from evaluator.base import Evaluation
+from evaluator.device.timing import make_timer
 from evaluator.objective import Objective
-from evaluator.timing import make_timer
 from nas.engines.base import Engine, Job
 from nas.history import Trial, fold
 from nas.journal import Event, Journal

@@ -16,7 +16,8 @@ from torch.nn import functional
 from evaluator.data.dataset import Images
 from evaluator.data.statistics import channel_statistics
 from evaluator.device import captured
-from evaluator.training import Recipe, Trainer
+from evaluator.recipe import Recipe
+from evaluator.training import Trainer
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 

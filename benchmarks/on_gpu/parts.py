@@ -36,7 +36,7 @@ from benchmarks.on_gpu.loops import (
     wait,
     warm,
 )
-from evaluator.latency import LatencyMeter
+from evaluator.device.latency import LatencyMeter
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count

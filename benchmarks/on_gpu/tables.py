@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmarks.on_gpu.loops import Row
-from evaluator.proxy import PRESETS
+from evaluator.proxy_config import PRESETS
 
 TITLES = {
     "limits": "What the device can do",

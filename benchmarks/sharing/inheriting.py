@@ -22,10 +22,11 @@ import torch
 from benchmarks.sharing import ranking
 from benchmarks.sharing.ranking import SEARCHED, Length
 from evaluator.data.dataset import Dataset, load_dataset
+from evaluator.recipe import Recipe
 from evaluator.shared.network import Paths, SharedNetwork
 from evaluator.shared.parent import RETAKEN, Inherited
 from evaluator.shared.training import BATCH_SIZE, SharedTraining
-from evaluator.training import Recipe, fit
+from evaluator.training import fit
 from nas.statistics import rank_advantage, rank_correlation
 from search_space.architecture import Architecture
 from search_space.builder import build_model

@@ -25,11 +25,12 @@ import torch
 
 from evaluator.data.dataset import Dataset, load_dataset
 from evaluator.data.statistics import channel_statistics
+from evaluator.recipe import Recipe
 from evaluator.shared.evaluator import Shared, SharedConfig
 from evaluator.shared.network import SharedNetwork
 from evaluator.shared.scoring import SharedScorer, hold_out
 from evaluator.shared.training import BATCH_SIZE, Progress, SharedTraining
-from evaluator.training import SCORE_BATCH, Recipe, Trainer, fit
+from evaluator.training import SCORE_BATCH, Trainer, fit
 from evaluator.training_free import GradientNorm, TrainingFreeConfig
 from nas.statistics import rank_advantage, rank_correlation
 from search_space.architecture import Architecture

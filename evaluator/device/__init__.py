@@ -1,1 +1,1 @@
-"""What a training runs on: which device, with how many threads, and how its step is launched there."""
+"""What runs networks: which device, with how many threads, how a step is launched there, and what it costs."""

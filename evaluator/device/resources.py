@@ -13,7 +13,8 @@ from evaluator.base import DeviceLost, Evaluation
 from evaluator.data.dataset import Images
 from evaluator.data.statistics import channel_statistics
 from evaluator.device.captured import CAPTURE_STEPS, make_step
-from evaluator.training import SCORE_BATCH, Recipe, Trainer
+from evaluator.recipe import Recipe
+from evaluator.training import SCORE_BATCH, Trainer
 from search_space.errors import InputError
 
 WARM_UP_STEPS = 2  # the first ones allocate memory and choose kernels

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -93,7 +92,7 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
     if not _uses_ray(options, evaluator_class, request):
         return LocalEngine(evaluator_class(evaluator_config), evaluator_class.time_limit(evaluator_config))
     ray_cluster.set_environment(local=options.ray_address is None)
-    with _loading_the_compiler():
+    with _loading_torch():
         cluster = ray_cluster.Cluster(options.ray_address, request)
         try:
             from nas.engines.ray_actors import RayEngine  # imports Ray, which must wait for its settings
@@ -110,14 +109,12 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
 
 
 @contextmanager
-def _loading_the_compiler() -> Iterator[None]:
-    """Let PyTorch load its compiler while Ray and its workers start, which is mostly waiting here.
+def _loading_torch() -> Iterator[None]:
+    """Let PyTorch load while Ray and its workers start, which is mostly waiting here.
 
-    Its optimizers load it, compile or not. It takes a second, in which workers would wait for the controller's first.
+    With its compiler, which its optimizers load whether anything is compiled or not: it takes a second, in which
+    workers would wait for the controller's first.
     """
-    if "torch" not in sys.modules:  # nothing is trained in this process
-        yield
-        return
     loading = threading.Thread(target=importlib.import_module, args=("torch._dynamo",))
     loading.start()
     try:

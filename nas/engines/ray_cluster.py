@@ -176,11 +176,16 @@ def this_machine(request: Request) -> dict[str, float]:
     from joblib import cpu_count
 
     gpus = 0
-    if request.wants_gpu or request.gpus:
+    if (request.wants_gpu or request.gpus) and _has_driver():
         import torch
 
         gpus = torch.cuda.device_count()
     return {"CPU": float(cpu_count()), "GPU": float(gpus)}
+
+
+def _has_driver() -> bool:
+    """Whether there may be a GPU, before torch, which knows, is loaded for it: NVIDIA's, Windows' in Linux, AMD's."""
+    return sys.platform != "linux" or any(map(os.path.exists, ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")))
 
 
 def share(request: Request, nodes: Sequence[Mapping[str, float]], *, own: bool) -> Resources:

@@ -80,7 +80,7 @@ def _to_timm(architecture: Architecture, name: str, request: Request) -> Exporte
 
 
 def _to_onnx(architecture: Architecture, name: str, request: Request) -> Exported:
-    from evaluator.latency import LatencyMeter, median_ms
+    from evaluator.device.latency import LatencyMeter, median_ms
     from nas.export import check as export_check
     from nas.export import onnx_file as export_onnx
 

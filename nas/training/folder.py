@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from evaluator.recipe import RECIPES, FullRecipe
+from evaluator.full_recipe import RECIPES, FullRecipe
 from nas.runs.loggers import tensorboard
 from search_space.architecture import Architecture
 from search_space.errors import InputError

@@ -54,7 +54,7 @@ def make_config(recipe: str | None, flags: dict[str, Any]) -> TrainConfig:
     Raises:
         InputError: Values out of range.
     """
-    from evaluator.recipe import RECIPES, FullRecipe
+    from evaluator.full_recipe import RECIPES, FullRecipe
     from nas.training.folder import TrainConfig
 
     changes = given({name: flags.get(name) for name in _RECIPE_FLAGS})
@@ -69,7 +69,7 @@ def make_config(recipe: str | None, flags: dict[str, Any]) -> TrainConfig:
 
 def lacks_of(recipe: str | None) -> str:
     """What a recipe lacks of the one that it is named after; empty where it lacks nothing."""
-    from evaluator.recipe import LACKS
+    from evaluator.full_recipe import LACKS
 
     return LACKS.get(recipe or "light", "")
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from controller.base import Outcome, Problem
 from controller.guided import Guided, GuidedConfig
@@ -157,9 +156,9 @@ def test_a_network_that_was_tried_is_not_proposed_again_as_long_as_there_are_oth
         assert not seen & set(asked)
         assert len(set(asked)) == 4
         seen |= set(asked)
-        near, pool = controller._pool(torch.Generator().manual_seed(0), np.random.default_rng(0))
+        near, pool = controller._pool(0, np.random.default_rng(0))
         controller.tell([Outcome(tokens=t, reward=sum(t) / 9, accuracy=sum(t) / 9) for t in asked])
-        near, pool = controller._pool(torch.Generator().manual_seed(0), np.random.default_rng(0))
+        near, pool = controller._pool(0, np.random.default_rng(0))
         assert not seen & set(pool)
         assert near <= len(pool)
     final = controller.ask(6, 4)  # 24 of 27 are known: three that are new, then one that is not
@@ -201,5 +200,5 @@ def test_a_trial_is_local_whatever_the_model_says() -> None:
 def test_a_decision_without_a_choice_is_no_hindrance() -> None:
     fixed = (*DECISIONS[:3], Decision(name="fixed", choices=("a",)))
     controller = Guided(problem(decisions=fixed), GuidedConfig(policy_steps=1, candidates=1, refinements=3), 0)
-    _, pool = controller._pool(torch.Generator().manual_seed(0), np.random.default_rng(0))
+    _, pool = controller._pool(0, np.random.default_rng(0))
     assert len(pool) > 1  # mutants of the only sample

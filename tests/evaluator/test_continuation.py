@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from evaluator.base import Evaluation
-from evaluator.proxy import Proxy, ProxyConfig
+from evaluator.proxy import Proxy
+from evaluator.proxy_config import ProxyConfig
 from search_space.architecture import Architecture, Stage
 
 SMALL = Architecture(

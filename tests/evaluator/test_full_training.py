@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from evaluator.data.dataset import Images
+from evaluator.full_recipe import FullRecipe
 from evaluator.full_training import FullTrainer, ProcessGroup
-from evaluator.recipe import FullRecipe
 from search_space.builder import Network
 from search_space.errors import NasError
 from tests.nas_small import SMALL

@@ -317,7 +317,7 @@ def test_a_measured_latency_counts_and_is_kept(
     tmp_path: Path, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = Objective(target_macs=400_000_000, target_latency_ms=10.0)
-    monkeypatch.setattr("evaluator.latency.LatencyMeter.measure", lambda self, network: 20.0)
+    monkeypatch.setattr("evaluator.device.latency.LatencyMeter.measure", lambda self, network: 20.0)
     OPEN.append(Journal(tmp_path / "j"))
     controller = RandomSearch(make_problem(space, timed, None), RandomSearch.Config(), 0)
     study = Study(

@@ -11,7 +11,8 @@ from evaluator.data.dataset import Images
 from evaluator.data.statistics import channel_statistics
 from evaluator.device import captured
 from evaluator.device.captured import CAPTURE_STEPS, WARM_UP_STEPS, CapturedStep, make_step
-from evaluator.training import Recipe, Trainer, fit
+from evaluator.recipe import Recipe
+from evaluator.training import Trainer, fit
 from search_space.builder import build_model
 from tests.nas_small import SMALL
 

@@ -9,7 +9,8 @@ from evaluator.base import DeviceLost
 from evaluator.data.dataset import Images
 from evaluator.device import resources
 from evaluator.device.resources import is_out_of_memory, out_of_memory, pick_device, seconds_of_training, threads
-from evaluator.training import Recipe, Trainer
+from evaluator.recipe import Recipe
+from evaluator.training import Trainer
 from search_space.builder import build_model
 from search_space.errors import InputError
 from tests.nas_small import SMALL

@@ -224,7 +224,7 @@ def test_the_default_search_finds_a_network_on_digits(tmp_path: Path) -> None:
 
 def test_a_latency_target_is_measured_journaled_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter(range(10, 100))
-    monkeypatch.setattr("evaluator.latency.LatencyMeter.measure", lambda self, architecture: float(next(times)))
+    monkeypatch.setattr("evaluator.device.latency.LatencyMeter.measure", lambda self, architecture: float(next(times)))
     flags = [*TOY, "--target-latency", "20ms", "--run-dir", str(tmp_path / "run")]
     assert main(flags) == 0
     rows = [row for row in events(tmp_path / "run") if row["event"] == "finished"]

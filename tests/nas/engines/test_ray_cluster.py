@@ -84,7 +84,11 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPat
     assert 1 <= here["CPU"] <= (os.cpu_count() or 1)
     assert here["GPU"] == 0
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.setattr(os.path, "exists", lambda path: path == "/dev/nvidiactl")
     assert ray_cluster.this_machine(Request(wants_gpu=True))["GPU"] == 3
+    monkeypatch.setattr(os.path, "exists", lambda path: False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert ray_cluster.this_machine(Request(wants_gpu=True))["GPU"] == 0
     assert ray_cluster.this_machine(Request())["GPU"] == 0
 
 

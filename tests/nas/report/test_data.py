@@ -45,7 +45,7 @@ def test_the_known_network_is_there_even_where_it_was_not_evaluated(tmp_path: Pa
 
 
 def test_latency_counts_for_the_known_network_as_for_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evaluator.latency.LatencyMeter.measure", lambda self, architecture: 10.0)
+    monkeypatch.setattr("evaluator.device.latency.LatencyMeter.measure", lambda self, architecture: 10.0)
     study = make_run(tmp_path, trials=4, objective={"kind": "soft", "target_latency_ms": 20.0})
     known = study.references["efficientnet-b0"].accuracy
     assert known is not None

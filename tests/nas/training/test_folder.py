@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluator.recipe import RECIPES
+from evaluator.full_recipe import RECIPES
 from nas.training.folder import TrainConfig, TrainFolder
 from search_space.architecture import Architecture
 from search_space.errors import InputError

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluator.recipe import RECIPES
+from evaluator.full_recipe import RECIPES
 from nas.training.folder import TrainConfig
 from nas.training.initial import initial_notes, initial_weights, locate
 from search_space.architecture import Architecture

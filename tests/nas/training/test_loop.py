@@ -8,8 +8,8 @@ import torch
 
 from evaluator.data.dataset import Dataset, Images
 from evaluator.data.placement import HostImages
+from evaluator.full_recipe import RECIPES, FullRecipe
 from evaluator.full_training import FullTrainer, ProcessGroup
-from evaluator.recipe import RECIPES, FullRecipe
 from evaluator.weights import load_weights, read_trained_on, to_bytes
 from nas.training import loop as train_loop
 from nas.training.folder import TrainConfig, TrainFolder

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evaluator.recipe import RECIPES
+from evaluator.full_recipe import RECIPES
 from nas import config
 from nas.commands.search import main
 from nas.training.retrain import check, keep_winner, retrain

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.recipe import RECIPES
+from evaluator.full_recipe import RECIPES
 from nas.commands.train import best_of_run, make_config
 from nas.training.run import at_chance_lines, lacks_of, metrics_table, train_all
 from search_space.errors import InputError

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from evaluator.proxy import Proxy, ProxyConfig
+from evaluator.proxy import Proxy
+from evaluator.proxy_config import ProxyConfig
 from nas.trust.invisible import invisible
 from search_space.architecture import Architecture
 from search_space.decision import Decision

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluator.profiler import thop_cost
+from evaluator.device.profiler import thop_cost
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
 from search_space.cost import count

@@ -5,8 +5,8 @@ import time
 import pytest
 import torch
 
-from evaluator import latency
-from evaluator.latency import LatencyMeter, median_ms, one_thread
+from evaluator.device import latency
+from evaluator.device.latency import LatencyMeter, median_ms, one_thread
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from tests.nas_small import SMALL

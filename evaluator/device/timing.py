@@ -20,7 +20,7 @@ def make_timer(objective: Objective) -> Timer:
     """
     if objective.target_latency_ms is None:
         return lambda evaluation, architecture: evaluation
-    from evaluator.latency import LatencyMeter  # loads torch
+    from evaluator.device.latency import LatencyMeter  # loads torch
 
     meter = LatencyMeter(objective.latency_device)
 

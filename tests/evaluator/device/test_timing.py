@@ -1,9 +1,9 @@
 import pytest
 
 from evaluator.base import Evaluation
-from evaluator.latency import LatencyMeter
+from evaluator.device.latency import LatencyMeter
+from evaluator.device.timing import make_timer
 from evaluator.objective import Objective
-from evaluator.timing import make_timer
 from tests.nas_small import SMALL
 
 OK = Evaluation(status="ok", accuracy=0.5)
