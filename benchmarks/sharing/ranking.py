@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=24)
     parser.add_argument("--short", default="3x4000", help="comma-separated")
     parser.add_argument("--long", default="8x12000", help="what all else is compared with")
+    parser.add_argument("--long-seeds", type=int, default=1, help="long trainings of each network, which are averaged")
     parser.add_argument("--judged", type=int, default=JUDGED, help="held-out images that long trainings are scored on")
     parser.add_argument("--shared", default="", help="images after which shared weights are scored, comma-separated")
     parser.add_argument("--width", type=float, help="of the shared network (default: what a search takes)")
@@ -100,11 +101,15 @@ def main() -> None:
         _shared(args, space, dataset, networks, scores, seconds)
     long = Length.parse(args.long)
     for length in [*map(Length.parse, args.short.split(",")), long]:
-        rows = _separate(args, networks, length, args.judged if length == long else 0)
-        name = "truth" if length == long else length.name
-        seconds[name] = sum(row["seconds"] for row in rows)
-        scores[f"{name}: loss"] = [-row["loss"] for row in rows]
-        scores[f"{name}: accuracy"] = [row["accuracy"] for row in rows]
+        judges, repeats, name = (args.judged, args.long_seeds, "truth") if length == long else (0, 1, length.name)
+        runs = [_separate(args, networks, length, judges, repeat) for repeat in range(repeats)]
+        loss, accuracy, spent = (
+            np.array([[row[what] for row in run] for run in runs]) for what in ("loss", "accuracy", "seconds")
+        )
+        seconds[name] = float(spent.sum())
+        scores[f"{name}: loss"], scores[f"{name}: accuracy"] = (-loss.mean(0)).tolist(), accuracy.mean(0).tolist()
+        if repeats > 1:
+            print(f"two long trainings of a network, tau: {rank_correlation(accuracy[0], accuracy[1], args.seed)}")
     _print(args, scores, seconds, free)
 
 
@@ -168,24 +173,27 @@ def _shared(
 
 
 def _separate(
-    args: argparse.Namespace, networks: list[Architecture], length: Length, judges: int
+    args: argparse.Namespace, networks: list[Architecture], length: Length, judges: int, repeat: int
 ) -> list[dict[str, float]]:
     """Each network trained from scratch: held-out loss and accuracy, CPU seconds; what is known is not trained."""
-    one = partial(train, args.data, args.out, args.seed, length, judges)
+    one = partial(train, args.data, args.out, args.seed, length, judges, repeat=repeat)
     if args.workers == 1:
         return list(map(one, networks))
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         return list(pool.map(one, networks))
 
 
-def train(data: str, out: Path, seed: int, length: Length, judges: int, network: Architecture) -> dict[str, float]:
+def train(
+    data: str, out: Path, seed: int, length: Length, judges: int, network: Architecture, repeat: int = 0
+) -> dict[str, float]:
     """Held-out loss and accuracy of a network trained from scratch, and the CPU seconds; kept in `out`."""
-    path = out / f"{network.key}-{length.name}{f'-judged-{judges}' if judges else ''}.json"
+    kept = f"{network.key}-{length.name}{f'-judged-{judges}' if judges else ''}{f'-repeat-{repeat}' if repeat else ''}"
+    path = out / f"{kept}.json"
     if not path.exists():
         torch.set_num_threads(1)
         dataset = load_dataset(data)
         train, held = parts(len(dataset.train), length, judges, seed)
-        start = time.process_time()
+        start, seed = time.process_time(), seed + 1000 * repeat
         model = build_model(network, generator=torch.Generator().manual_seed(derive_seed(seed, "weights")))
         recipe = Recipe(epochs=length.epochs, learning_rate=length.rate)
         few, seed = held[:SCORE_BATCH], seed + bool(judges)  # after each epoch; all are scored in the end
@@ -195,7 +203,7 @@ def train(data: str, out: Path, seed: int, length: Length, judges: int, network:
         score = trainer.score(dataset.train, held)
         row = {"loss": score.loss, "accuracy": score.accuracy, "seconds": time.process_time() - start}
         write_atomic(path, json.dumps(row))
-        print(f"{network.key}, {length.name}: {row}", flush=True)
+        print(f"{path.stem}: {row}", flush=True)
     known: dict[str, float] = json.loads(path.read_text())
     return known
 
