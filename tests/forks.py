@@ -12,7 +12,8 @@ from pathlib import Path
 
 COMMANDS = ("search", "grid", "trust", "train", "fit", "export", "scale", "report")
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([f"nas.commands.{name}" for name in COMMANDS] + ["evaluator.proxy", "controller.guided"])
+LOADED = ("evaluator.proxy", "evaluator.short_training", "controller.guided", "controller.reinforce")
+FORKS.set_forkserver_preload([f"nas.commands.{name}" for name in COMMANDS] + list(LOADED))
 
 
 def start(argv: Sequence[str], folder: Path) -> ForkServerProcess:
