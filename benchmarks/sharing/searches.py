@@ -5,7 +5,7 @@
 The truth is small_cifar10.csv beside this file (`benchmarks.sharing.truth`). For every seed shared weights are trained
 for real, and `guided` searches the table with their loss as its guess and without. Counted are trainings until a
 network of the best 1 % by reward is found; what the shared training cost is given in trainings of the table. Everything
-is kept in --out.
+is kept in --out. With --known TAUS also how good a guess would have to be: the accuracies themselves, with noise.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import statistics
 import time
 from pathlib import Path
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--images", default="30000,60000", help="that the shared training sees, comma-separated")
     parser.add_argument("--width", type=float, help="of the shared network (default: what a search takes)")
+    parser.add_argument("--known", default="", help="taus of guesses made from the accuracies, comma-separated")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--out", type=Path, required=True)
@@ -80,6 +82,19 @@ def main() -> None:
         taus = [rank_correlation([-losses[n.key] for n in all_of_them.values()], truth, 0).tau for losses, _ in shared]
         cost = statistics.mean(spent for _, spent in shared) / seconds
         print(f"{f'shared loss, {images:,}':<26}  {_counts(found)}  {cost:8.1f} trainings  {np.mean(taus):+.2f}")
+
+    for tau in map(float, filter(None, args.known.split(","))):
+        guesses = [_noisy(dict(zip((n.key for n in all_of_them.values()), truth, strict=True)), tau, s) for s in seeds]
+        found = [_search(args.table, objective, bar, s, guess) for s, guess in zip(seeds, guesses, strict=True)]
+        print(f"{'accuracy with noise':<26}  {_counts(found)}  {0:8.1f} trainings  {tau:+.2f}", flush=True)
+
+
+def _noisy(truth: dict[str, float], tau: float, seed: int) -> dict[str, float]:
+    """What would stand in the place of a loss if its tau with the accuracies were so high, by normal noise."""
+    correlation = math.sin(math.pi / 2 * tau)  # of two normal variables
+    known = np.array(list(truth.values()))
+    noise = np.random.default_rng(seed).normal(0.0, known.std() * math.sqrt(1 / correlation**2 - 1), len(known))
+    return dict(zip(truth, (-(known + noise)).tolist(), strict=True))
 
 
 def _counts(found: list[int]) -> str:
