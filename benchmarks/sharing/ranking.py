@@ -109,7 +109,7 @@ def main() -> None:
         seconds[name] = float(spent.sum())
         scores[f"{name}: loss"], scores[f"{name}: accuracy"] = (-loss.mean(0)).tolist(), accuracy.mean(0).tolist()
         if repeats > 1:
-            print(f"two long trainings of a network, tau: {rank_correlation(accuracy[0], accuracy[1], args.seed)}")
+            print(f"accuracies of two long trainings, tau: {rank_correlation(accuracy[0], accuracy[1], args.seed)}")
     _print(args, scores, seconds, free)
 
 
@@ -209,7 +209,7 @@ def train(
 
 
 def parts(images: int, length: Length, judges: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Indices to train on and to score on: `judges` that no training sees, or a short training's own."""
+    """Indices to train on and to score on: `judges` that no separate training sees, or a short one's own."""
     order = torch.randperm(images, generator=torch.Generator().manual_seed(derive_seed(seed, "separate")))
     first = min(JUDGED, images // 4)
     rest = order[first:]

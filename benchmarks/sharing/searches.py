@@ -82,9 +82,8 @@ def main() -> None:
         taus = [rank_correlation([-losses[n.key] for n in all_of_them.values()], truth, 0).tau for losses, _ in shared]
         cost = statistics.mean(spent for _, spent in shared) / seconds
         print(f"{f'shared loss, {images:,}':<26}  {_counts(found)}  {cost:8.1f} trainings  {np.mean(taus):+.2f}")
-
     for tau in map(float, filter(None, args.known.split(","))):
-        guesses = [_noisy(dict(zip((n.key for n in all_of_them.values()), truth, strict=True)), tau, s) for s in seeds]
+        guesses = [_noisy({n.key: known[t] for t, n in all_of_them.items()}, tau, seed) for seed in seeds]
         found = [_search(args.table, objective, bar, s, guess) for s, guess in zip(seeds, guesses, strict=True)]
         print(f"{'accuracy with noise':<26}  {_counts(found)}  {0:8.1f} trainings  {tau:+.2f}", flush=True)
 
