@@ -193,11 +193,13 @@ def train(
         torch.set_num_threads(1)
         dataset = load_dataset(data)
         train, held = parts(len(dataset.train), length, judges, seed)
-        start, seed = time.process_time(), seed + 1000 * repeat
-        model = build_model(network, generator=torch.Generator().manual_seed(derive_seed(seed, "weights")))
+        # As in a search each training has a seed of its own. With one for all, networks whose first layers are alike
+        # would begin with the same weights there, and the luck of these would pass for an effect of the choices.
+        start, own = time.process_time(), derive_seed(seed, "training", kept)
+        model = build_model(network, generator=torch.Generator().manual_seed(derive_seed(own, "weights")))
         recipe = Recipe(epochs=length.epochs, learning_rate=length.rate)
-        few, seed = held[:SCORE_BATCH], seed + bool(judges)  # after each epoch; all are scored in the end
-        found = fit(model, dataset.train, train, few, recipe, mirror=dataset.mirror, seed=seed)
+        few = held[:SCORE_BATCH]  # after each epoch; all are scored in the end
+        found = fit(model, dataset.train, train, few, recipe, mirror=dataset.mirror, seed=own)
         assert found.accuracy is not None, found.reason
         trainer = Trainer(model, channel_statistics(dataset.train.images), recipe, dataset.mirror)
         score = trainer.score(dataset.train, held)

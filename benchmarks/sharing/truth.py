@@ -2,11 +2,12 @@
 
     python -m benchmarks.sharing.truth --data cifar10:DIR --workers 2 --out truth-cifar10
 
-The space is small_space.yaml beside this file, the table small_cifar10.csv. Every training is kept in --out, and a run
-that was stopped goes on; the table is written when all are there.
+The space is small_space.yaml beside this file, the table small_cifar10.csv: means over --trainings of each network,
+which differ by first weights and order of batches. Every training is kept in --out, and a run that was stopped goes on;
+the table is written when all are there.
 
     nas-bench --benchmark table:benchmarks/sharing/small_cifar10.csv --space benchmarks/sharing/small_space.yaml \
-        --target-flops 1.5M
+        --target-flops 1.4M
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.sharing.ranking import JUDGED, Length, train
+import numpy as np
+
+from benchmarks.sharing.ranking import Length, train
+from nas.statistics import rank_correlation
 from search_space.architecture import Architecture
 from search_space.decision import Tokens, canonical
 from search_space.io.files import make_folder, write_atomic
@@ -51,6 +55,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--length", default="4x10000", help="EPOCHSxIMAGES of each training")
+    parser.add_argument("--trainings", type=int, default=2, help="of each network")
+    parser.add_argument("--judged", type=int, default=15_000, help="held-out images that they are scored on")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
@@ -58,17 +64,24 @@ def main() -> None:
     args = parser.parse_args()
     make_folder(args.out)
     all_of_them = networks(SearchSpace.load(SPACE))
-    one = partial(train, args.data, args.out, args.seed, Length.parse(args.length), JUDGED)
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-        rows = list(pool.map(one, all_of_them.values()))
+        found: list[list[dict[str, float]]] = []
+        for repeat in range(args.trainings):
+            length = Length.parse(args.length)
+            one = partial(train, args.data, args.out, args.seed, length, args.judged, repeat=repeat)
+            found.append(list(pool.map(one, all_of_them.values())))
+    whats = "accuracy", "loss", "seconds"
+    accuracy, loss, seconds = (np.array([[row[what] for row in rows] for rows in found]) for what in whats)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["tokens", "accuracy", "loss", "seconds"])
-    for tokens, row in zip(all_of_them, rows, strict=True):
-        texts = (f"{row['accuracy']:.4f}", f"{row['loss']:.4f}", f"{row['seconds']:.1f}")
+    for tokens, *means in zip(all_of_them, accuracy.mean(0), loss.mean(0), seconds.mean(0), strict=True):
+        texts = (f"{mean:.{digits}f}" for mean, digits in zip(means, (4, 4, 1), strict=True))
         writer.writerow([" ".join(map(str, tokens)), *texts])
     write_atomic(args.table, file.getvalue())
-    print(f"{len(rows)} networks, {sum(row['seconds'] for row in rows):.0f} CPU seconds: {args.table}")
+    print(f"{len(all_of_them)} networks, {seconds.sum():.0f} CPU seconds: {args.table}")
+    for one, other in itertools.combinations(range(args.trainings), 2):
+        print(f"trainings {one} and {other}, tau: {rank_correlation(accuracy[one], accuracy[other], args.seed)}")
 
 
 if __name__ == "__main__":
