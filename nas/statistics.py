@@ -106,29 +106,31 @@ class RankCorrelation:
         return f"{self.tau:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
 
 
-def rank_correlation(first: Sequence[float], second: Sequence[float], seed: int) -> RankCorrelation:
+Score = Sequence[float] | Sequence[Sequence[float]]
+"""One number a network; or several such scores, whose taus are averaged."""
+
+
+def rank_correlation(first: Score, second: Sequence[float], seed: int) -> RankCorrelation:
     """Tau-b of two scores of the same networks.
 
     Networks are drawn with replacement, as many as there are, `RESAMPLES` times; the interval is the middle
     `CONFIDENCE` of the resampled taus (percentile bootstrap). A ranking in which all are equal agrees with nothing: 0.
 
     Args:
-        first: One score a network, at least two networks.
+        first: A score of at least two networks.
         second: Another, in the same order.
         seed: Of the resampling.
     """
     taus = _resampled_taus(first, second, seed)
     low, high = _middle(taus[1:])
-    return RankCorrelation(tau=float(taus[0]), low=low, high=high, networks=len(first))
+    return RankCorrelation(tau=float(taus[0]), low=low, high=high, networks=len(second))
 
 
-def rank_advantage(
-    score: Sequence[float], rival: Sequence[float], truth: Sequence[float], seed: int
-) -> RankCorrelation:
+def rank_advantage(score: Score, rival: Score, truth: Sequence[float], seed: int) -> RankCorrelation:
     """How much better one score ranks than another: the difference of their taus with the truth, on the same draws.
 
     Args:
-        score: One score a network.
+        score: Of each network.
         rival: Another.
         truth: What both are to rank as.
         seed: Of the resampling.
@@ -180,16 +182,27 @@ def at_chance(accuracies: Sequence[float], described: Mapping[str, Any]) -> str:
     return f"accuracies, {max(accuracies):.1%} at best, are those of always answering the largest class ({share:.1%})"
 
 
-def _resampled_taus(first: Sequence[float], second: Sequence[float], seed: int) -> np.ndarray:
+def _resampled_taus(first: Score, second: Sequence[float], seed: int) -> np.ndarray:
     """Tau-b of all networks, then of `RESAMPLES` draws: shape (1 + RESAMPLES,)."""
-    x, y = (np.sign(np.subtract.outer(score, score)) for score in (np.asarray(first, float), np.asarray(second, float)))
-    number = len(x)
+    number = len(second)
     generator = np.random.default_rng(seed)
     draws = generator.multinomial(number, np.full(number, 1 / number), RESAMPLES)  # how often each network is drawn
-    # A network drawn twice ties with itself: the diagonals are zero.
-    agreeing, untied_x, untied_y = (_quadratic(np.vstack([np.ones(number), draws]), m) for m in (x * y, x**2, y**2))
-    taus: np.ndarray = agreeing / np.sqrt(np.maximum(untied_x * untied_y, 1.0))
-    return taus
+    counts = np.vstack([np.ones(number), draws])
+    y = _order(np.asarray(second, float))
+    untied_y = _quadratic(counts, y**2)
+    taus = []
+    for x in map(_order, np.atleast_2d(np.asarray(first, float))):
+        # A network drawn twice ties with itself: the diagonals are zero.
+        agreeing, untied_x = (_quadratic(counts, matrix) for matrix in (x * y, x**2))
+        taus.append(agreeing / np.sqrt(np.maximum(untied_x * untied_y, 1.0)))
+    mean: np.ndarray = np.mean(taus, 0)
+    return mean
+
+
+def _order(score: np.ndarray) -> np.ndarray:
+    """(N, N): 1 where the first of two networks scores higher, -1 where lower."""
+    signs: np.ndarray = np.sign(np.subtract.outer(score, score))
+    return signs
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from evaluator.shared.scoring import SharedScorer, hold_out
 from evaluator.shared.training import BATCH_SIZE, Progress, SharedTraining
 from evaluator.training import SCORE_BATCH, Trainer, fit
 from evaluator.training_free import GradientNorm, TrainingFreeConfig
-from nas.statistics import rank_advantage, rank_correlation
+from nas.statistics import Score, rank_advantage, rank_correlation
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from search_space.cost import count
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("--long-seeds", type=int, default=1, help="long trainings of each network, which are averaged")
     parser.add_argument("--judged", type=int, default=JUDGED, help="held-out images that long trainings are scored on")
     parser.add_argument("--shared", default="", help="images after which shared weights are scored, comma-separated")
+    parser.add_argument("--shared-seeds", type=int, default=1, help="shared trainings, whose taus are averaged")
     parser.add_argument("--width", type=float, help="of the shared network (default: what a search takes)")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -110,7 +112,8 @@ def main() -> None:
         scores[f"{name}: loss"], scores[f"{name}: accuracy"] = (-loss.mean(0)).tolist(), accuracy.mean(0).tolist()
         if repeats > 1:
             print(f"accuracies of two long trainings, tau: {rank_correlation(accuracy[0], accuracy[1], args.seed)}")
-    _print(args, scores, seconds, free)
+    truth, losses = (np.asarray(scores.pop(f"truth: {what}"), float).tolist() for what in ("accuracy", "loss"))
+    _print(args, scores, truth, losses, seconds, free)
 
 
 def sample(space: SearchSpace, target: int, number: int, seed: int) -> list[Architecture]:
@@ -124,10 +127,10 @@ def sample(space: SearchSpace, target: int, number: int, seed: int) -> list[Arch
     return list(found.values())
 
 
-def _free(networks: list[Architecture], side: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+def _free(networks: list[Architecture], side: int) -> tuple[dict[str, Score], dict[str, float]]:
     """Scores that need no training, and the CPU seconds that they take."""
     start, gradients = time.process_time(), GradientNorm(TrainingFreeConfig(resolution=side))
-    scores = {
+    scores: dict[str, Score] = {
         "MACs": [float(count(network).macs) for network in networks],
         "parameters": [float(count(network).params) for network in networks],
         "depth": [float(sum(stage.layers for stage in network.stages)) for network in networks],
@@ -141,35 +144,46 @@ def _shared(
     space: SearchSpace,
     dataset: Dataset,
     networks: list[Architecture],
-    scores: dict[str, list[float]],
+    scores: dict[str, Score],
     seconds: dict[str, float],
 ) -> None:
-    """Add minus the loss of each network after so many images of one training for all, and its CPU seconds."""
+    """Add minus the loss of each network after so many images of one training for all, and its CPU seconds: a row for
+    each shared training, and their mean."""
+    repeats = [_trained(args, space, dataset, networks, args.seed + repeat) for repeat in range(args.shared_seeds)]
+    for name in repeats[0]:
+        rows = [repeat[name] for repeat in repeats]
+        scores[f"{name}: loss"] = [[-loss for loss in row["losses"]] for row in rows]
+        seconds[name] = float(np.mean([row["seconds"] for row in rows]))
+
+
+def _trained(
+    args: argparse.Namespace, space: SearchSpace, dataset: Dataset, networks: list[Architecture], seed: int
+) -> dict[str, Any]:
+    """Losses and CPU seconds of one shared training, by its length; what is known is not trained."""
     data, target = dataset.train, parse_amount(args.target)
     side = data.images.shape[-1]
     width = args.width or Shared.deployed_as(SharedConfig(), side, target).width
     shared = SharedNetwork(space, width=width, unstrided=0, resolution=side, classes=len(dataset.classes))
-    train, scored = hold_out(data.labels, args.seed)
+    train, scored = hold_out(data.labels, seed)
     low, high = (int(factor * target) for factor in SEARCHED)
-    training = SharedTraining(shared, data, train, mirror=dataset.mirror, seed=args.seed, macs=(low, high))
+    training = SharedTraining(shared, data, train, mirror=dataset.mirror, seed=seed, macs=(low, high))
     print(f"{shared.size:,} shared weights at width {width}; space {space.name} at {args.target} MACs", flush=True)
-    known = args.out / "shared.json"
-    found = json.loads(known.read_text()) if known.exists() else {}
-    if found and (args.out / "shared.pt").exists():
-        training.load(args.out / "shared.pt")
+    known, kept = args.out / f"shared-{seed}.json", args.out / f"shared-{seed}.pt"
+    found: dict[str, Any] = json.loads(known.read_text()) if known.exists() else {}
+    if found and kept.exists():
+        training.load(kept)
     for images in map(int, args.shared.split(",")):
         name = f"shared, {images:,} images"
         if name not in found:
             start = time.process_time()
-            training.run(args.out / "shared.pt", steps=images // BATCH_SIZE, report=report)
+            training.run(kept, steps=images // BATCH_SIZE, report=report)
             spent = time.process_time() - start + max((row["seconds"] for row in found.values()), default=0.0)
             start = time.process_time()
             losses = SharedScorer(shared, training.averages, data, scored).losses(networks)
             found[name] = {"seconds": spent, "losses": losses, "scoring": time.process_time() - start}
             write_atomic(known, json.dumps(found))
             print(f"{name}: {spent:.0f} s, scoring {found[name]['scoring'] / len(networks):.3f} s each", flush=True)
-        scores[f"{name}: loss"] = [-loss for loss in found[name]["losses"]]
-        seconds[name] = found[name]["seconds"]
+    return found
 
 
 def _separate(
@@ -222,9 +236,13 @@ def parts(images: int, length: Length, judges: int, seed: int) -> tuple[torch.Te
 
 
 def _print(
-    args: argparse.Namespace, scores: dict[str, list[float]], seconds: dict[str, float], free: list[str]
+    args: argparse.Namespace,
+    scores: dict[str, Score],
+    truth: list[float],
+    losses: list[float],
+    seconds: dict[str, float],
+    free: list[str],
 ) -> None:
-    truth, losses = scores.pop("truth: accuracy"), scores.pop("truth: loss")
     taus = {name: rank_correlation(values, truth, args.seed) for name, values in scores.items()}
     best = max(free, key=lambda name: taus[name].tau)
     print(f"\n{args.networks} networks of {BAND[0]:g} to {BAND[1]:g} times {args.target} MACs on {args.data}")

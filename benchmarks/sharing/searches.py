@@ -31,7 +31,7 @@ from evaluator.shared.training import BATCH_SIZE, SharedTraining
 from nas.bench.run import Bench, Benchmark
 from nas.config import component
 from nas.problem import make_problem
-from nas.statistics import rank_correlation
+from nas.statistics import paired_difference, rank_correlation
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.io.files import make_folder, write_atomic
@@ -80,8 +80,13 @@ def main() -> None:
             _search(args.table, objective, bar, seed, losses) for seed, (losses, _) in zip(seeds, shared, strict=True)
         ]
         taus = [rank_correlation([-losses[n.key] for n in all_of_them.values()], truth, 0).tau for losses, _ in shared]
-        cost = statistics.mean(spent for _, spent in shared) / seconds
-        print(f"{f'shared loss, {images:,}':<26}  {_counts(found)}  {cost:8.1f} trainings  {np.mean(taus):+.2f}")
+        costs = [spent / seconds for _, spent in shared]
+        print(
+            f"{f'shared loss, {images:,}':<26}  {_counts(found)}  {np.mean(costs):8.1f} trainings  {np.mean(taus):+.2f}"
+        )
+        in_all = [trainings + cost for trainings, cost in zip(found, costs, strict=True)]
+        saved = paired_difference(without, in_all, 1)
+        print(f"{'':<26}  saved in all: {saved.mean:.1f} [{saved.low:.1f}, {saved.high:.1f}] of {np.mean(without):.1f}")
     for tau in map(float, filter(None, args.known.split(","))):
         guesses = [_noisy({n.key: known[t] for t, n in all_of_them.items()}, tau, seed) for seed in seeds]
         found = [_search(args.table, objective, bar, s, guess) for s, guess in zip(seeds, guesses, strict=True)]

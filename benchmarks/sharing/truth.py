@@ -80,8 +80,8 @@ def main() -> None:
         writer.writerow([" ".join(map(str, tokens)), *texts])
     write_atomic(args.table, file.getvalue())
     print(f"{len(all_of_them)} networks, {seconds.sum():.0f} CPU seconds: {args.table}")
-    for one, other in itertools.combinations(range(args.trainings), 2):
-        print(f"trainings {one} and {other}, tau: {rank_correlation(accuracy[one], accuracy[other], args.seed)}")
+    for first, second in itertools.combinations(range(args.trainings), 2):
+        print(f"trainings {first} and {second}, tau: {rank_correlation(accuracy[first], accuracy[second], args.seed)}")
 
 
 if __name__ == "__main__":

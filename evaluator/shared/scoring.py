@@ -20,8 +20,9 @@ from evaluator.shared.training import normalise
 from evaluator.training import EXPLOSION
 from search_space.architecture import Architecture
 
-SCORED = 512
-"""Images that are held out to score on: of fewer the noise is as large as the differences between networks."""
+SCORED = 1024
+"""Images that are held out to score on: half as many rank networks worse, twice as many hardly better
+(docs/sharing.md)."""
 
 
 def hold_out(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:

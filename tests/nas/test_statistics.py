@@ -91,6 +91,15 @@ def test_an_advantage_is_the_difference_of_two_taus_on_the_same_draws() -> None:
     assert rank_advantage(good, good, truth, seed=0).tau == 0
 
 
+def test_taus_of_several_scores_are_averaged_draw_by_draw() -> None:
+    truth, good, bad = [1, 2, 3, 4, 5], [1, 2, 3, 5, 4], [5, 4, 3, 2, 1]
+    both = rank_correlation([good, bad], truth, seed=0)
+    assert both.tau == pytest.approx((8 / 10 - 1) / 2)
+    assert both.networks == 5
+    assert rank_correlation([good, good], truth, seed=0) == rank_correlation(good, truth, seed=0)
+    assert rank_advantage([good, bad], bad, truth, seed=0).tau == pytest.approx(both.tau + 1)
+
+
 def test_a_deviation_and_its_interval() -> None:
     """Sum of squares 4 over 4 degrees; the 2.5 and 97.5 % points of chi-squared are .4844 and 11.143."""
     found = deviation(4.0, 4)
