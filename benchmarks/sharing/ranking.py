@@ -147,8 +147,8 @@ def _shared(
     scores: dict[str, Score],
     seconds: dict[str, float],
 ) -> None:
-    """Add minus the loss of each network after so many images of one training for all, and its CPU seconds: a row for
-    each shared training, and their mean."""
+    """Add minus the loss of each network after so many images of one training for all, once a seed, and the mean of the
+    CPU seconds."""
     repeats = [_trained(args, space, dataset, networks, args.seed + repeat) for repeat in range(args.shared_seeds)]
     for name in repeats[0]:
         rows = [repeat[name] for repeat in repeats]

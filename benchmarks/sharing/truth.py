@@ -33,6 +33,8 @@ from search_space.space import SearchSpace
 HERE = Path(__file__).parent
 SPACE = HERE / "small_space.yaml"
 TABLE = HERE / "small_cifar10.csv"
+JUDGED = 15_000
+"""Held-out images that the trainings are scored on."""
 
 
 def networks(space: SearchSpace) -> dict[Tokens, Architecture]:
@@ -56,7 +58,6 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--length", default="4x10000", help="EPOCHSxIMAGES of each training")
     parser.add_argument("--trainings", type=int, default=2, help="of each network")
-    parser.add_argument("--judged", type=int, default=15_000, help="held-out images that they are scored on")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
@@ -64,11 +65,11 @@ def main() -> None:
     args = parser.parse_args()
     make_folder(args.out)
     all_of_them = networks(SearchSpace.load(SPACE))
+    length = Length.parse(args.length)
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         found: list[list[dict[str, float]]] = []
         for repeat in range(args.trainings):
-            length = Length.parse(args.length)
-            one = partial(train, args.data, args.out, args.seed, length, args.judged, repeat=repeat)
+            one = partial(train, args.data, args.out, args.seed, length, JUDGED, repeat=repeat)
             found.append(list(pool.map(one, all_of_them.values())))
     whats = "accuracy", "loss", "seconds"
     accuracy, loss, seconds = (np.array([[row[what] for row in rows] for rows in found]) for what in whats)
