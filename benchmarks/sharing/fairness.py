@@ -50,7 +50,7 @@ Draw = Callable[[int], list[Architecture]]
 
 
 class Fair(SharedTraining):
-    """A training that moves the weights by the mean gradient of several networks."""
+    """A training of one set of weights, moved by the mean gradient of several networks."""
 
     def __init__(self, *args: object, draw: Draw, **settings: object) -> None:
         super().__init__(*args, **settings)  # type: ignore[arg-type]
@@ -161,7 +161,7 @@ def _trained(path: Path, drawn: Draw, dataset: Dataset, seed: int, images: int) 
         training = Fair(shared, data, order[SCORED:], mirror=mirror, seed=seed, macs=space.macs_range(), draw=drawn)
         training.run(path.with_suffix(".pt"), steps=images // BATCH_SIZE)
         spent = time.process_time() - start
-        losses = SharedScorer(shared, training.averages, data, order[:SCORED]).losses(list(networks(space).values()))
+        losses = SharedScorer(shared, training.trained, data, order[:SCORED]).losses(list(networks(space).values()))
         write_atomic(path.with_suffix(".json"), json.dumps({"losses": losses, "seconds": spent}))
         print(f"{path.name}: {spent:.0f} s", flush=True)
     known: dict[str, list[float]] = json.loads(path.with_suffix(".json").read_text())

@@ -90,11 +90,12 @@ def _weights(args: argparse.Namespace, shared: SharedNetwork, dataset: Dataset, 
     train = torch.arange(images)[~torch.isin(torch.arange(images), unseen)]
     macs = int(SEARCHED[0] * target), int(SEARCHED[1] * target)
     training = SharedTraining(shared, dataset.train, train, mirror=dataset.mirror, seed=args.seed, macs=macs)
+    training.set_steps = args.shared // BATCH_SIZE  # one set: a network can begin with one only
     if path.exists():
         training.load(path)
-    training.run(path, steps=args.shared // BATCH_SIZE, report=ranking.report)
+    training.run(path, steps=training.set_steps, report=ranking.report)
     print(f"shared weights: {shared.size:,}, {time.process_time() - start:.0f} CPU seconds", flush=True)
-    return training.averages
+    return training.trained[0]
 
 
 def _scratch(args: argparse.Namespace, length: Length, network: Architecture) -> dict[str, float]:

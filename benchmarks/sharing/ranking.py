@@ -179,7 +179,7 @@ def _trained(
             training.run(kept, steps=images // BATCH_SIZE, report=report)
             spent = time.process_time() - start + max((row["seconds"] for row in found.values()), default=0.0)
             start = time.process_time()
-            losses = SharedScorer(shared, training.averages, data, scored).losses(networks)
+            losses = SharedScorer(shared, training.trained, data, scored).losses(networks)
             found[name] = {"seconds": spent, "losses": losses, "scoring": time.process_time() - start}
             write_atomic(known, json.dumps(found))
             print(f"{name}: {spent:.0f} s, scoring {found[name]['scoring'] / len(networks):.3f} s each", flush=True)

@@ -146,7 +146,7 @@ def _losses(
         macs = min(costs), max(costs)
         training = SharedTraining(shared, data, train, mirror=dataset.mirror, seed=seed, macs=macs)
         training.run(args.out / f"{seed}-{images}.pt", steps=images // BATCH_SIZE)
-        found = SharedScorer(shared, training.averages, data, scored).losses(all_of_them)
+        found = SharedScorer(shared, training.trained, data, scored).losses(all_of_them)
         losses = {network.key: loss for network, loss in zip(all_of_them, found, strict=True)}
         write_atomic(known, json.dumps({"losses": losses, "seconds": time.process_time() - start}))
     row = json.loads(known.read_text())

@@ -179,7 +179,8 @@ def load_scorer(config: SharedConfig, path: Path) -> SharedScorer:
     Raises:
         InputError: The file or the data cannot be read.
     """
-    shared, _, vectors = storage.load(path)
+    shared, _, vectors, finished = storage.load(path)
     data = load_dataset(config.data, config.resolution, CACHE_DIR).train
     _, scored = hold_out(data.labels, config.seed)
-    return SharedScorer(shared, vectors["averages"], data, scored)
+    weights = torch.stack(finished or [vectors["averages"]])
+    return SharedScorer(shared, weights, data, scored)

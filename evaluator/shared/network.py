@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -89,6 +90,7 @@ class SharedNetwork:
 
     Attributes:
         size: Number of weights.
+        alternatives: Most layers, each with weights of its own, that one place is chosen among.
         key: Equal where the weights of one are of use to the other.
     """
 
@@ -107,6 +109,8 @@ class SharedNetwork:
         self.unstrided = unstrided
         self.resolution = resolution
         self.classes = classes
+        places = Counter(name.rpartition("_")[0] for name in self._survey()[1])
+        self.alternatives = max(places.values())
         with torch.device("meta"):
             shapes = {name: parameter.shape for name, parameter in self._all_weights().named_parameters()}
         ends = list(itertools.accumulate(map(math.prod, shapes.values())))

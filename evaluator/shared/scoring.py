@@ -1,7 +1,8 @@
 """What shared weights say of a network: its loss on a few held-out training images.
 
 The loss ranks far better than the accuracy does, and BatchNorm uses the statistics of these very images: averages of
-other networks would not be its own. Networks that begin with the same layers compute these once.
+other networks would not be its own. Networks that begin with the same layers compute these once. Where there are
+several sets of weights each is asked about its own part of the images, and the mean counts.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ def hold_out(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
 
 class SharedScorer:
-    """Scores networks with one set of shared weights.
+    """Scores networks with sets of shared weights.
 
     Attributes:
+        sets: How many there are.
         chance: Loss of guessing, nats.
     """
 
@@ -42,17 +44,22 @@ class SharedScorer:
 
         Args:
             shared: Whose weights they are.
-            weights: (size,), on the device to score on.
+            weights: (N, size) of N sets, on the device to score on.
             data: All training images, for their mean and deviation.
             scored: Indices of the images to score on.
         """
-        self._paths = Paths(shared, weights)
+        self.sets = len(weights)
         self.chance = math.log(shared.classes)
-        batch = data[scored.to(data.labels.device)]
         statistics = tuple(part.to(weights.device) for part in channel_statistics(data.images))
-        self._images = normalise(batch.images.to(weights.device), statistics)
-        self._labels = batch.labels.to(weights.device)
-        self._done: list[tuple[nn.Module, Tensor]] = []
+        parts = (data[scored[i :: len(weights)].to(data.labels.device)] for i in range(len(weights)))
+        self._sets = [
+            _Set(
+                Paths(shared, own),
+                normalise(part.images.to(weights.device), statistics),
+                part.labels.to(weights.device),
+            )
+            for own, part in zip(weights, parts, strict=True)
+        ]
 
     def losses(self, architectures: Sequence[Architecture]) -> list[float]:
         """Mean cross-entropy of each network, nats; finite, at most `EXPLOSION` times that of guessing.
@@ -60,7 +67,24 @@ class SharedScorer:
         Raises:
             InputError: The space does not contain one of them.
         """
-        chains = [list(self._paths.network(architecture)) for architecture in architectures]
+        most = EXPLOSION * self.chance
+        found = [one.losses(architectures) for one in self._sets]
+        capped = [[min(loss, most) if math.isfinite(loss) else most for loss in losses] for losses in found]
+        return [sum(losses) / len(losses) for losses in zip(*capped, strict=True)]
+
+
+class _Set:
+    """One set of weights, and the images that it is asked about."""
+
+    def __init__(self, paths: Paths, images: Tensor, labels: Tensor) -> None:
+        self.paths = paths
+        self._images = images
+        self._labels = labels
+        self._done: list[tuple[nn.Module, Tensor]] = []
+
+    def losses(self, architectures: Sequence[Architecture]) -> list[float]:
+        """Of each network."""
+        chains = [list(self.paths.network(architecture)) for architecture in architectures]
         found = [0.0] * len(chains)
         for index in sorted(range(len(chains)), key=lambda i: [id(part) for part in chains[i]]):
             found[index] = self._loss(chains[index])
@@ -79,6 +103,4 @@ class SharedScorer:
                 x = part(x)
                 self._done.append((part, x))
             logits = chain[-1](x).float()
-        loss = float(functional.cross_entropy(logits, self._labels))
-        most = EXPLOSION * self.chance
-        return min(loss, most) if math.isfinite(loss) else most
+        return float(functional.cross_entropy(logits, self._labels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +20,35 @@ from search_space.space import SearchSpace
 from search_space.space_format import SpaceDocument
 
 VECTORS = ("weights", "averages", "velocity")
-COUNTS = ("steps", "seconds", "rate", "restarts")
+COUNTS = ("steps", "seconds", "rate", "restarts", "begun", "recent")
 _SIZES = {"width": float, "unstrided": int, "resolution": int, "classes": int}
 
 
-def save(path: Path, shared: SharedNetwork, counts: Mapping[str, float], vectors: Mapping[str, Tensor]) -> None:
+def save(
+    path: Path,
+    shared: SharedNetwork,
+    counts: Mapping[str, float],
+    vectors: Mapping[str, Tensor],
+    finished: Sequence[Tensor],
+) -> None:
     """Write a training's state; the file is whole or not there.
 
     Args:
         path: Where.
         shared: Whose weights they are.
         counts: A number for each of `COUNTS`.
-        vectors: (size,) for each of `VECTORS`.
+        vectors: (size,) for each of `VECTORS`, of the set that is being trained.
+        finished: (size,) weights of each set that is complete.
     """
     space = {"document": schema.to_plain(shared.space.document), "reference": shared.space.reference.to_yaml()}
     sizes = {name: getattr(shared, name) for name in _SIZES}
     content = io.BytesIO()
-    torch.save({"space": space, "sizes": sizes, "counts": dict(counts), "vectors": dict(vectors)}, content)
+    state = {"space": space, "sizes": sizes, "counts": dict(counts), "vectors": dict(vectors)}
+    torch.save(state | {"finished": list(finished)}, content)
     write_atomic(path, content.getvalue())
 
 
-def load(path: Path) -> tuple[SharedNetwork, dict[str, float], dict[str, Tensor]]:
+def load(path: Path) -> tuple[SharedNetwork, dict[str, float], dict[str, Tensor], list[Tensor]]:
     """Read what `save` wrote, onto the CPU.
 
     Raises:
@@ -51,13 +59,14 @@ def load(path: Path) -> tuple[SharedNetwork, dict[str, float], dict[str, Tensor]
         space, sizes, counts, vectors = (dict(state[name]) for name in ("space", "sizes", "counts", "vectors"))
         sizes = {name: kind(sizes[name]) for name, kind in _SIZES.items()}
         counts = {name: float(counts[name]) for name in COUNTS}
+        finished = list(state["finished"])
     except Exception as error:  # noqa: BLE001 - on damaged input the reader raises anything
         raise InputError(f"{path}: not the weights of a shared training, or damaged: {type(error).__name__}") from None
     shared = SharedNetwork(_space(space, str(path)), **sizes)
-    whole = all(_is_whole(vectors.get(name), shared.size) for name in VECTORS)
+    whole = all(_is_whole(vector, shared.size) for vector in [*map(vectors.get, VECTORS), *finished])
     if not whole or not all(0 <= value < math.inf for value in counts.values()):
-        raise InputError(f"{path}: {', '.join(VECTORS)} must be {shared.size:,} finite numbers each")
-    return shared, counts, vectors
+        raise InputError(f"{path}: {', '.join(VECTORS)} must be {shared.size:,} finite numbers each, as every set")
+    return shared, counts, vectors, finished
 
 
 def _space(plain: Mapping[str, Any], source: str) -> SearchSpace:

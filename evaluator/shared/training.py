@@ -2,9 +2,14 @@
 
 Single path one-shot training (arXiv:1904.00420, section 3.2): a step trains the weights of one network, every distinct
 network inside the band of MACs is as likely as any other, and weights that are not its own stay as they are, momentum
-included. The learning rate rises and then stays, so that the training may end at any time; what is scored are averages
-of the weights. Everything random in a step is derived from (seed, purpose, step): a training that was killed goes on
-from its last checkpoint to the same weights, to the bit on one device with one number of threads.
+included. The learning rate rises and then stays; what is scored are averages of the weights.
+
+What one set of shared weights says of a choice is luck to a good part, and what it says after long is no better: layers
+grow used to the mean of the others. So as soon as a set has learned what ranks networks another is begun from new first
+weights, and a network's loss is the mean over sets (docs/sharing.md).
+
+Everything random in a step is derived from (seed, purpose, step): a training that was killed goes on from its last
+checkpoint to the same weights, to the bit on one device with one number of threads.
 """
 
 from __future__ import annotations
@@ -40,6 +45,14 @@ CLIP = 5.0  # largest norm of a gradient
 AVERAGING = 0.998  # decay of the averages, a step
 STEPS_PER_AVERAGE = 8
 MOST_RESTARTS = 5
+STEPS_PER_CHOICE = 234
+"""Steps of a set for each layer that a place is chosen among: 15,000 images train each. After half of that, sets of the
+wider space of docs/sharing.md rank by chance; after twice that, the mean of half as many ranks worse."""
+LEARNED = 0.95
+"""Share of the loss of guessing above which weights have learned nothing, and a set goes on."""
+RECENT = 0.99
+"""Decay of the mean of the loss that says so, a step."""
+MOST_SETS = 8
 SECONDS_PER_REPORT = 10.0
 SECONDS_PER_CHECKPOINT = 30.0
 
@@ -60,9 +73,11 @@ class SharedTraining:
     """A training and its state.
 
     Attributes:
-        averages: (size,) averaged weights.
-        steps: Done so far.
+        averages: (size,) averaged weights of the set that is being trained.
+        finished: The same of each that is complete.
+        steps: Done so far, over all sets.
         seconds: Worked so far.
+        set_steps: After how many steps a set that has learned is complete.
     """
 
     def __init__(
@@ -83,16 +98,30 @@ class SharedTraining:
         self.seed = seed
         self.mirror = mirror
         self.steps, self.seconds = 0, 0.0
-        initial = shared.initial(torch.Generator().manual_seed(derive_seed(seed, "weights")))
-        self.weights = initial.to(self.device)
-        self.averages = self.weights.clone()
-        self.velocity = torch.zeros_like(self.weights)
+        self.set_steps = STEPS_PER_CHOICE * shared.alternatives
+        self.finished: list[Tensor] = []
+        self.weights = torch.empty(shared.size, device=self.device)
+        self.averages, self.velocity = torch.empty_like(self.weights), torch.empty_like(self.weights)
         self._rate, self._restarts = LEARNING_RATE, 0
+        self._begin()
         self._data, self._train = data, train
         self._statistics = tuple(part.to(self.device) for part in channel_statistics(data.images))
         self._networks = UniformNetworks(shared.space, macs)
         self._paths = Paths(shared, self.weights)
         self._order: tuple[int, Tensor] = (-1, train)
+
+    def _begin(self) -> None:
+        """Begin a set of weights."""
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "weights", len(self.finished)))
+        self.weights.copy_(self.shared.initial(generator))
+        self.averages.copy_(self.weights)
+        self.velocity.zero_()
+        self._begun, self._recent = self.steps, math.log(self.shared.classes)
+
+    @property
+    def trained(self) -> Tensor:
+        """(N, size) averaged weights of the sets that are complete, or of the first one before it is."""
+        return torch.stack(self.finished or [self.averages])
 
     def run(
         self,
@@ -104,14 +133,20 @@ class SharedTraining:
     ) -> None:
         """Train until so many seconds or steps are done in all, whichever comes first; the state is kept at `path`.
 
+        It ends before that where no other set would be complete in time, and after `MOST_SETS`.
+
         Raises:
             NasError: It diverges, at ever lower learning rates.
         """
         begun = time.monotonic() - self.seconds
         told = saved = time.monotonic()
         losses: list[float] = []
-        while self.steps < steps and self.seconds < seconds:
+        while not self._ends(seconds, steps):
             losses.append(self.step())
+            learned = self._recent <= LEARNED * math.log(self.shared.classes)
+            if learned and self.steps - self._begun >= self.set_steps:
+                self.finished.append(self.averages.clone())
+                self._begin()
             now = time.monotonic()
             self.seconds = now - begun
             if now - told >= SECONDS_PER_REPORT:
@@ -123,6 +158,13 @@ class SharedTraining:
                 self.save(path)
                 saved = now
         self.save(path)
+
+    def _ends(self, seconds: float, steps: float) -> bool:
+        sets = len(self.finished)
+        if sets == 0 or self.steps > self._begun:
+            return self.steps >= steps or self.seconds >= seconds
+        in_time = self.steps + self.set_steps <= steps and self.seconds * (sets + 1) / sets <= seconds
+        return sets == MOST_SETS or not in_time
 
     @property
     def batch_size(self) -> int:
@@ -146,13 +188,15 @@ class SharedTraining:
         found = loss.item()
         if math.isfinite(norm) and found <= EXPLOSION * math.log(self.shared.classes):
             self._update(network)
+            self._recent = RECENT * self._recent + (1 - RECENT) * found
         else:
             self._restart(found)
         for parameter in network.parameters():
             parameter.grad = None
         self.steps += 1
-        if self.steps % STEPS_PER_AVERAGE == 0:
-            decay = min(AVERAGING, (1 + self.steps) / (10 + self.steps)) ** STEPS_PER_AVERAGE
+        done = self.steps - self._begun
+        if done % STEPS_PER_AVERAGE == 0:
+            decay = min(AVERAGING, (1 + done) / (10 + done)) ** STEPS_PER_AVERAGE
             self.averages.lerp_(self.weights, 1 - decay)
         return found
 
@@ -173,7 +217,7 @@ class SharedTraining:
 
     def _update(self, network: nn.Module) -> None:
         """Nesterov's momentum on the weights of one network, whose velocities are views as they are."""
-        rate = self._rate * min((self.steps + 1) / WARM_UP, 1.0)
+        rate = self._rate * min((self.steps - self._begun + 1) / WARM_UP, 1.0)
         optimizer = torch.optim.SGD(parameter_groups(network, WEIGHT_DECAY), rate, MOMENTUM, nesterov=True)
         for weight in network.parameters():
             velocity = self.velocity.as_strided(weight.shape, weight.stride(), weight.storage_offset())
@@ -194,8 +238,9 @@ class SharedTraining:
     def save(self, path: Path) -> None:
         """Keep the state; the file is whole or not there."""
         counts = {"steps": self.steps, "seconds": self.seconds, "rate": self._rate, "restarts": self._restarts}
+        counts |= {"begun": self._begun, "recent": self._recent}
         vectors = {name: getattr(self, name) for name in VECTORS}
-        storage.save(path, self.shared, counts, vectors)
+        storage.save(path, self.shared, counts, vectors, self.finished)
 
     def load(self, path: Path) -> None:
         """Go on from what `save` kept.
@@ -203,13 +248,14 @@ class SharedTraining:
         Raises:
             InputError: The file is damaged, or of other networks.
         """
-        shared, counts, vectors = storage.load(path)
+        shared, counts, vectors, self.finished = storage.load(path)
         if shared.key != self.shared.key:
             raise InputError(f"{path}: shared weights of another space, size or data set than this search's")
         for name in VECTORS:
             getattr(self, name).copy_(vectors[name])
         self.steps, self.seconds = int(counts["steps"]), counts["seconds"]
         self._rate, self._restarts = counts["rate"], int(counts["restarts"])
+        self._begun, self._recent = int(counts["begun"]), counts["recent"]
 
 
 def normalise(images: Tensor, statistics: tuple[Tensor, ...]) -> Tensor:

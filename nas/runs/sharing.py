@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluator.shared.evaluator import Shared, SharedConfig, load_scorer, train
+from evaluator.shared.training import LEARNED, MOST_SETS
 from nas import config
 from nas.config import SearchConfig
 from nas.journal import Journal, refuse_link
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 CHECKED = 16
 """Networks whose mean loss says whether the weights have learned."""
-LEARNED = 0.95
-"""Share of the loss of guessing above which they have not."""
 Say = Callable[[str], None]
 Loss = Callable[[Architecture], float]
 
@@ -98,7 +97,8 @@ def prepare(
     scorer = load_scorer(shared, weights)
     uniform, generator = UniformNetworks(space, macs), np.random.default_rng(derive_seed(settings.seed, "learned"))
     loss = float(np.mean(scorer.losses([uniform.draw(generator) for _ in range(CHECKED)])))
-    say(f"Shared weights: loss {loss:.3f} on held-out images, {scorer.chance:.3f} is that of guessing")
+    sets = f"{scorer.sets} set{'s' if scorer.sets > 1 else ''} of shared weights"
+    say(f"{sets}: loss {loss:.3f} on held-out images, {scorer.chance:.3f} is that of guessing")
     if loss > LEARNED * scorer.chance:
         say("Shared weights: they have learned next to nothing, so they guess nothing; give them longer")
         return None
@@ -107,10 +107,11 @@ def prepare(
 
 def _cost(network: SharedNetwork, seconds: float) -> str:
     """What is about to begin."""
-    megabytes = 3 * 4 * network.size / 1e6
+    megabytes = (3 + MOST_SETS) * 4 * network.size / 1e6
     return (
-        f"Shared weights: {network.size / 1e6:.1f}M at {network.width:g} times the channels, {megabytes:.0f} MB in "
-        f"memory and on disk; trained for {format_clock(round(seconds))}, once for all networks"
+        f"Shared weights: up to {MOST_SETS} sets of {network.size / 1e6:.1f}M at {network.width:g} times the channels, "
+        f"{megabytes:.0f} MB in memory and on disk; trained for at most {format_clock(round(seconds))}, once for all "
+        f"networks"
     )
 
 

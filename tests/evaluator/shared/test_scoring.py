@@ -20,10 +20,9 @@ DATA = Images(
 SHARED = SharedNetwork(SMALL, width=1.0, unstrided=0, resolution=8, classes=4)
 
 
-def weights() -> torch.Tensor:
-    return SHARED.initial(torch.Generator().manual_seed(0)) + 0.1 * torch.randn(
-        SHARED.size, generator=torch.Generator().manual_seed(1)
-    )
+def weights(sets: int = 1) -> torch.Tensor:
+    noise = torch.randn(sets, SHARED.size, generator=torch.Generator().manual_seed(1))
+    return SHARED.initial(torch.Generator().manual_seed(0)) + 0.1 * noise
 
 
 def test_the_loss_is_that_of_the_network_alone() -> None:
@@ -31,7 +30,9 @@ def test_the_loss_is_that_of_the_network_alone() -> None:
     found = SharedScorer(SHARED, weights(), DATA, scored)
     alone = build_model(SHARED.measured(SMALL.reference))
     with torch.no_grad():
-        for theirs, ours in zip(alone.parameters(), found._paths.network(SMALL.reference).parameters(), strict=True):
+        for theirs, ours in zip(
+            alone.parameters(), found._sets[0].paths.network(SMALL.reference).parameters(), strict=True
+        ):
             theirs.copy_(ours)
     pixels = DATA.images.double()
     normal = (pixels - pixels.mean((0, 2, 3), keepdim=True)) / pixels.std((0, 2, 3), keepdim=True)
@@ -54,12 +55,23 @@ def test_what_networks_begin_with_is_computed_once() -> None:
     uniform, generator = UniformNetworks(SMALL), np.random.default_rng(0)
     networks = list({(network := uniform.draw(generator)).key: network for _ in range(500)}.values())
     calls: list[object] = []
-    chains = [list(scorer._paths.network(network)) for network in networks]
+    chains = [list(scorer._sets[0].paths.network(network)) for network in networks]
     for part in {part for chain in chains for part in chain}:
         part.register_forward_hook(lambda part, *_: calls.append(part))
     scorer.losses(networks)
     beginnings = {tuple(map(id, chain[: i + 1])) for chain in chains for i in range(len(chain))}
     assert len(calls) == len(beginnings) < sum(map(len, chains))
+
+
+def test_the_mean_over_sets_each_on_its_own_images() -> None:
+    uniform, generator = UniformNetworks(SMALL), np.random.default_rng(0)
+    networks = [uniform.draw(generator) for _ in range(5)]
+    scored, three = torch.arange(50), weights(3)
+    each = [SharedScorer(SHARED, three[i : i + 1], DATA, scored[i::3]).losses(networks) for i in range(3)]
+    assert SharedScorer(SHARED, three, DATA, scored).losses(networks) == pytest.approx(np.mean(each, 0))
+    three[1] = math.nan
+    broken = SharedScorer(SHARED, three, DATA, scored).losses(networks)
+    assert broken == pytest.approx(np.mean([each[0], [EXPLOSION * math.log(4)] * 5, each[2]], 0))
 
 
 def test_broken_weights_are_as_bad_as_can_be() -> None:

@@ -1,5 +1,7 @@
+import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +11,10 @@ from evaluator.shared import training as module
 from evaluator.shared.network import SharedNetwork
 from evaluator.shared.training import Progress, SharedTraining
 from search_space.errors import InputError, NasError
+from search_space.seeding import derive_seed
 from tests.spaces import SMALL
+
+SIZES: dict[str, Any] = {"width": 1.0, "unstrided": 0, "resolution": 8, "classes": 4}
 
 
 def images(count: int = 200) -> Images:
@@ -21,7 +26,7 @@ def images(count: int = 200) -> Images:
 
 
 def start(seed: int = 0, data: Images | None = None) -> SharedTraining:
-    shared = SharedNetwork(SMALL, width=1.0, unstrided=0, resolution=8, classes=4)
+    shared = SharedNetwork(SMALL, **SIZES)
     found = images() if data is None else data
     index = torch.arange(len(found))
     return SharedTraining(shared, found, index, mirror=True, seed=seed, macs=SMALL.macs_range())
@@ -89,19 +94,94 @@ def test_a_step_is_that_of_the_network_alone() -> None:
             torch.testing.assert_close(weight, copy, rtol=1e-5, atol=1e-7)
 
 
-def test_it_goes_on_to_the_bit(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("quick_sets")
+@pytest.mark.parametrize("killed", [3, 10, 12])
+def test_it_goes_on_to_the_bit(killed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS_PER_CHECKPOINT", 0.0)
+    monkeypatch.setattr(module, "SECONDS_PER_REPORT", 0.0)
     path = tmp_path / "shared.pt"
     whole, first, second = start(), start(), start()
-    whole.run(tmp_path / "whole.pt", steps=23)
-    first.run(path, steps=10)
+    whole.run(tmp_path / "whole.pt", steps=20)
+
+    def kill(progress: Progress) -> None:
+        if progress.steps == killed + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first.run(path, steps=20, report=kill)
     second.load(path)
-    assert second.seconds == first.seconds > 0
-    second.run(path, steps=23)
-    for name in ("weights", "averages", "velocity"):
+    assert (second.steps, second.seconds > 0) == (killed, True)
+    second.run(path, steps=20)
+    for name in ("weights", "averages", "velocity", "trained"):
         assert torch.equal(getattr(second, name), getattr(whole, name))
     other = start(seed=1)
-    other.run(path, steps=23)
-    assert not torch.equal(other.weights, whole.weights)
+    other.run(path, steps=20)
+    assert not torch.equal(other.trained, whole.trained)
+
+
+@pytest.fixture
+def quick_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set is complete after 5 steps, whatever it has learned."""
+    monkeypatch.setattr(module, "STEPS_PER_CHOICE", 5 / SharedNetwork(SMALL, **SIZES).alternatives)
+    monkeypatch.setattr(module, "LEARNED", 10.0)
+
+
+@pytest.mark.usefixtures("quick_sets")
+def test_one_set_after_another(tmp_path: Path) -> None:
+    training, alone = start(), start()
+    training.run(tmp_path / "shared.pt", steps=17)
+    assert training.steps == 15  # in two more no set would be complete
+    for _ in range(5):
+        alone.step()
+    assert torch.equal(training.trained[0], alone.averages)
+    assert training.trained.shape == (3, training.shared.size)
+    assert all((a != b).float().mean() > 0.5 for a, b in itertools.combinations(training.trained, 2))
+    training.run(tmp_path / "shared.pt")
+    assert len(training.trained) == module.MOST_SETS
+    assert training.steps == 5 * module.MOST_SETS
+
+
+@pytest.mark.usefixtures("quick_sets")
+def test_each_set_begins_anew(tmp_path: Path) -> None:
+    training, fresh = start(), start()
+    training.run(tmp_path / "shared.pt", steps=10)
+    generator = torch.Generator().manual_seed(derive_seed(0, "weights", 2))
+    assert torch.equal(training.weights, training.shared.initial(generator))
+    assert torch.equal(training.averages, training.weights)
+    assert not training.velocity.any()
+    for vector in ("weights", "averages"):
+        getattr(fresh, vector).copy_(training.weights)
+    fresh.steps = fresh._begun = 10
+    training.step(), fresh.step()
+    assert torch.equal(training.weights, fresh.weights)
+    rate = module.LEARNING_RATE / module.WARM_UP
+    assert 0 < float((training.weights - training.averages).abs().max()) < 2 * rate * module.CLIP
+
+
+def test_the_first_set_counts_before_it_is_complete(tmp_path: Path) -> None:
+    training = start()
+    training.run(tmp_path / "shared.pt", steps=8)
+    assert torch.equal(training.trained, training.averages[None])
+
+
+def test_a_set_that_has_not_learned_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STEPS_PER_CHOICE", 1)
+    training = start()
+    training.run(tmp_path / "shared.pt", steps=4 * training.set_steps)
+    assert not training.finished
+    training.run(tmp_path / "shared.pt", steps=100)
+    assert training.finished
+    assert training._begun < 100
+
+
+@pytest.mark.usefixtures("quick_sets")
+@pytest.mark.parametrize(("seconds", "sets"), [(1499.0, 1), (1600.0, 2)])
+def test_no_set_is_begun_that_would_not_be_complete(seconds: float, sets: int, tmp_path: Path) -> None:
+    training = start()
+    training.run(tmp_path / "shared.pt", steps=5)
+    training.seconds = 750.0
+    training.run(tmp_path / "shared.pt", seconds=seconds, steps=10)
+    assert len(training.finished) == sets
 
 
 def test_time_worked_counts_over_all_processes(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def settings(space: Path, **changes: object) -> SearchConfig:
 class Known:
     """Scores by a network's key."""
 
-    chance = 10.0
+    sets, chance = 2, 10.0
 
     def losses(self, networks: list[Architecture]) -> list[float]:
         return [int(network.key, 16) % 97 / 97 for network in networks]
@@ -75,9 +75,9 @@ def test_a_search_by_shared_weights_alone(space: Path, tmp_path: Path, monkeypat
             accuracies, key=accuracies.__getitem__
         )
         assert shared_steps(run.path) == STEPS
-    assert re.fullmatch("Shared weights: loss [0-9.]+ on held-out images, 2.303 is that of guessing", said[-1])
+    assert re.fullmatch("1 set of shared weights: loss [0-9.]+ on held-out images, 2.303 is that of guessing", said[-1])
     assert said[0].startswith(
-        "Shared weights: 0.0M at 0.25 times the channels, 0 MB in memory and on disk; trained for"
+        "Shared weights: up to 8 sets of 0.0M at 0.25 times the channels, 1 MB in memory and on disk; trained for at "
     )
 
 
