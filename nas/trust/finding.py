@@ -29,6 +29,7 @@ from nas.trust.plan import (
     SHORT,
     Plan,
     competitors,
+    seed_of,
 )
 from search_space.decision import Tokens
 
@@ -74,10 +75,10 @@ def figures(plan: Plan, results: Mapping[Tokens, float], searched: Searched, see
     """
     if searched.at_chance:
         return TrustFigures(bars={}, differences={}, at_chance=searched.at_chance)
-    again = {place: results[place, SHORT, 1] for place in plan.noise if (place, SHORT, 1) in results}
+    again = _finished(results, plan.noise, SHORT)
     shifts = [accuracy - searched.accuracies[place - 1] for place, accuracy in again.items()]
     competing = [searched.accuracies[place - 1] for place in competitors(searched.rewards)]
-    longer = {place: results[place, LONG, 1] for place in plan.longer if (place, LONG, 1) in results}
+    longer = _finished(results, plan.longer, LONG)
     enough, truth = len(longer) >= LEAST_LONGER, list(longer.values())
     short = [searched.accuracies[place - 1] for place in longer]
     free = {name: [scores[place - 1] for place in longer] for name, scores in searched.free.items()}
@@ -94,6 +95,12 @@ def figures(plan: Plan, results: Mapping[Tokens, float], searched: Searched, see
         bars=bars,
         differences=_differences(plan, results),
     )
+
+
+def _finished(results: Mapping[Tokens, float], places: Sequence[int], length: int) -> dict[int, float]:
+    """Accuracy of each network that was trained so long, by its place."""
+    proposals = {place: (place, length, seed_of(place)) for place in places}
+    return {place: results[proposal] for place, proposal in proposals.items() if proposal in results}
 
 
 def _deviation(values: Sequence[float], parts: float) -> Deviation:

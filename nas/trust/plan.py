@@ -36,10 +36,19 @@ class Plan:
 
     def proposals(self) -> list[Tokens]:
         """(candidate, length, seed) of every training, most important first, none twice."""
-        every = [(place, SHORT, 1) for place in self.noise]
-        every += [(place, LONG, 1) for place in self.longer]
+        every = [(place, SHORT, seed_of(place)) for place in self.noise]
+        every += [(place, LONG, seed_of(place)) for place in self.longer]
         every += [(place, LONG, seed) for seed in range(1, self.seeds + 1) for place in self.finalists]
         return list(dict.fromkeys(every))
+
+
+def seed_of(place: int) -> int:
+    """Seed of a network that is not compared on several.
+
+    As in the search, networks have seeds of their own, as far as there are as many: on one for all, those whose first
+    layers are alike would begin with the same weights there, and the luck of these would pass for what they are worth.
+    """
+    return 1 + place % MOST_SEEDS
 
 
 def cost(proposals: Sequence[Tokens]) -> float:

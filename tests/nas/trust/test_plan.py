@@ -1,6 +1,20 @@
+from collections import Counter
+
 import pytest
 
-from nas.trust.plan import LONG, REFERENCE_CANDIDATE, SHORT, competitors, cost, enough, make_plan, order_by, spread
+from nas.trust.plan import (
+    LONG,
+    MOST_SEEDS,
+    REFERENCE_CANDIDATE,
+    SHORT,
+    competitors,
+    cost,
+    enough,
+    make_plan,
+    order_by,
+    seed_of,
+    spread,
+)
 
 REWARDS = [0.1 * ((7 * i) % 32) for i in range(32)]  # distinct
 ACCURACIES = [0.1 * ((11 * i) % 32) for i in range(32)]
@@ -47,10 +61,13 @@ def test_what_is_trained() -> None:
     assert plan.finalists[-1] == REFERENCE_CANDIDATE
     assert plan.seeds >= 3
     proposals = plan.proposals()
-    assert proposals[0] == (plan.noise[0], SHORT, 1)
+    assert proposals[0] == (plan.noise[0], SHORT, seed_of(plan.noise[0]))
+    for places, length in ((plan.noise, SHORT), (plan.longer, LONG)):
+        seeds = Counter(seed_of(place) for place in places)
+        assert len(seeds) >= MOST_SEEDS - 1  # the luck of one would pass for what alike networks are worth
+        assert {(place, length, seed_of(place)) for place in places} <= set(proposals)
     assert (best, LONG, plan.seeds) in proposals
-    # A network's first long training serves the correlation and the final.
-    assert all(proposals.count((place, LONG, 1)) == 1 for place in {*plan.longer, *plan.finalists})
+    assert len(set(proposals)) == len(proposals)  # a long training may serve the correlation and the final
 
 
 def test_finals_of_a_small_budget_are_between_the_winner_and_the_reference() -> None:
