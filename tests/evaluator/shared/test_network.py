@@ -43,6 +43,12 @@ def compare(space: SearchSpace, number: int) -> None:
         assert_built_alone(shared, paths.network(architecture), architecture)
 
 
+@pytest.mark.parametrize(("space", "layers"), [(SMALL, 2), *zip(SPACES, (6, 6, 4, 16), strict=True)])
+def test_most_layers_that_a_place_is_chosen_among(space: SearchSpace, layers: int) -> None:
+    """Kinds of layer with weights of their own, times kernels: the last space has five kinds of three, and one of 1x1."""
+    assert shared_network(space)[0].alternatives == layers
+
+
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_a_path_computes_what_the_network_alone_does(space: SearchSpace) -> None:
     compare(space, 3)

@@ -81,6 +81,15 @@ def test_a_search_by_shared_weights_alone(space: Path, tmp_path: Path, monkeypat
     )
 
 
+def test_every_set_counts(space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (sharing, training):
+        monkeypatch.setattr(place, "LEARNED", 10.0)
+    monkeypatch.setattr(training, "STEPS_PER_CHOICE", 1)  # of two in this space: three sets in six steps
+    said: list[str] = []
+    with StudyRun(tmp_path / "run", settings(space), say=said.append):
+        assert said[-1].startswith("3 sets of shared weights: loss ")
+
+
 def test_weights_that_have_learned_nothing_guess_nothing(space: Path, tmp_path: Path) -> None:
     said: list[str] = []
     with StudyRun(tmp_path / "run", settings(space, share=1), say=said.append) as run:
