@@ -45,7 +45,7 @@ def compare(space: SearchSpace, number: int) -> None:
 
 @pytest.mark.parametrize(("space", "layers"), [(SMALL, 2), *zip(SPACES, (6, 6, 4, 16), strict=True)])
 def test_most_layers_that_a_place_is_chosen_among(space: SearchSpace, layers: int) -> None:
-    """Kinds of layer with weights of their own, times kernels: the last space has five kinds of three, and one of 1x1."""
+    """Kinds of layer with weights of their own, times kernels: the last has five kinds of three and one of 1x1."""
     assert shared_network(space)[0].alternatives == layers
 
 
