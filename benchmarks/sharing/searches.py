@@ -74,7 +74,7 @@ def main() -> None:
     truth = [known[tokens] for tokens in all_of_them]
     free = rank_correlation([count(network).params for network in all_of_them.values()], truth, 0).tau
     print(f"{'number of parameters':<26}  {_counts(without)}  {0:8.1f} trainings  {free:+.2f}")
-    for images in map(int, args.images.split(",")):
+    for images in sorted(map(int, args.images.split(","))):
         shared = [_losses(args, dataset, list(all_of_them.values()), images, seed) for seed in seeds]
         found = [
             _search(args.table, objective, bar, seed, losses) for seed, (losses, _) in zip(seeds, shared, strict=True)
@@ -130,9 +130,13 @@ def _search(table: Path, objective: Objective, bar: float, seed: int, losses: di
 def _losses(
     args: argparse.Namespace, dataset: Dataset, all_of_them: list[Architecture], images: int, seed: int
 ) -> tuple[dict[str, float], float]:
-    """The loss of every network by weights that were trained on so many images, and the CPU seconds; both are kept."""
-    known = args.out / f"{seed}-{images}.json"
-    if not known.exists():
+    """The loss of every network by weights that were trained on so many images, and the CPU seconds; both are kept.
+
+    A training goes on from where it was left for fewer images.
+    """
+    known, kept = args.out / f"{seed}.json", args.out / f"{seed}.pt"
+    rows = json.loads(known.read_text()) if known.exists() else {}
+    if str(images) not in rows:
         start, data = time.process_time(), dataset.train
         shared = SharedNetwork(
             SearchSpace.load(SPACE),
@@ -145,12 +149,17 @@ def _losses(
         costs = [count(network).macs for network in all_of_them]
         macs = min(costs), max(costs)
         training = SharedTraining(shared, data, train, mirror=dataset.mirror, seed=seed, macs=macs)
-        training.run(args.out / f"{seed}-{images}.pt", steps=images // BATCH_SIZE)
+        if rows:
+            training.load(kept)
+        training.run(kept, steps=images // BATCH_SIZE)
+        trained = time.process_time() - start + max((row["training"] for row in rows.values()), default=0.0)
+        start = time.process_time()
         found = SharedScorer(shared, training.trained, data, scored).losses(all_of_them)
         losses = {network.key: loss for network, loss in zip(all_of_them, found, strict=True)}
-        write_atomic(known, json.dumps({"losses": losses, "seconds": time.process_time() - start}))
-    row = json.loads(known.read_text())
-    return row["losses"], row["seconds"]
+        row = {"losses": losses, "training": trained, "scoring": time.process_time() - start}
+        write_atomic(known, json.dumps(rows | {str(images): row}))
+    row = json.loads(known.read_text())[str(images)]
+    return row["losses"], row["training"] + row["scoring"]
 
 
 if __name__ == "__main__":

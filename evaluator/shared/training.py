@@ -45,9 +45,9 @@ CLIP = 5.0  # largest norm of a gradient
 AVERAGING = 0.998  # decay of the averages, a step
 STEPS_PER_AVERAGE = 8
 MOST_RESTARTS = 5
-STEPS_PER_CHOICE = 234
-"""Steps of a set for each layer that a place is chosen among: 15,000 images train each. After half of that, sets of the
-wider space of docs/sharing.md rank by chance; after twice that, the mean of half as many ranks worse."""
+STEPS_PER_CHOICE = 468
+"""Steps of a set for each layer that a place is chosen among: 30,000 images train each. After half of that, sets of the
+wider space of docs/sharing.md rank worse; after twice that no better, and half as many fit into the time."""
 LEARNED = 0.95
 """Share of the loss of guessing above which weights have learned nothing, and a set goes on."""
 RECENT = 0.99
