@@ -47,7 +47,8 @@ STEPS_PER_AVERAGE = 8
 MOST_RESTARTS = 5
 STEPS_PER_CHOICE = 468
 """Steps of a set for each layer that a place is chosen among: 30,000 images train each. After half of that, sets of the
-wider space of docs/sharing.md rank worse; after twice that no better, and half as many fit into the time."""
+wider space of docs/sharing.md rank worse on CIFAR-10; after twice that no better, and half as many fit into the time.
+"""
 LEARNED = 0.95
 """Share of the loss of guessing above which weights have learned nothing, and a set goes on."""
 RECENT = 0.99
@@ -160,6 +161,7 @@ class SharedTraining:
         self.save(path)
 
     def _ends(self, seconds: float, steps: float) -> bool:
+        """Whether the time is over, or between two sets: whether another would not be complete in time."""
         sets = len(self.finished)
         if sets == 0 or self.steps > self._begun:
             return self.steps >= steps or self.seconds >= seconds

@@ -111,7 +111,7 @@ def _cost(network: SharedNetwork, seconds: float) -> str:
     return (
         f"Shared weights: up to {MOST_SETS} sets of {network.size / 1e6:.1f}M at {network.width:g} times the channels, "
         f"{megabytes:.0f} MB in memory and on disk; trained for at most {format_clock(round(seconds))}, once for all "
-        f"networks"
+        "networks"
     )
 
 

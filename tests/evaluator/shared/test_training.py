@@ -32,6 +32,13 @@ def start(seed: int = 0, data: Images | None = None) -> SharedTraining:
     return SharedTraining(shared, found, index, mirror=True, seed=seed, macs=SMALL.macs_range())
 
 
+@pytest.fixture
+def quick_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set is complete after 5 steps, whatever it has learned."""
+    monkeypatch.setattr(module, "STEPS_PER_CHOICE", 5 / SharedNetwork(SMALL, **SIZES).alternatives)
+    monkeypatch.setattr(module, "LEARNED", 10.0)
+
+
 def test_it_learns(tmp_path: Path) -> None:
     training = start()
     training.run(tmp_path / "shared.pt", steps=60)
@@ -117,13 +124,6 @@ def test_it_goes_on_to_the_bit(killed: int, tmp_path: Path, monkeypatch: pytest.
     other = start(seed=1)
     other.run(path, steps=20)
     assert not torch.equal(other.trained, whole.trained)
-
-
-@pytest.fixture
-def quick_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A set is complete after 5 steps, whatever it has learned."""
-    monkeypatch.setattr(module, "STEPS_PER_CHOICE", 5 / SharedNetwork(SMALL, **SIZES).alternatives)
-    monkeypatch.setattr(module, "LEARNED", 10.0)
 
 
 @pytest.mark.usefixtures("quick_sets")
