@@ -4,7 +4,7 @@
 
 The space is small_space.yaml beside this file, the table small_cifar10.csv: means over --trainings of each network,
 which differ by first weights and order of batches. Every training is kept in --out, and a run that was stopped goes on;
-the table is written when all are there.
+the table is written when all are there. small_cifar10_long.csv is another, of one longer training each.
 
     nas-bench --benchmark table:benchmarks/sharing/small_cifar10.csv --space benchmarks/sharing/small_space.yaml \
         --target-flops 1.4M
