@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+_PATIENCE_SECS = 20.0
 
 
 def descendants(root: int) -> list[int]:
@@ -22,6 +26,21 @@ def descendants(root: int) -> list[int]:
 def command(pid: int) -> bytes:
     """A process's command line; empty if it has ended."""
     return read(Path(f"/proc/{pid}/cmdline"))
+
+
+def actors(root: int, method: bytes = b"") -> int:
+    """How many workers of the Ray engine run under `root`, or are in a method: Ray puts it into their titles."""
+    return sum(command(pid).startswith(b"ray::_Actor" + method) for pid in descendants(root))
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether a condition holds, or does so soon: a process that was killed is not gone at once."""
+    deadline = time.monotonic() + _PATIENCE_SECS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def read(path: Path) -> bytes:
