@@ -22,8 +22,7 @@ from evaluator.training import EXPLOSION
 from search_space.architecture import Architecture
 
 SCORED = 1024
-"""Images that are held out to score on: half as many rank networks worse, twice as many hardly better
-(docs/sharing.md)."""
+"""Images that are held out to score on: half as many rank networks worse, twice as many hardly better."""
 
 
 def hold_out(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:

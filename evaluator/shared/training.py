@@ -6,7 +6,7 @@ included. The learning rate rises and then stays; what is scored are averages of
 
 What one set of shared weights says of a choice is luck to a good part, and what it says after long is no better: layers
 grow used to the mean of the others. So as soon as a set has learned what ranks networks another is begun from new first
-weights, and a network's loss is the mean over sets (docs/sharing.md).
+weights, and a network's loss is the mean over sets (docs/sharing-tried.md).
 
 Everything random in a step is derived from (seed, purpose, step): a training that was killed goes on from its last
 checkpoint to the same weights, to the bit on one device with one number of threads.
@@ -47,8 +47,8 @@ STEPS_PER_AVERAGE = 8
 MOST_RESTARTS = 5
 STEPS_PER_CHOICE = 468
 """Steps of a set for each layer that a place is chosen among: 30,000 images train each. After half of that, sets of the
-wider space of docs/sharing.md rank worse on CIFAR-10; after twice that no better, and half as many fit into the time.
-"""
+wider space of docs/sharing-tried.md rank worse on CIFAR-10; after twice that no better, and half as many fit into the
+time."""
 LEARNED = 0.95
 """Share of the loss of guessing above which weights have learned nothing, and a set goes on."""
 RECENT = 0.99
