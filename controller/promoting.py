@@ -32,6 +32,8 @@ class Promoting(Controller[Any]):
         """A batch told but not yet trained on."""
         self._gains: list[tuple[float, float]] = []
         """What training on has added to reward and accuracy, a network."""
+        self._best = -math.inf
+        """The highest reward that was measured: an estimate above it would be one that nothing may be able to beat."""
 
     def ask(self, batch: int, count: int) -> list[Tokens]:
         """The best of the batch before, or the inner strategy's next batch."""
@@ -40,7 +42,13 @@ class Promoting(Controller[Any]):
         return [(*tokens, SHORT) for tokens in self.inner.ask(batch, count)]
 
     def tell(self, outcomes: Sequence[Outcome]) -> Signals:
-        """Keep a short batch until its best are trained on; then let the inner strategy learn from the whole."""
+        """Keep a short batch until its best are trained on; then let the inner strategy learn from the whole.
+
+        What earlier searches found is of the space without the training decision, and is learned as it is.
+        """
+        if all(len(outcome.tokens) == len(self.problem.decisions) for outcome in outcomes):
+            return self.inner.tell(outcomes)
+        self._best = max([self._best, *(outcome.reward for outcome in outcomes)])
         if not self._waiting and promising(outcomes):
             self._waiting = list(outcomes)
             return {"promoted": len(promising(outcomes))}
@@ -51,7 +59,7 @@ class Promoting(Controller[Any]):
             if after and after.accuracy is not None and before.accuracy is not None:
                 self._gains.append((after.reward - before.reward, after.accuracy - before.accuracy))
         gain = np.mean(self._gains or [(0.0, 0.0)], axis=0).tolist()
-        told = [_on_one_scale(o, longer.get(o.tokens[:-1]), gain) for o in short]
+        told = [_on_one_scale(o, longer.get(o.tokens[:-1]), gain, self._best) for o in short]
         return self.inner.tell(told) | {"gain": gain[0]}
 
     def beliefs(self) -> Signals:
@@ -59,11 +67,11 @@ class Promoting(Controller[Any]):
         return {} if self._waiting else self.inner.beliefs()
 
 
-def _on_one_scale(short: Outcome, longer: Outcome | None, gain: Sequence[float]) -> Outcome:
+def _on_one_scale(short: Outcome, longer: Outcome | None, gain: Sequence[float], best: float) -> Outcome:
     if longer is not None or short.accuracy is None:
         return dataclasses.replace(longer or short, tokens=short.tokens[:-1])
     accuracy = min(1.0, max(0.0, short.accuracy + gain[1]))
-    return Outcome(tokens=short.tokens[:-1], reward=short.reward + gain[0], accuracy=accuracy)
+    return Outcome(tokens=short.tokens[:-1], reward=min(short.reward + gain[0], best), accuracy=accuracy)
 
 
 def promising(outcomes: Sequence[Outcome]) -> list[Tokens]:

@@ -128,7 +128,8 @@ class FullTrainer(Trainer):
         """One update on a batch, in micro-batches; the mean loss, on the device."""
         images, targets = self.varied(batch, generator)
         self.optimizer.zero_grad(set_to_none=True)
-        parts = list(zip(images.chunk(self.recipe.accumulate), targets.chunk(self.recipe.accumulate), strict=True))
+        count = max(1, min(self.recipe.accumulate, len(images) // 2))  # BatchNorm needs two images a part
+        parts = list(zip(images.tensor_split(count), targets.tensor_split(count), strict=True))
         loss = torch.zeros((), device=self.device)
         for number, (some, wanted) in enumerate(parts, 1):
             with self._together(number == len(parts)):

@@ -114,7 +114,9 @@ class ShortTraining:
     def describe(self) -> dict[str, Any]:
         """Data set, images, device and epochs, for the run's record, and what the user should know of them."""
         said = notes(dataclasses.replace(self._dataset, train=self._data), self._train, self._validation)
-        said += [f"Every network begins with what it can take of {self.config.inherit}"] if self._parent else []
+        if self._parent:
+            said.append(f"Every network begins with what it can take of {self.config.inherit}")
+            said += filter(None, [self._parent.origin.caution(self._dataset.classes)])
         return {
             "data": self._dataset.name,
             "classes": len(self._dataset.classes),

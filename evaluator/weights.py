@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from evaluator.data.trained_on import Channels, TrainedOn, from_metadata
+from evaluator.data.trained_on import Channels, Origin, TrainedOn, from_metadata, origin_of
 from search_space.architecture import Architecture, Layer
 from search_space.builder import Network
 from search_space.errors import InputError
@@ -32,16 +32,6 @@ _WRAPPERS = ("state_dict", "model")
 _BATCHNORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _CLASSIFIER = ("classifier.weight", "classifier.bias")
 _TENSORFLOW = re.compile(r"(.*--)?tf_(efficientnet|mobilenet|mixnet)")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Origin:
-    """What weights that a network was given come from."""
-
-    classes: int
-    """Outputs of the network that they were trained as."""
-    pixels: tuple[Channels, Channels] | None
-    """Mean and deviation of the pixels, 0 to 255, that they were trained with; None where our file does not say."""
 
 
 def to_bytes(network: Network, architecture: Architecture, trained_on: TrainedOn | None = None) -> bytes:
@@ -129,7 +119,7 @@ def load_weights(
     _check(state, expected, path)
     if ours and metadata[FORMAT] != _digest(architecture):
         raise InputError(f"{path}: weights of another architecture: its strides, shortcuts or activation differ")
-    origin = Origin(classes, _pixels(metadata, classes, path) if ours else IMAGENET_PIXELS)
+    origin = origin_of(metadata, classes, str(path)) if ours else Origin(classes, IMAGENET_PIXELS)
     if eps is None:
         large = "features.0.0.weight" in names and _is_large(architecture)
         eps = network.bn1.eps if ours or large else FOREIGN_EPS
@@ -143,11 +133,6 @@ def _rows(state: Mapping[str, Tensor]) -> int:
     """Outputs of the classifier in `state`; what is none is for `_check` to refuse."""
     weight = state.get(_CLASSIFIER[0])
     return len(weight) if weight is not None and weight.dim() == 2 and len(weight) else 1
-
-
-def _pixels(metadata: Mapping[str, str], classes: int, path: Path) -> tuple[Channels, Channels] | None:
-    trained_on = from_metadata(metadata, classes, str(path))
-    return None if trained_on is None else (trained_on.pixel_mean, trained_on.pixel_std)
 
 
 def _convert_eps(state: dict[str, Tensor], old: float, new: float) -> None:

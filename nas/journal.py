@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -156,6 +157,23 @@ def is_locked(path: Path) -> bool:
         return True
     except OSError:  # a folder that cannot be written is not being written
         return False
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of what has to be done whole: an event that stands in the file has to count."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    held: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 def refuse_link(path: Path) -> None:

@@ -17,7 +17,7 @@ from evaluator.device.timing import make_timer
 from evaluator.objective import Objective
 from nas.engines.base import Engine, Job
 from nas.history import Trial, fold
-from nas.journal import Event, Journal
+from nas.journal import Event, Journal, uninterrupted
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.decision import Space, Tokens
@@ -157,8 +157,7 @@ class Study:
         while True:
             self._finish_repeats()
             in_flight = {self._identity(self.trials[number]) for number in self._asked}
-            trial = next((t for t in self._unfinished() if self._identity(t) not in in_flight), None)
-            if trial is not None:
+            if trial := next((t for t in self._unfinished() if self._identity(t) not in in_flight), None):
                 self._asked.add(trial.number)
                 return trial
             if not self._propose(self.batch_size):
@@ -296,5 +295,6 @@ class Study:
 
     def record(self, event: Event) -> None:
         """Write an event, then let it count."""
-        self.journal.append(event)
-        self.history.add(event)
+        with uninterrupted():
+            self.journal.append(event)
+            self.history.add(event)

@@ -143,6 +143,10 @@ def load_dataset(
     train = _prepare(dataset.train, len(dataset.classes), side, spec)
     if len(train.labels.unique()) < 2:
         raise InputError(f"data {spec!r}: needs images of at least two classes, got one")
+    counts = train.labels.bincount(minlength=len(dataset.classes)).tolist()
+    if lonely := [name for name, count in zip(dataset.classes, counts, strict=True) if count == 1]:
+        few = ", ".join(lonely[:5]) + (f" and {len(lonely) - 5} others" if len(lonely) > 5 else "")
+        raise InputError(f"data {spec!r}: one image of {few}; a class needs two, to train on and to score on")
     read = dataset.load_test
 
     def load_test() -> Images:

@@ -43,7 +43,7 @@ MOST_PIXELS = 100_000_000
 _FORMAT = 2  # of the cache: raise it when the decoding below changes
 _CHUNK = 64  # images a task
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, *_BOMBS)
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, EOFError, RuntimeError, struct.error, *_BOMBS)
 
 
 def load_folder(request: Request) -> Dataset:

@@ -64,6 +64,12 @@ def find_layout(root: Path) -> Layout:
     if testing and not training and not others:
         raise InputError(f"{root}: has {' and '.join(testing)}, but no folder train beside it")
     if not training or (others and not _holds_classes(root / training[0])):
+        for name in testing:
+            if len({*_folders(root / name)} & {*others}) > 1:
+                raise InputError(
+                    f"{root}: {name} holds folders of the classes beside it: test images, or a class? Move the "
+                    f"training images into {root / 'train'}, or rename it"
+                )
         return Layout(root, None, _class_names(root), ())  # `train` may be a class: trains
     if others and not testing:
         raise InputError(

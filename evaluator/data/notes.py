@@ -7,6 +7,7 @@ import math
 import torch
 
 from evaluator.data.dataset import Dataset
+from search_space.errors import printable
 
 FEW_TRAINED = 20
 """Training images below which a class is hardly learned."""
@@ -35,7 +36,7 @@ def notes(dataset: Dataset, trained: torch.Tensor, scored: torch.Tensor) -> list
     counts = dataset.train.labels[trained].bincount(minlength=len(dataset.classes)).tolist()
     tiny = sorted((count, name) for name, count in zip(dataset.classes, counts, strict=True) if count < FEW_TRAINED)
     if tiny:
-        named = ", ".join(f"{name[:40]} {count}" for count, name in tiny[:_MOST_NAMED])
+        named = ", ".join(f"{printable(name[:40])} {count}" for count, name in tiny[:_MOST_NAMED])
         more = f" and {len(tiny) - _MOST_NAMED} more" if len(tiny) > _MOST_NAMED else ""
         lines.append(f"Warning: few images to train on: {named}{more}; below {FEW_TRAINED} a class is hardly learned")
     if len(scored) < FEW_SCORED:

@@ -46,6 +46,28 @@ class TrainedOn:
         return {name: json.dumps(value) for name, value in sorted(asdict(self).items())}
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What weights that a network was given come from."""
+
+    classes: int
+    """Outputs of the network that they were trained as."""
+    pixels: tuple[Channels, Channels] | None
+    """Mean and deviation of the pixels, 0 to 255, that they were trained with; None where our file does not say."""
+    class_names: tuple[str, ...] = ()
+    """Of those classes; empty where the file does not say."""
+
+    def caution(self, class_names: tuple[str, ...]) -> str:
+        """What to say where they may have been trained on the very images that are held out now; else empty."""
+        if self.class_names != class_names:
+            return ""
+        return (
+            "Warning: the initial weights tell the same classes apart. If they were trained on these images, they have "
+            "seen most of those that are held out now: accuracies on them, and comparisons with what has seen less, "
+            "are worth nothing; test images decide"
+        )
+
+
 def from_metadata(metadata: Mapping[str, str], classes: int, source: str) -> TrainedOn | None:
     """Read what `to_metadata` wrote; None where a file's metadata hold nothing of it.
 
@@ -68,3 +90,11 @@ def from_metadata(metadata: Mapping[str, str], classes: int, source: str) -> Tra
     if len(found.class_names) != classes:
         raise InputError(f"{source}: metadata: {len(found.class_names)} class_names for {classes} outputs")
     return found
+
+
+def origin_of(metadata: Mapping[str, str], classes: int, source: str) -> Origin:
+    """What a file of ours says of its weights; arguments and errors are those of `from_metadata`."""
+    known = from_metadata(metadata, classes, source)
+    if known is None:
+        return Origin(classes, None)
+    return Origin(classes, (known.pixel_mean, known.pixel_std), known.class_names)

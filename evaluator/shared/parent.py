@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.data.statistics import Statistics
-from evaluator.weights import Origin, load_weights
+from evaluator.data.trained_on import Origin
+from evaluator.weights import load_weights
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
 from search_space.inherit import Inheritance, check_movable, inherit

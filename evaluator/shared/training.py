@@ -78,6 +78,7 @@ class SharedTraining:
         finished: The same of each that is complete.
         steps: Done so far, over all sets.
         seconds: Worked so far.
+        before: Of these, worked by earlier processes.
         set_steps: After how many steps a set that has learned is complete.
     """
 
@@ -98,7 +99,7 @@ class SharedTraining:
         self.device = data.device
         self.seed = seed
         self.mirror = mirror
-        self.steps, self.seconds = 0, 0.0
+        self.steps, self.seconds, self.before = 0, 0.0, 0.0
         self.set_steps = STEPS_PER_CHOICE * shared.alternatives
         self.finished: list[Tensor] = []
         self.weights = torch.empty(shared.size, device=self.device)
@@ -256,6 +257,7 @@ class SharedTraining:
         for name in VECTORS:
             getattr(self, name).copy_(vectors[name])
         self.steps, self.seconds = int(counts["steps"]), counts["seconds"]
+        self.before = self.seconds
         self._rate, self._restarts = counts["rate"], int(counts["restarts"])
         self._begun, self._recent = int(counts["begun"]), counts["recent"]
 

@@ -102,6 +102,8 @@ def _main(args: argparse.Namespace) -> int:
     which = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     asked = f"T = {target:g}M, {args.objective}, noise {args.noise:g} points, {which}."
     values = f"Best known reward {best_known:.4f}, {REFERENCE_NETWORK} {beside}."
+    if not any(run.tokens for run in runs):
+        values += f" Nothing is compared: no network that was proposed is known to {args.benchmark}."
     rows = bench_table.table(runs, best_known, known)
     cli.say(f"\n{asked}\n{values}\n")
     cli.say(bench_table.text(rows))

@@ -11,7 +11,7 @@ from nas.commands import cli, options, search
 from nas.export.formats import FORMATS, Request
 from nas.runs.deployment import AROUND
 from nas.runs.directory import inside
-from nas.runs.header import recorded_config
+from nas.runs.header import is_fit, recorded_config
 from nas.runs.record import load
 from search_space.cost import count
 from search_space.errors import InputError
@@ -69,7 +69,7 @@ def _fit(args: argparse.Namespace, started: float) -> int:
             raise InputError(f"--{missing[0].replace('_', '-')}: missing; see nas-fit --help")
     args.run_dir, _ = options.locate_run(args, "nas-search")
     asked = search.defaults()
-    given = vars(args) | {"inherit": args.init}
+    given = vars(args) | {"inherit": args.init, "trust": SEARCHED["trust"]}  # no run remembers how it is to be trusted
     if not args.resume:
         given |= SEARCHED | {"set": [BAND, *args.set]}
     for name, value in given.items():
@@ -87,7 +87,7 @@ def _check_begun(args: argparse.Namespace) -> None:
         InputError: It was begun by another command.
     """
     recorded = recorded_config(args.run_dir, "nas-search") if args.run_dir is not None else None
-    if recorded is not None and not (recorded.get("final") and recorded["evaluator"].get("inherit")):
+    if recorded is not None and not is_fit(recorded):
         raise InputError(f"--run-dir {args.run_dir}: was begun by nas-search; go on with that")
 
 

@@ -23,7 +23,7 @@ from nas.runs import warm_start
 from nas.runs.base import measured
 from nas.runs.deployment import deployed, load_space
 from nas.runs.final import check as check_final
-from nas.runs.header import check_inherited, check_trusted, trust_flag
+from nas.runs.header import check_inherited, check_trusted, grown_flags, trust_flag
 from nas.runs.loggers import tensorboard
 from nas.runs.loggers.callbacks import CALLBACKS, Callbacks
 from nas.runs.planning import plan_search, with_batch
@@ -286,8 +286,9 @@ def _run(run: StudyRun, engine: Engine, told: Sequence[Callable[[Trial], None]],
         unfinished = [str(trial.number) for trial in run.trials if trial.evaluation is None]
         if unfinished:
             cli.say(f"Proposed but not finished, to be run again: trials {', '.join(unfinished)}.")
+        begun = run.history.config
         cli.say("To go on:")
-        cli.say(f"  {program} --run-dir {run.path} --resume{trust_flag(run.history.config)}")
+        cli.say(f"  {program} --run-dir {run.path} --resume{grown_flags(run.settings, begun)}{trust_flag(begun)}")
         return cli.INTERRUPTED
     report.write_ended(run.path)
     cli.show(*summary.result(run))

@@ -173,8 +173,8 @@ def _repeats(run: StudyRun) -> list[str]:
 def _off_target(settings: SearchConfig, macs: int) -> list[str]:
     """That the answer sits on the floor of the searched band, and what holds the budget."""
     floor, ratio = settings.band[0] if settings.band else 1.0, macs / settings.target_flops
-    if floor >= HELD or ratio > floor + AT_FLOOR * (1 - floor):
-        return []
+    if settings.objective.alpha == 0 or floor >= HELD or ratio > floor + AT_FLOOR * (1 - floor):
+        return []  # with a slope of 0 below the target, accuracy alone counts there: being cheap won nothing
     kind = settings.objective.kind
     other = "" if kind == "absolute" else "--objective absolute, or "
     return [

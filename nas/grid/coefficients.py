@@ -21,6 +21,8 @@ from search_space.scaling import compound
 FORMAT = "nas-coefficients/1"
 PHIS = (-10, 100)
 """Smallest and largest phi; most networks end before."""
+MOST_BASE = 10
+"""Largest base; more is a slip."""
 _DIGITS = 6
 """Of a phi that is looked for, after the point."""
 _BEYOND = 10**30
@@ -44,8 +46,8 @@ class Coefficients:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not (math.isfinite(value) and 1 <= value <= 10):
-                raise InputError(f"{name} must be a number from 1 to 10, got {value}")
+            if not (math.isfinite(value) and 1 <= value <= MOST_BASE):
+                raise InputError(f"{name} must be a number from 1 to {MOST_BASE}, got {value}")
 
     @property
     def product(self) -> float:

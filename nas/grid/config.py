@@ -84,6 +84,7 @@ class GridConfig(RunConfig):
                 self.phi,
                 "above 0 (there all scale) and at most 10",
             ),
+            (_names_files(self.name), "name", self.name, "what a file may be called, without a folder"),
             *self._study_rules(),
             (0.01 <= self.step <= 1, "step", self.step, "0.01 to 1"),
             (0 < self.tolerance <= 1, "tolerance", self.tolerance, "above 0 and at most 1"),
@@ -211,6 +212,11 @@ def load_baseline(arch: str | None, runs: Path) -> tuple[str, Architecture, str]
 def _climbing(values: Sequence[float], above: float, most: float) -> bool:
     rising = all(a < b for a, b in itertools.pairwise((above, *values)))
     return rising and max(values, default=most) <= most and len(values) <= _MOST_TARGETS
+
+
+def _names_files(name: str) -> bool:
+    """Whether files named after it lie where they are written: it may come from a stranger's journal."""
+    return 0 < len(name) <= 200 and name.isprintable() and not set(name) & set("/\\:")
 
 
 def _rising(rungs: tuple[int, ...]) -> bool:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from nas.grid.coefficients import Coefficients
+from nas.grid.coefficients import MOST_BASE, Coefficients
 from search_space.architecture import Architecture
 from search_space.cost import count
 from search_space.errors import InputError
@@ -82,9 +81,9 @@ def enumerate_grid(baseline: Architecture, bounds: Bounds) -> Grid:
     """All triples, the networks they build, and those that satisfy the constraint.
 
     Raises:
-        InputError: Nothing satisfies it (the line says which bound to move), or a network cannot be built.
+        InputError: Nothing satisfies it (the line says which bound to move), or no network can be built.
     """
-    triples = _triples(bounds)
+    triples = _buildable(_triples(bounds), baseline, bounds.phi)
     scaled = ((triple, triple.scale(baseline, bounds.phi)) for triple in triples)
     networks = _merge(scaled, baseline, bounds, fitted=False)
     if bounds.constraint == "nominal":
@@ -126,14 +125,32 @@ def fit_resolution(network: Architecture, macs: int, least: int) -> Architecture
     return dataclasses.replace(network, resolution=nearest)
 
 
+def _buildable(triples: tuple[Coefficients, ...], baseline: Architecture, phi: float) -> tuple[Coefficients, ...]:
+    """Without those whose network is beyond what an architecture may be."""
+    found, problem = [], None
+    for triple in triples:
+        try:
+            triple.scale(baseline, phi)
+            found.append(triple)
+        except InputError as error:
+            problem = error
+    if not found and problem is not None:
+        raise problem
+    return tuple(found)
+
+
 def _triples(bounds: Bounds) -> tuple[Coefficients, ...]:
     # No single factor may cost more than the whole step, so alpha ends at the product.
-    steps = int((bounds.product - 1) / bounds.step + 1e-9)
+    most = bounds.product + bounds.tolerance
+    steps = int((min(bounds.product, MOST_BASE) - 1) / bounds.step + 1e-9)
     values = [round(1 + i * bounds.step, 6) for i in range(steps + 1)]
     every = [
         Coefficients(alpha=a, beta=b, gamma=c)
-        for a, b, c in itertools.product(values, repeat=3)
-        if a * b**2 * c**2 <= bounds.product + bounds.tolerance
+        for a in values
+        for b in values
+        if a * b**2 <= most
+        for c in values
+        if a * b**2 * c**2 <= most
     ]
     triples = tuple(triple for triple in every if abs(triple.product - bounds.product) <= bounds.tolerance)
     if not triples:

@@ -15,6 +15,7 @@ from nas.grid.coefficients import FORMAT, PAPER, Coefficients, member_name
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Candidate, Grid, realise
 from nas.history import Trial
+from nas.journal import refuse_link
 from nas.statistics import CONFIDENCE, Difference, Mean, at_chance, mean_of, paired_difference
 from nas.study import Study
 from search_space.architecture import Architecture
@@ -167,6 +168,7 @@ def export(
         document["evidence"]["checks"] = list(checked)
     write_atomic(path / "coefficients.yaml", strict_yaml.dump(document))
     triple = {"alpha": chosen.alpha, "beta": chosen.beta, "gamma": chosen.gamma}
+    refuse_link(path / "family")
     for phi, member in members(settings, chosen).items():
         name, cost = member_name(settings.name, phi), count(member)
         metrics = {"macs": cost.macs, "params": cost.params}

@@ -15,7 +15,7 @@ from nas.report import final as report_final
 from nas.report.references import names, reference
 from nas.report.scaling import part_of
 from nas.runs.directory import TRUST, read_verdict
-from nas.runs.header import trust_flag
+from nas.runs.header import is_fit, training_flags, trust_flag
 from nas.runs.record import RunRecord
 from nas.runs.references import ahead
 from search_space.io.amounts import format_amount
@@ -147,7 +147,7 @@ def commands(run: RunRecord) -> list[tuple[str, str]]:
     """What to do next and the command for it."""
     path = shlex.quote(str(run.path))
     if run.state == "stopped":
-        name = "nas-grid" if part_of(run) else "nas-search"
+        name = "nas-grid" if part_of(run) else "nas-fit" if is_fit(run.config) else "nas-search"
         return [("Go on", f"{name} --run-dir {path} --resume{trust_flag(run.config)}"), *_uses(run, path)]
     return _uses(run, path)
 
@@ -168,7 +168,7 @@ def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
     budget = re.search(r" --budget \d+%", verdict)
     measure = ("Be surer" if verdict else "Measure how sure it is", f"nas-trust {path}{budget[0] if budget else ''}")
     return [
-        ("Train it in full", f"nas-train --run {path}"),
+        ("Train it in full", f"nas-train --run {path}{training_flags(run.config)}"),
         ("Export it to PyTorch", f"nas-export --run {path} --to torch"),
         ("Scale it up", f"nas-scale {shlex.quote(str(run.path / 'best.yaml'))} --phi 3 -o larger.yaml"),
         *([measure] if _trains(run) else []),

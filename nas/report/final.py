@@ -9,6 +9,7 @@ from typing import Any
 from nas.config import SearchConfig
 from nas.history import Final
 from nas.runs.directory import FINAL_TRAINED
+from nas.runs.header import training_flags
 from nas.runs.record import RunRecord
 from nas.statistics import Difference, leads, mean_of
 from search_space.cost import count
@@ -57,7 +58,7 @@ def commands(run: RunRecord, final: Final) -> list[tuple[str, str]]:
     network, kept = shlex.quote(str(run.path / "best.yaml")), weights(run, final)
     with_weights = f" --weights {shlex.quote(str(kept))}" if kept else ""
     return [
-        ("Train it longer", f"nas-train {network}"),
+        ("Train it longer", f"nas-train {network}{training_flags(run.config)}"),
         ("Export it to PyTorch", f"nas-export {network}{with_weights} --to torch"),
         ("Scale it up", f"nas-scale {network} --phi 3 -o larger.yaml"),
     ]

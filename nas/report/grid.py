@@ -13,6 +13,7 @@ from nas.grid.result import GridResult, compare_finalists, members, paper_candid
 from nas.grid.text import check_lines, verdicts
 from nas.history import Trial
 from nas.report.charts import rounded
+from nas.runs.header import training_flags
 from nas.runs.record import RunRecord
 from nas.statistics import mean_of
 from search_space.cost import count
@@ -113,7 +114,7 @@ def commands(run: RunRecord) -> list[tuple[str, str]]:
     settings, path = _grid(run)[0], run.path
     member, triple = (shlex.quote(str(path / name)) for name in (f"family/{settings.name}-1.yaml", "coefficients.yaml"))
     return [
-        ("Train a member in full", f"nas-train {member}"),
+        ("Train a member in full", f"nas-train {member}{training_flags(run.config)}"),
         ("Export it to PyTorch", f"nas-export {member} --to torch"),
         ("Scale another network", f"nas-scale NETWORK.yaml --phi 3 --coefficients {triple} -o larger.yaml"),
     ]

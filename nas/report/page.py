@@ -96,7 +96,7 @@ def html(template: str, scripts: Sequence[str], title: str, data: Any, *, live: 
     from markupsafe import Markup
 
     script = "\n".join(_asset(f"scripts/{name}") for name in scripts)
-    return (
+    page = (
         _environment()
         .get_template(template)
         .render(
@@ -110,6 +110,7 @@ def html(template: str, scripts: Sequence[str], title: str, data: Any, *, live: 
             **texts,
         )
     )
+    return page.encode(errors="backslashreplace").decode()  # names of files may be no UTF-8
 
 
 def _environment() -> Environment:

@@ -12,6 +12,7 @@ from nas.grid.config import GridConfig
 from nas.grid.result import Score, scores_of
 from nas.grid.ways import BASELINE, Comparison
 from nas.report.charts import rounded
+from nas.runs.header import training_flags
 from nas.runs.record import RunRecord
 from nas.statistics import Difference
 from search_space.cost import count
@@ -101,7 +102,7 @@ def commands(run: RunRecord) -> list[tuple[str, str]]:
     path = run.path / "networks" / f"{compared.candidates[-1].name}.yaml"
     more = ",".join(f"{ratio:g}" for ratio in (*settings.ratios, 2 * settings.ratios[-1]))
     return [
-        ("Train a network in full", f"nas-train {shlex.quote(str(path))}"),
+        ("Train a network in full", f"nas-train {shlex.quote(str(path))}{training_flags(run.config)}"),
         ("Go on to a larger cost", f"nas-grid --run-dir {shlex.quote(str(run.path))} --resume --ratios {more}"),
     ]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from nas import config as configs
 from nas.config import RunConfig, SearchConfig
+from nas.engines.base import Engine
 from nas.history import Trial
 from nas.journal import Journal, read, refuse_link
 from nas.runs import table
@@ -29,7 +30,24 @@ REFERENCE_NETWORK = "efficientnet-b0"
 """The first of the known networks that a search is set beside, and its name in the journal."""
 BASELINE = "baseline"
 """What a grid's journal calls the network that is scaled."""
+_IMAGES = ("classes", "train_images", "validation_images")
 _LONGEST_REPORT = 10_000  # characters of a trust report that are read
+
+
+def record_description(study: Study, engine: Engine) -> None:
+    """Note what the evaluator says of itself, once a run.
+
+    Raises:
+        InputError: There are more or fewer images than when the run began: others are held out, and what was found
+            before cannot be compared with what would be found now.
+    """
+    said, known = engine.describe(), study.history.described
+    then, now = ({name: of.get(name) for name in _IMAGES if name in known} for of in (known, said))
+    if said and then != now:
+        counts = (", ".join(f"{name} {value}" for name, value in of.items()) for of in (then, now))
+        raise InputError("the images have changed since the run began ({}; now {}): begin a new one".format(*counts))
+    if said and not known and not study.trials:
+        study.record({"event": "described", "evaluator": said})
 
 
 def trust_title(trials: int) -> str:

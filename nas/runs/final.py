@@ -21,7 +21,7 @@ def check(settings: SearchConfig) -> None:
     if not config.load_class("evaluator", settings.evaluator.name)[0].trains:
         name = settings.evaluator.name
         raise InputError(f"--final {settings.final}: evaluator {name} trains nothing, so a final would compare nothing")
-    if settings.final > settings.trials:
+    if settings.time is None and settings.final > settings.trials:  # of a time's plan the final takes what there is
         raise InputError(f"--final {settings.final}: must be at most the number of trials, {settings.trials}")
 
 

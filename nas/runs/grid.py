@@ -93,8 +93,7 @@ class ScalingRun(Run):
 
     def time_baseline(self, engine: Engine) -> Evaluation:
         """The baseline's evaluation, once a run."""
-        if not self.trials and not self.history.described and (said := engine.describe()):
-            self.study.record({"event": "described", "evaluator": said})
+        directory.record_description(self.study, engine)
         self.study.evaluate_references({BASELINE: self.settings.baseline}, engine)
         return self.references[BASELINE]
 
@@ -232,5 +231,5 @@ class ComparisonRun(ScalingRun):
             metrics = {"macs": cost.macs, "params": cost.params}
             provenance = {"run": self.path.name, "baseline": self.settings.name, "versions": config.versions()}
             text = scaled.architecture.to_yaml(name=name, metrics=metrics, provenance=provenance)
-            write_atomic(self.path / "networks" / f"{scaled.name}.yaml", text)
+            write_atomic(directory.inside(self.path, "networks", f"{scaled.name}.yaml"), text)
         return compare_ways(self.trials, self.compared, self.settings, self.history.described)

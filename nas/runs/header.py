@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,9 +11,10 @@ from typing import Any, TypeVar
 from controller.registry import CONTROLLERS
 from evaluator.base import CACHE_DIR
 from evaluator.registry import DATASETS, EVALUATORS
-from nas.config import REGISTRIES, TOLD, RunConfig, to_plain
+from nas.config import REGISTRIES, TOLD, RunConfig, SearchConfig, to_plain
 from nas.history import GROWING, fold
 from nas.journal import read
+from nas.runs.deployment import DEMONSTRATION
 from nas.runs.directory import JOURNAL
 from search_space.errors import InputError
 from search_space.io import named, schema
@@ -126,6 +128,35 @@ def check_inherited(path: Path, before: Mapping[str, Any], now: Mapping[str, Any
 def trust_flag(plain: Mapping[str, Any]) -> str:
     """What a command must be given to go on with a run that this user began: what it names is the user's own."""
     return " --trust-code" if code_in(plain) or folders_in(plain) else ""
+
+
+def grown_flags(settings: SearchConfig, plain: Mapping[str, Any]) -> str:
+    """What a run that grew must be told again to go on as far; empty where nothing.
+
+    Args:
+        settings: The run's, grown.
+        plain: The config of its header, which says what it was begun with.
+    """
+    now = {"trials": settings.trials, "time": settings.time}
+    return "".join(f" --set {name}={value}" for name, value in now.items() if value != plain.get(name))
+
+
+def is_fit(plain: Mapping[str, Any]) -> bool:
+    """Whether a run has what makes it one that `nas-fit` goes on with, to its end: the folder of the winner."""
+    return bool(plain.get("final") and plain.get("evaluator", {}).get("inherit"))
+
+
+def training_flags(plain: Mapping[str, Any]) -> str:
+    """What `nas-train` must be told to train on a run's own images, and from its checkpoint; empty where nothing."""
+    found = plain.get("evaluator", {})
+    flags = []
+    if (data := found.get("data")) and data != DEMONSTRATION:
+        flags.append(f" --data {shlex.quote(str(data))}")
+    if found.get("mirror") is False:
+        flags.append(" --no-mirror")
+    if found.get("inherit") and found.get("parent"):
+        flags.append(f" --init {shlex.quote(str(found['inherit']))} --parent {shlex.quote(str(found['parent']))}")
+    return "".join(flags)
 
 
 def folders_in(plain: object) -> list[str]:

@@ -85,14 +85,14 @@ class StudyRun(Run):
         shared = sharing.shared_config(settings, space) if settings.share else None
         self._journal = directory.open_journal(path, settings, schema.to_plain(plan) if plan else None)
         try:
+            if earlier:  # before anything that takes long: a run that goes on is not told of them again
+                self._journal.append(warm_start.to_event(earlier))
             weights = path / SHARED_WEIGHTS
             loss = sharing.prepare(settings, shared, space, weights, self._journal, say) if shared else None
             controller = _make_controller(settings, space, loss)
             if settings.promote:
                 controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
             self.space: Space = space
-            if earlier:
-                self._journal.append(warm_start.to_event(earlier))
             self.study = (AsyncStudy if settings.asynchronous else Study)(
                 space=space,
                 objective=settings.objective,
@@ -121,8 +121,7 @@ class StudyRun(Run):
         """
         if self.clock:
             self.clock.workers = engine.workers
-        if not self.trials and not self.history.described and (said := engine.describe()):
-            self.study.record({"event": "described", "evaluator": said})
+        directory.record_description(self.study, engine)
         try:
             for trial in self._search(engine):
                 if trial == self.study.best:

@@ -93,6 +93,8 @@ def prepare(
             report=lambda progress: say(_progress(progress, settings.share or 0.0)),
         )
         if known is None:
+            if settings.time is not None and trained.before:  # the clock of this process knows nothing of it
+                journal.append({"event": "worked", "seconds": round(trained.before, 3)})
             journal.append({"event": "shared", "steps": trained.steps, "seconds": round(trained.seconds, 3)})
     scorer = load_scorer(shared, weights)
     uniform, generator = UniformNetworks(space, macs), np.random.default_rng(derive_seed(settings.seed, "learned"))

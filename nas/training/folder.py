@@ -90,12 +90,12 @@ class TrainFolder:
             write_atomic(self._config, strict_yaml.dump({"format": FORMAT, **schema.to_plain(config)}))
             return
         before, trained = self.config(), Architecture.load(self._network)
-        if trained.key != architecture.key:
-            raise InputError(f"--resume: {self.path} was begun with another network")
         old, new = _flat(schema.to_plain(before)), _flat(schema.to_plain(config))
         changed = [f"{name} {old[name]}, not {new[name]}" for name in old if old[name] != new[name]]
         if changed:
             raise InputError(f"--resume: {self.path} was begun with other settings: {'; '.join(changed)}")
+        if trained.key != architecture.key:  # last: on other data it would be another one
+            raise InputError(f"--resume: {self.path} was begun with another network")
 
     def config(self) -> TrainConfig:
         """The settings of a training that was begun.

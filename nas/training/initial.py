@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evaluator.data.statistics import Statistics
+from evaluator.data.trained_on import Origin
 from evaluator.shared.parent import Parent, statistics_of
-from evaluator.weights import Origin, load_weights
+from evaluator.weights import load_weights
 from nas.training.folder import TrainConfig
 from search_space.architecture import Architecture
 from search_space.builder import Network, build_model
@@ -54,16 +55,24 @@ def initial_weights(config: TrainConfig, architecture: Architecture) -> Callable
     return prepare
 
 
-def initial_notes(config: TrainConfig, networks: Sequence[Architecture]) -> list[str]:
+def initial_notes(
+    config: TrainConfig, networks: Sequence[Architecture], class_names: tuple[str, ...] = ()
+) -> list[str]:
     """What networks inherit from the file of initial weights and what is new in them, one line each.
+
+    A warning follows where the weights may have seen the images that are held out: they tell `class_names` apart.
 
     Raises:
         InputError: The weights cannot be read, or do not fit.
     """
-    return [] if config.init is None else [_note(config, architecture) for architecture in networks]
+    if config.init is None:
+        return []
+    found = [_note(config, architecture) for architecture in networks]
+    cautions = {origin.caution(class_names) for _, origin in found}
+    return [*(line for line, _ in found), *sorted(filter(None, cautions))]
 
 
-def _note(config: TrainConfig, architecture: Architecture) -> str:
+def _note(config: TrainConfig, architecture: Architecture) -> tuple[str, Origin]:
     network = build_model(architecture)
     origin, inheritance = _give(network, architecture, config)
     total = sum(parameter.numel() for parameter in network.parameters())
@@ -73,7 +82,7 @@ def _note(config: TrainConfig, architecture: Architecture) -> str:
         what = f"a new classifier, of {architecture.classes} classes where it has {origin.classes}"
         line = f"--init {config.init}: {what}: {new:,} of {total:,} weights; {inheritance or 'the others inherited'}"
     whose = "the data's, as the file does not say its own" if origin.pixels is None else "its own"
-    return f"{line}; mean and deviation of the pixels are {whose}"
+    return f"{line}; mean and deviation of the pixels are {whose}", origin
 
 
 def _give(network: Network, architecture: Architecture, config: TrainConfig) -> tuple[Origin, Inheritance | None]:

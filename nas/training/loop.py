@@ -82,18 +82,26 @@ def load_data(config: TrainConfig, networks: Sequence[Architecture] = ()) -> Dat
     """The data set of the settings, at the resolution that they or the networks say.
 
     Networks that tell as many classes apart as the data have are for them, and see the images that they are deployed
-    on; others are brought to the data's classes and own resolution.
+    on; others are brought to the data's classes and own resolution. A folder of photos has none: networks keep theirs.
 
     Raises:
         InputError: It cannot be read, or the networks are for several resolutions.
     """
-    dataset = load_dataset(config.data, config.resolution)
+    side = config.resolution
+    if side is None and networks and config.data.startswith("folder:"):
+        side = _only({network.resolution for network in networks})
+    dataset = load_dataset(config.data, side)
     sides = {network.resolution for network in networks if network.classes == len(dataset.classes)}
-    if config.resolution is None and not sides <= {dataset.train.images.shape[-1]}:
-        if len(sides) > 1:
-            raise InputError(f"networks for {', '.join(map(str, sorted(sides)))} pixels: name one with --resolution")
-        dataset = load_dataset(config.data, sides.pop())
+    if side is None and not sides <= {dataset.train.images.shape[-1]}:
+        dataset = load_dataset(config.data, _only(sides))
     return dataset if config.mirror is None else dataclasses.replace(dataset, mirror=config.mirror)
+
+
+def _only(sides: set[int]) -> int:
+    """The one resolution of networks that are trained on the same images."""
+    if len(sides) > 1:
+        raise InputError(f"networks for {', '.join(map(str, sorted(sides)))} pixels: name one with --resolution")
+    return next(iter(sides))
 
 
 def data_notes(config: TrainConfig, dataset: Dataset) -> list[str]:
@@ -129,7 +137,7 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
         group=placement.group,
         prepare=initial_weights(config, architecture),
     )
-    history = _epochs(folder, config, trainer, (data, index, held_out), placement)
+    history = _epochs(folder, config, trainer, (data, index, held_out), placement, images_of(dataset))
     scored = {"validation_images": len(held_out), "majority_share": majority_share(data.labels[held_out])}
     score = _score(trainer, test, placement)
     metrics = _results(architecture, config, dataset, trainer, history) | scored | score
@@ -138,6 +146,12 @@ def train(folder: TrainFolder, config: TrainConfig, dataset: Dataset, placement:
         final.load_state_dict(trainer.averaged.state_dict())
         folder.finish(to_bytes(final, architecture, trained_on(trainer, dataset)), architecture, metrics)
     return metrics
+
+
+def images_of(dataset: Dataset) -> dict[str, int]:
+    """How many training images each class has: where one changes, others are held out."""
+    counts = dataset.train.labels.bincount(minlength=len(dataset.classes))
+    return dict(zip(dataset.classes, counts.tolist(), strict=True))
 
 
 def look_inside(folder: TrainFolder, config: TrainConfig, dataset: Dataset, device: torch.device) -> dict[str, Any]:
@@ -169,6 +183,7 @@ def _epochs(
     trainer: FullTrainer,
     parts: tuple[Images, torch.Tensor, torch.Tensor],
     placement: Placement,
+    images: dict[str, int],
 ) -> list[dict[str, Any]]:
     """Train the epochs that are left; one row of numbers an epoch, of all of them."""
     data, index, held_out = parts
@@ -178,8 +193,14 @@ def _epochs(
         try:
             trainer.load_state(checkpoint["trainer"])
             history = list(checkpoint["history"])
+            begun_on = checkpoint.get("images", images)  # not in checkpoints of before
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise InputError(f"{folder.path}: its checkpoint does not fit this training: {error}") from None
+        if begun_on != images:
+            raise InputError(
+                f"{folder.path}: the training images have changed since it was begun, and others would be held out; "
+                "train anew with another -o"
+            )
     lead = placement.group.rank == 0
     curves = Curves(folder.tensorboard, len(history)) if lead else None
     with TrainProgress(folder.path.name, config.recipe.epochs, len(history), quiet=placement.quiet) as progress:
@@ -204,7 +225,7 @@ def _epochs(
             }
             history.append(row)
             if lead:
-                folder.save_checkpoint({"trainer": trainer.state(), "history": history})
+                folder.save_checkpoint({"trainer": trainer.state(), "history": history, "images": images})
             if curves:
                 curves.add(row)
             progress.end_epoch(row)

@@ -7,7 +7,6 @@ from typing import Any
 
 from nas import config
 from nas.config import SearchConfig
-from nas.journal import refuse_link
 from nas.runs.deployment import checkpoint_of
 from nas.runs.directory import FINAL_TRAINED, inside
 from nas.training.run import Page, best_of_run, make_config, train_all
@@ -47,7 +46,8 @@ def retrain(
     size = {} if settings.classes is None else {"resolution": None}  # the networks' own, where they are for the images
     training = make_config(None, {**images, **size, **_begun_with(settings), "seed": settings.seed})
     networks = best_of_run(run, min(count, kept))
-    refuse_link(run / "trained")
+    for name in networks:
+        inside(run, "trained", name, "")
     return train_all(networks, training, run / "trained", images["device"], resume=True, quiet=quiet, page=page)
 
 
@@ -75,7 +75,7 @@ def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, qui
     shown = len(load_data(make_config(None, said), [network]).train)
     limit = getattr(evaluator_config, "max_images", None) or shown
     epochs = max(1, round(settings.final_longer * evaluator_config.epochs * min(1.0, limit / shown)))
-    folder = inside(run, *FINAL_TRAINED.parts, "")
+    folder = inside(run, *FINAL_TRAINED.parts, network.key, "").parent
     train_all(
         {network.key: network},
         make_config(None, {**said, "epochs": epochs}),

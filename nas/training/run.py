@@ -110,7 +110,7 @@ def train_all(
     networks = {name: train_loop.fitted(architecture, dataset) for name, architecture in networks.items()}
     folders = {name: TrainFolder(output / name) for name in networks}
     begun = [architecture for name, architecture in networks.items() if folders[name].finished() is None]
-    lines = initial_notes(config, begun)  # weights that do not fit are said before anything is written
+    lines = initial_notes(config, begun, dataset.classes)  # weights that do not fit are said before anything is written
     with (
         train_loop.join_process_group(device, quiet) as placement,
         torch.backends.cudnn.flags(enabled=True, deterministic=exact, benchmark=not exact),

@@ -89,6 +89,7 @@ def random_search(run: StudyRun, engine: Engine, *, quiet: bool) -> Contestant:
         time=None,
         seed=derive_seed(run.settings.seed, RANDOM),
         promote=None,
+        share=None,
         asynchronous=False,
         final=None,
     )

@@ -1,10 +1,11 @@
+import dataclasses
 from typing import Any
 
 import pytest
 
 from controller.base import Controller, Outcome, Problem, Signals
 from controller.promoting import Promoting, promising
-from search_space.decision import Tokens
+from search_space.decision import Decision, Tokens
 
 SMALL = ["epochs=1", "max_images=200", "width=0.25", "resolution=8", "device=cpu"]
 FLAGS = ["--target-flops", "400M", "--controller", "random", "--batch", "4", "--promote", "2", "--quiet"]
@@ -69,3 +70,23 @@ def test_a_promotion_that_failed_is_learned_as_failed_and_gains_nothing() -> Non
 
 def test_a_network_proposed_twice_is_promoted_once() -> None:
     assert promising([outcome((0, 0), 0.5)] * 4 + [outcome((1, 0), 0.4)] * 4) == [(0, 0), (1, 0)]
+
+
+def test_what_earlier_searches_found_is_learned_as_it_is() -> None:
+    inner = Inner()
+    inner.problem = dataclasses.replace(inner.problem, decisions=(Decision(name="number", choices=("0",) * 100),))
+    promoting = Promoting(inner)
+    assert promoting.tell([outcome((7,), 0.5), outcome((8,), 0.4)]) == {"inner": True}
+    assert inner.told == [[outcome((7,), 0.5), outcome((8,), 0.4)]]
+    assert promoting.ask(0, 2) == [(0, 0), (1, 0)]
+
+
+def test_no_estimate_is_above_the_best_that_was_measured() -> None:
+    """Else it is one that no network may be able to beat, and the search ends for want of any that could."""
+    inner = Inner()
+    promoting = Promoting(inner)
+    promoting.tell([outcome((0, 0), 0.8)])
+    promoting.tell([outcome((0, 1), 0.95)])
+    promoting.tell([outcome((i, 0), reward) for i, reward in enumerate([0.97, 0.96, 0.9, 0.5], 1)])
+    promoting.tell([outcome((1, 1), 0.98)])  # training on has gained .15 and .01
+    assert [o.reward for o in inner.told[1]] == pytest.approx([0.98, 0.98, 0.98, 0.58])

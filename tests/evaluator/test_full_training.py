@@ -198,3 +198,14 @@ def test_every_epoch_has_an_order_of_its_own() -> None:
         orders.append(torch.cat(seen))
     assert torch.equal(orders[0], orders[2])
     assert not torch.equal(orders[0], orders[1])
+
+
+@pytest.mark.parametrize(("batch", "parts"), [(10, 4), (64, 10), (3, 2)])
+def test_no_part_of_a_batch_is_a_single_image(batch: int, parts: int) -> None:
+    """BatchNorm refuses one pixel of one image."""
+    trainer = make(FullRecipe(batch_size=max(batch, 2 * parts), accumulate=parts))
+    sizes = []
+    trainer.model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    trainer.step(DATA[ALL[:batch]], torch.Generator())
+    assert sum(sizes) == batch
+    assert min(sizes) >= 2

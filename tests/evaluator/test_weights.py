@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from evaluator.data.trained_on import TrainedOn
-from evaluator.weights import IMAGENET_PIXELS, Origin, load_weights, read_trained_on, to_bytes
+from evaluator.data.trained_on import Origin, TrainedOn
+from evaluator.weights import IMAGENET_PIXELS, load_weights, read_trained_on, to_bytes
 from nas.export.timm_import import import_network
 from search_space.architecture import Architecture, Stage
 from search_space.builder import build_model
@@ -105,7 +105,7 @@ def test_another_number_of_classes_in_our_own_file(tmp_path: Path) -> None:
     network = build_model(seven)
     untrained = network.classifier.weight.clone()
     origin = load_weights(network, seven, tmp_path / "five.safetensors", any_classes=True)
-    assert origin == Origin(5, ((1, 2, 3), (4, 5, 6)))
+    assert origin == Origin(5, ((1, 2, 3), (4, 5, 6)), TRAINED.class_names)
     assert torch.equal(network.classifier.weight, untrained)
     assert load_weights(network, seven, tmp_path / "bare.safetensors", any_classes=True) == Origin(5, None)
     relu = dataclasses.replace(seven, activation="relu")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -341,6 +343,19 @@ def test_a_search_without_time_ends_between_batches(tmp_path: Path, space: Searc
     whole = make_study(tmp_path / "whole", space)
     list(whole.run(LocalEngine(ToyEvaluator(ToyConfig()))))
     assert events(tmp_path / "j") == events(tmp_path / "whole")
+
+
+def test_ctrl_c_waits_until_an_event_that_is_written_counts(
+    tmp_path: Path, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(tmp_path / "journal.jsonl", space)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            study.record({"event": "worked", "seconds": 1.0})
+    study.record({"event": "worked", "seconds": 2.0})
+    assert study.history.worked == 3.0
+    assert [event["seconds"] for event in events(tmp_path / "journal.jsonl")] == [1.0, 2.0]
 
 
 def test_workers_begin_with_what_takes_longest(tmp_path: Path, space: SearchSpace) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from evaluator.data.dataset import Dataset, Images, load_dataset, split
 from search_space.errors import InputError
@@ -190,6 +191,15 @@ def test_a_split_is_stratified_complete_and_fixed_by_its_seed(counts, share, see
 def test_another_seed_splits_otherwise():
     labels = torch.arange(100) % 2
     assert not torch.equal(split(labels, 0.3, 0)[1], split(labels, 0.3, 1)[1])
+
+
+def test_a_class_of_one_image_is_named(tmp_path):
+    for name, count in (("cat", 2), ("dog", 1)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            Image.new("RGB", (8, 8)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(InputError, match="one image of dog; a class needs two"):
+        load_dataset(f"folder:{tmp_path}", 8, tmp_path / "cache")
 
 
 def test_a_class_of_one_image_cannot_be_split():

@@ -274,3 +274,15 @@ def test_progress_of_decoding_is_logged_now_and_then(caplog):
     assert caplog.messages == ["decoded 5 of 10 images"]
     image_folder.log_progress(every_secs=60.0)(5, 10)
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, TypeError])
+def test_whatever_a_decoder_raises_names_the_image(photos, cache, monkeypatch, error):
+    """Pillow's AVIF raises RuntimeError where the payload is damaged, its TIFF TypeError where a tag is."""
+
+    def broken(image):
+        raise error("Failed to decode frame 0: Decoding of color planes failed")
+
+    monkeypatch.setattr(image_folder, "as_rgb", broken)
+    with pytest.raises(InputError, match=r"cat/0.png: broken image: Failed to decode"):
+        load(photos, cache)

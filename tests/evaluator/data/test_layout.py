@@ -103,3 +103,10 @@ def test_many_classes_are_summed_up(tmp_path: Path) -> None:
 def test_test_classes_that_are_missing_are_said_before_any_training(tmp_path: Path) -> None:
     make(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/1.png")
     assert f"{tmp_path / 'val'} has no folder b: it cannot be tested on" in notes(tmp_path)
+
+
+@pytest.mark.parametrize("test", ["val", "test"])
+def test_test_images_beside_classes_are_not_a_class(test: str, tmp_path: Path) -> None:
+    make(tmp_path, "cat/1.jpg", "dog/1.jpg", f"{test}/cat/2.jpg", f"{test}/dog/2.jpg", f"{test}/emu/2.jpg")
+    with pytest.raises(InputError, match=f"{test} holds folders of the classes beside it"):
+        find_layout(tmp_path)

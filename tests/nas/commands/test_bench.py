@@ -43,6 +43,7 @@ def test_a_table_without_b0_is_not_set_against_it(tmp_path: Path, capsys: pytest
     assert "efficientnet-b0 unknown to this benchmark" in printed
     assert "B0 by" not in printed
     assert "to B0" not in printed
+    assert "Nothing is compared: no network that was proposed is known to table:" in printed
 
 
 @pytest.mark.parametrize(

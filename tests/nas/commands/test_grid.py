@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import itertools
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from evaluator.proxy import Proxy
 from nas.commands.grid import main
 from nas.grid.coefficients import Coefficients, read
 from nas.journal import read as read_journal
+from nas.journal import seal
 from nas.runs.directory import is_blank
 from search_space.architecture import Architecture, Stage
 from search_space.cost import count
@@ -154,6 +156,33 @@ def test_a_run_goes_on_with_its_own_settings_only(finished: Path, capsys: pytest
     assert "exists already" in capsys.readouterr().err
     assert main([*TOY, "--resume", "--trust-code"]) == 2
     assert "--resume: name the run with --run-dir" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../../x"])
+def test_a_strangers_run_names_no_files_elsewhere(
+    finished: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = list(read_journal(finished / "journal.jsonl"))
+    rows[0]["config"]["name"] = name
+    (tmp_path / "journal.jsonl").write_bytes(b"".join(seal(row, number) for number, row in enumerate(rows, 1)))
+    assert main(["--run-dir", str(tmp_path), "--resume", "--quiet", "--trust-code"]) == 2
+    assert f"name must be what a file may be called, without a folder, got '{name}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("folder", "flags"), [("family", []), ("networks", ["--compare", "depth,width", "--ratios", "2"])]
+)
+def test_it_writes_through_no_link(
+    tmp_path: Path, folder: str, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    assert main([*TOY, *flags, "--quiet", "--run-dir", str(run)]) == 0
+    shutil.rmtree(run / folder)
+    outside.mkdir()
+    (run / folder).symlink_to(outside)
+    assert main(["--run-dir", str(run), "--resume", "--quiet", "--trust-code"]) == 2
+    assert "is a link" in capsys.readouterr().err
+    assert list(outside.iterdir()) == []
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

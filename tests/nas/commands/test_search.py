@@ -157,6 +157,24 @@ def test_a_second_process_on_a_run_is_refused_and_ctrl_c_says_how_to_go_on(tmp_p
     assert (run / "best.yaml").exists()
 
 
+def test_a_run_that_grew_goes_on_as_far_as_it_was_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    assert main([*TOY, "--trials", "4", "--run-dir", str(run)]) == 0
+
+    def interrupted(self: ToyEvaluator, *rest: Any) -> Evaluation:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ToyEvaluator, "evaluate", interrupted)
+        assert main(["--run-dir", str(run), "--resume", "--trials", "16", "--quiet", "--trust-code"]) == 130
+    said = capsys.readouterr().out.splitlines()[-1].split()
+    assert said == ["nas-search", "--run-dir", str(run), "--resume", "--set", "trials=16", "--trust-code"]
+    assert main([*said[1:], "--quiet"]) == 0
+    assert trainings(run) == 16
+
+
 def test_published_trainings_are_searched_in_their_space(
     few_trees: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_search_ends_with_what_next(tmp_path: Path) -> None:
         (300e6, "soft", [0.5, 1.5], ""),
         (361e6, "soft", [0.9, 1.1], ""),
         (205e6, "soft", None, ""),
+        (205e6, "hard", [0.5, 1.0], ""),
     ],
 )
 def test_an_answer_on_the_floor_of_the_band_is_said(

@@ -107,3 +107,11 @@ def test_nothing_satisfies_the_tolerance() -> None:
     with pytest.raises(InputError, match=message):
         enumerate_grid(B0, bounds(step=0.3, tolerance=0.001))
     assert enumerate_grid(B0, bounds(step=0.3, tolerance=0.101, band=0.2)).triples
+
+
+def test_triples_beyond_what_can_be_built_are_left_out() -> None:
+    deep = enumerate_grid(B0, bounds(phi=5.0, target=32.0))  # 1.95^5 would be more than 100 layers a stage
+    assert max(triple.alpha for triple in deep.triples) == 1.9
+    large = enumerate_grid(B0, bounds(target=12.0, step=0.5, tolerance=1.0))
+    assert all(1 <= base <= 10 for t in large.triples for base in (t.alpha, t.beta, t.gamma))
+    assert large.candidates

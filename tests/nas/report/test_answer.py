@@ -63,6 +63,24 @@ def test_commands_name_the_run_whatever_it_is_called(tmp_path: Path) -> None:
     assert first == ("Go on", f"nas-search --run-dir {tmp_path / 'stopped'} --resume --trust-code")
 
 
+def test_what_is_trained_next_is_trained_on_the_runs_own_images(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=8)
+    run = load(tmp_path)
+    run.history.config["evaluator"] |= {"data": "folder:my photos", "mirror": False}
+    command = dict(answer(run, None)["commands"])["Train it in full"]
+    assert command == f"nas-train --run {tmp_path} --data 'folder:my photos' --no-mirror"
+    run.history.config["evaluator"] |= {"data": "digits", "mirror": None}
+    assert dict(answer(run, None)["commands"])["Train it in full"] == f"nas-train --run {tmp_path}"
+
+
+def test_a_run_of_nas_fit_goes_on_with_nas_fit(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=8, stop_after=3)
+    run = load(tmp_path)
+    run.history.config |= {"final": 2}
+    run.history.config["evaluator"] |= {"inherit": "a.safetensors", "parent": "a.yaml"}
+    assert answer(run, None)["commands"][0][1].startswith(f"nas-fit --run-dir {tmp_path} --resume")
+
+
 def test_links_lead_from_the_page_to_files_that_are_there(tmp_path: Path) -> None:
     run = tmp_path / "a run?"
     make_run(run, trials=8)

@@ -97,3 +97,8 @@ def test_the_page_in_a_browser(browser: Browser, tmp_path: Path, size: str, them
     assert browser.js("[...document.images].every((image) => image.naturalWidth > 0)")
     assert browser.js("document.documentElement.scrollWidth <= innerWidth")
     assert browser.js("document.documentElement.dataset.theme") == theme
+
+
+def test_names_that_are_no_utf8_can_be_written(tmp_path: Path) -> None:
+    training.write(tmp_path, {**METRICS, "classes": ["cat", "b\udce9b\udce9", "dog"]}, INSIDE)
+    assert "b\\udce9b" in (tmp_path / training.PAGE).read_text(encoding="utf-8")

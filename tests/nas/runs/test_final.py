@@ -22,6 +22,7 @@ def test_what_no_final_can_be_held_of() -> None:
         check(settings(evaluator="imagenet"))
     with pytest.raises(InputError, match="--final 9: must be at most the number of trials, 8"):
         check(settings(final=9, trials=8))
+    check(settings(final=9, trials=8, time="1h"))  # a plan may have had time for no more
     for name, value, least in (("final", 0, 1), ("final_seeds", 1, 2), ("final_longer", 0, 1)):
         with pytest.raises(InputError, match=f"{name} must be at least {least}, got {value}"):
             settings(**{name: value})

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from controller.base import Outcome
 from evaluator.shared import training
 from nas import config
 from nas.config import SearchConfig
@@ -14,6 +15,7 @@ from nas.journal import read
 from nas.runs import sharing
 from nas.runs.search import SHARED_WEIGHTS, StudyRun
 from nas.runs.sharing import shared_config
+from nas.runs.time_plan import Plan, Reserve
 from search_space.architecture import Architecture
 from search_space.errors import InputError
 from tests.spaces import SMALL, SMALL_YAML
@@ -149,6 +151,29 @@ def test_a_training_that_was_killed_goes_on(space: Path, tmp_path: Path, monkeyp
     with StudyRun(tmp_path / "run", settings(space)):
         after = torch.load(tmp_path / "run" / SHARED_WEIGHTS, weights_only=True)["vectors"]
     assert all(torch.equal(after[name], whole[name]) for name in whole)
+
+
+def test_a_run_that_is_killed_as_weights_are_trained_keeps_what_it_was_told_and_worked(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SECONDS_PER_CHECKPOINT", 0.0)
+    step, given = training.SharedTraining.step, settings(space, time=3600.0)
+    plan = Plan(trials=6, open=False, epochs=1, images=64, seconds=1.0, workers=1, reserve=Reserve())
+    earlier = [Outcome(tokens=tuple(0 for _ in SMALL.decisions), reward=0.5, accuracy=0.5)]
+
+    def killed(self: training.SharedTraining) -> float:
+        if self.steps == 4:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(training.SharedTraining, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        StudyRun(tmp_path / "run", given, earlier, plan)
+    monkeypatch.setattr(training.SharedTraining, "step", step)
+    before = torch.load(tmp_path / "run" / SHARED_WEIGHTS, weights_only=True)["counts"]["seconds"]
+    with StudyRun(tmp_path / "run", given) as run:
+        assert len(run.history.told) == 1
+        assert run.history.worked == pytest.approx(before, abs=1e-3)
 
 
 def test_a_link_is_not_followed(space: Path, tmp_path: Path) -> None:

@@ -58,6 +58,16 @@ def test_a_search_learns_from_it_first_and_a_resume_learns_it_again(run: Path, t
     ]
 
 
+def test_it_goes_with_trainings_that_are_continued(run: Path, tmp_path: Path) -> None:
+    flags = ["--target-flops", "400M", "--engine", "local", "--epochs", "1", "--set", "evaluator.max_images=200"]
+    flags += ["--set", "evaluator.width=0.1", "--promote", "2", "--trials", "3", "--batch", "2", "--quiet"]
+    both = tmp_path / "both"
+    assert main([*flags, "--trust", "0%", "--warm-start", str(run), "--run-dir", str(both)]) == 0
+    assert len(events(both, "told")) == 1
+    proposed = [row["tokens"][-1] for batch in events(both, "proposed") for row in batch["trials"]]
+    assert proposed == [0, 0, 1]  # two short trainings, then the better one goes on
+
+
 def test_what_cannot_be_learned_from_is_one_clear_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "plain.yaml").write_text(Architecture.load("efficientnet-b0").to_yaml())
     (tmp_path / "wide.yaml").write_text(

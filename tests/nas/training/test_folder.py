@@ -32,6 +32,9 @@ def test_what_is_there_is_not_touched_unless_resumed_alike(tmp_path: Path) -> No
         folder.begin(other, SMALL, resume=True)
     with pytest.raises(InputError, match="begun with another network"):
         folder.begin(CONFIG, dataclasses.replace(SMALL, stem=16), resume=True)
+    elsewhere = dataclasses.replace(CONFIG, data="folder:photos")  # whose classes make another network of it
+    with pytest.raises(InputError, match=r"begun with other settings: data digits, not folder:photos"):
+        folder.begin(elsewhere, dataclasses.replace(SMALL, classes=7), resume=True)
 
 
 def test_a_resume_of_nothing_begins(tmp_path: Path) -> None:

@@ -109,3 +109,10 @@ def test_a_checkpoint_is_a_folder_or_a_file_and_its_network(tmp_path: Path) -> N
     ):
         with pytest.raises(InputError, match=words):
             locate(*wrong)
+
+
+def test_weights_that_may_have_seen_the_held_out_images_are_warned_of(tmp_path: Path) -> None:
+    five(tmp_path / "w.safetensors")
+    here = config(tmp_path / "w.safetensors")
+    assert "have seen most of those that are held out" in initial_notes(here, [SMALL], TRAINED.class_names)[-1]
+    assert len(initial_notes(here, [SMALL], tuple("fghij"))) == 1

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from evaluator.data.dataset import Dataset, Images
 from evaluator.data.placement import HostImages
@@ -196,3 +197,35 @@ def test_a_checkpoint_of_something_else_is_one_line(tmp_path: Path, digits: Data
         folder.save_checkpoint(state)
         with pytest.raises(InputError, match="its checkpoint does not fit this training"):
             train(folder, CONFIG, digits, HERE)
+
+
+def test_a_training_does_not_go_on_with_other_images(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = FullTrainer.epoch
+
+    def interrupted(self: FullTrainer, data: Any, index: Any, number: int) -> Iterator[Any]:
+        yield from original(self, data, index, number)
+        if number == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(FullTrainer, "epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(begin(tmp_path / "cut", digits), CONFIG, digits, HERE)
+    monkeypatch.undo()
+    fewer = dataclasses.replace(digits, train=digits.train[torch.arange(390)])
+    with pytest.raises(InputError, match="the training images have changed since it was begun"):
+        train(begin(tmp_path / "cut", digits), CONFIG, fewer, HERE)
+
+
+def test_a_folder_has_no_resolution_of_its_own(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            Image.new("RGB", (40, 30), (90, 20 * number, 0)).save(tmp_path / name / f"{number}.png")
+    config = TrainConfig(data=f"folder:{tmp_path}")
+    large, small = (dataclasses.replace(SMALL, resolution=side) for side in (48, 24))
+    assert load_data(config, [large]).train.images.shape[-1] == 48  # whose classes are others
+    with pytest.raises(InputError, match="networks for 24, 48 pixels"):
+        load_data(config, [large, small])
+    assert load_data(dataclasses.replace(config, resolution=32), [large, small]).train.images.shape[-1] == 32

@@ -130,6 +130,13 @@ def test_who_takes_part_and_what_is_trained(tmp_path: Path) -> None:
     assert means == sorted(means, reverse=True)
 
 
+def test_random_search_trains_no_shared_weights(tmp_path: Path) -> None:
+    path = searched(tmp_path / "run")
+    with StudyRun(path, config.resolve([load(path).config])) as run:
+        run.settings = dataclasses.replace(run.settings, share=60.0)  # which its space could not be given
+        assert final.random_search(run, Stopping(), quiet=True).role == "random"
+
+
 def test_the_winner_is_what_best_yaml_holds_and_the_journal_remembers(whole: Path) -> None:
     record = load(whole)
     assert record.final is not None
