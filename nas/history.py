@@ -113,6 +113,8 @@ class History:
     """Evaluations of named networks beside the search."""
     reference_networks: dict[str, Architecture] = field(default_factory=dict)
     """Those of them whose width follows the best network, by name."""
+    shared_steps: int | None = None
+    """Of the training of weights that all networks share; None where there was none."""
     final: Final | None = None
     """The last one that was held."""
     worked: float = 0.0
@@ -160,7 +162,7 @@ class History:
                 case "ended":
                     self.ended = check_whole(event["trials"])
                 case "shared":
-                    check_whole(event["steps"])
+                    self.shared_steps = check_whole(event["steps"])
                 case "reference":
                     self._add_reference(event)
                 case "final":

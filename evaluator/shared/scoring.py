@@ -50,7 +50,8 @@ class SharedScorer:
         self.sets = len(weights)
         self.chance = math.log(shared.classes)
         statistics = tuple(part.to(weights.device) for part in channel_statistics(data.images))
-        parts = (data[scored[i :: len(weights)].to(data.labels.device)] for i in range(len(weights)))
+        count = max(1, min(len(weights), len(scored) // 2))  # BatchNorm needs two images
+        parts = (data[scored[i % count :: count].to(data.labels.device)] for i in range(len(weights)))
         self._sets = [
             _Set(
                 Paths(shared, own),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nas.config import SearchConfig
+from nas.config import TOLD, SearchConfig
 from nas.report import facts
 from nas.report import final as report_final
 from nas.report.references import names, reference
@@ -146,7 +146,7 @@ def _sure(run: RunRecord) -> list[str]:
 def commands(run: RunRecord) -> list[tuple[str, str]]:
     """What to do next and the command for it."""
     path = shlex.quote(str(run.path))
-    if run.state == "stopped":
+    if run.state == "stopped" and run.config.get("evaluator", {}).get("name") != TOLD:  # such go on in a user's loop
         name = "nas-grid" if part_of(run) else "nas-fit" if is_fit(run.config) else "nas-search"
         return [("Go on", f"{name} --run-dir {path} --resume{trust_flag(run.config)}"), *_uses(run, path)]
     return _uses(run, path)

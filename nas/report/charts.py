@@ -90,9 +90,13 @@ def beliefs(decisions: Sequence[Decision], signals: Sequence[dict[str, Any]]) ->
     tables = []
     for index, decision in enumerate(decisions):
         columns = [signals[i]["probabilities"][index] for i in kept]
-        rows = [[round(1000 * column[choice]) for column in columns] for choice in range(len(decision.choices))]
+        rows = [[_thousandths(column[choice]) for column in columns] for choice in range(len(decision.choices))]
         tables.append({"name": decision.name, "choices": list(decision.choices), "rows": rows})
     return {"batch": kept, "decisions": tables}
+
+
+def _thousandths(probability: float) -> int:
+    return round(1000 * min(1.0, max(0.0, probability)))  # a journal may hold any number
 
 
 def batch_groups(count: int) -> list[list[int]]:

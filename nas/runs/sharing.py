@@ -13,6 +13,7 @@ from evaluator.shared.evaluator import Shared, SharedConfig, load_scorer, train
 from evaluator.shared.training import LEARNED, MOST_SETS
 from nas import config
 from nas.config import SearchConfig
+from nas.history import fold
 from nas.journal import Journal, refuse_link
 from search_space.architecture import Architecture
 from search_space.decision import Space
@@ -79,16 +80,15 @@ def prepare(
     low, high = settings.band or (0.0, math.inf)
     lowest, highest = space.macs_range()
     macs = max(lowest, int(low * settings.target_flops)), int(min(highest, high * settings.target_flops))
-    known = next((event for event in journal.events() if event.get("event") == "shared"), None)
+    known = fold(journal.events(), journal.path).shared_steps
     if known is None or not weights.exists():
-        steps = math.inf if known is None else known["steps"]
         trained = train(
             shared,
             space,
             macs,
             weights,
             seconds=settings.share if known is None else math.inf,
-            steps=steps,
+            steps=math.inf if known is None else known,
             begin=lambda network: say(_cost(network, settings.share or 0.0)),
             report=lambda progress: say(_progress(progress, settings.share or 0.0)),
         )

@@ -74,6 +74,11 @@ def test_the_mean_over_sets_each_on_its_own_images() -> None:
     assert broken == pytest.approx(np.mean([each[0], [EXPLOSION * math.log(4)] * 5, each[2]], 0))
 
 
+def test_more_sets_than_images_share_them() -> None:
+    losses = SharedScorer(SHARED, weights(8), DATA, torch.arange(6)).losses([SMALL.reference])
+    assert 0 < losses[0] < EXPLOSION * math.log(4)
+
+
 def test_broken_weights_are_as_bad_as_can_be() -> None:
     worst = EXPLOSION * math.log(4)
     for factor in (math.nan, 1e30):

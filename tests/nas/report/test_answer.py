@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from nas.config import TOLD
 from nas.report.answer import answer, parts
 from nas.report.facts import versions
 from nas.runs.directory import trust_title
@@ -71,6 +72,13 @@ def test_what_is_trained_next_is_trained_on_the_runs_own_images(tmp_path: Path) 
     assert command == f"nas-train --run {tmp_path} --data 'folder:my photos' --no-mirror"
     run.history.config["evaluator"] |= {"data": "digits", "mirror": None}
     assert dict(answer(run, None)["commands"])["Train it in full"] == f"nas-train --run {tmp_path}"
+
+
+def test_a_run_that_is_told_goes_on_by_its_own_loop(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=8, stop_after=3)
+    run = load(tmp_path)
+    run.history.config["evaluator"] |= {"name": TOLD}
+    assert "Go on" not in dict(answer(run, None)["commands"])
 
 
 def test_a_run_of_nas_fit_goes_on_with_nas_fit(tmp_path: Path) -> None:

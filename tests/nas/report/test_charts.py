@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -79,6 +80,13 @@ def test_beliefs_are_thinned_and_keep_first_and_last() -> None:
     assert (told["batch"][0], told["batch"][-1]) == (0, 999)
     assert [row[-1] for row in told["decisions"][0]["rows"]] == [1000, 0]
     assert [row[0] for row in told["decisions"][1]["rows"]] == [200, 300, 500]
+
+
+def test_a_journal_may_hold_any_number() -> None:
+    signals = [{"probabilities": [[-1e308, math.inf], [math.nan, 0.3, 5]]}]
+    told = report_charts.beliefs(DECISIONS, signals)
+    assert told is not None
+    assert [row[0] for table in told["decisions"] for row in table["rows"]] == [0, 1000, 0, 300, 1000]
 
 
 def test_no_beliefs_where_none_are_reported() -> None:

@@ -11,7 +11,7 @@ from controller.base import Outcome
 from evaluator.shared import training
 from nas import config
 from nas.config import SearchConfig
-from nas.journal import read
+from nas.journal import read, seal
 from nas.runs import sharing
 from nas.runs.search import SHARED_WEIGHTS, StudyRun
 from nas.runs.sharing import shared_config
@@ -174,6 +174,17 @@ def test_a_run_that_is_killed_as_weights_are_trained_keeps_what_it_was_told_and_
     with StudyRun(tmp_path / "run", given) as run:
         assert len(run.history.told) == 1
         assert run.history.worked == pytest.approx(before, abs=1e-3)
+
+
+def test_a_strangers_number_of_steps_is_one_line(space: Path, tmp_path: Path) -> None:
+    with StudyRun(tmp_path / "run", settings(space)):
+        pass
+    journal = tmp_path / "run" / "journal.jsonl"
+    rows = [row | ({"steps": "many"} if row["event"] == "shared" else {}) for row in read(journal)]
+    journal.write_bytes(b"".join(seal(row, number) for number, row in enumerate(rows, 1)))
+    (tmp_path / "run" / SHARED_WEIGHTS).unlink()
+    with pytest.raises(InputError, match="not an event of a run"):
+        StudyRun(tmp_path / "run", settings(space))
 
 
 def test_a_link_is_not_followed(space: Path, tmp_path: Path) -> None:
