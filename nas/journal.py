@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -166,13 +166,15 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or before is None:
         yield
         return
-    held: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    held: list[FrameType | None] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append(frame))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        if held:
+        if held and callable(before):  # not raised again: an event loop was woken by the first
+            before(signal.SIGINT, held[0])
+        elif held:
             signal.raise_signal(signal.SIGINT)
 
 

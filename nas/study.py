@@ -87,9 +87,7 @@ class Study:
         self.objective = objective
         self.controller = controller
         self.journal = journal
-        self.num_trials = num_trials
-        self.batch_size = batch_size
-        self.seed = seed
+        self.num_trials, self.batch_size, self.seed = num_trials, batch_size, seed
         self.has_time: Callable[[], bool] = lambda: True
         self.shared_loss: Callable[[Architecture], float] | None = None
         self._timed = make_timer(objective)
@@ -173,8 +171,9 @@ class Study:
             raise InputError(f"trial {number}: there is none; {len(self.trials)} were proposed")
         if self.trials[number].evaluation is not None:
             raise InputError(f"trial {number}: is finished already")
-        trial = self._finish(number, evaluation, None)
-        self._asked.discard(number)
+        with uninterrupted():
+            trial = self._finish(number, evaluation, None)
+            self._asked.discard(number)
         self._finish_repeats()
         return trial
 
@@ -270,10 +269,10 @@ class Study:
         evaluation = self._timed(evaluation, self.architecture(trial))
         reward = self.objective.reward(evaluation.accuracy or 0.0, trial.macs, evaluation.latency_ms)
         event: Event = {"event": "finished", "trial": number, "evaluation": evaluation.to_json()}
-        self.record(event | {"reward": reward, "repeat_of": repeat_of})
-        trial = self.trials[number]
-        self._first_of.setdefault(self._identity(trial), number)
-        return trial
+        with uninterrupted():
+            self.record(event | {"reward": reward, "repeat_of": repeat_of})
+            self._first_of.setdefault(self._identity(trial), number)
+        return self.trials[number]
 
     def _finish_repeat(self, number: int, first: int) -> Trial:
         known = self.trials[first].evaluation

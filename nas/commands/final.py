@@ -9,7 +9,7 @@ from nas.commands import cli
 from nas.engines.make import EngineOptions, make_engine
 from nas.report import page as report
 from nas.runs.final import evaluator_in_full, has_random
-from nas.runs.header import trust_flag
+from nas.runs.header import grown_flags, trust_flag
 from nas.runs.search import StudyRun
 from nas.training import retrain
 from nas.trust import final as trust
@@ -40,8 +40,8 @@ def hold(run: StudyRun, engine_options: EngineOptions, program: str, *, quiet: b
         report.write_ended(path)  # again: the weights are there now
     except KeyboardInterrupt:
         cli.say("Stopped; nothing finished is lost. To go on:")
-        asked = "" if program == "nas-fit" else f" --final {settings.final}"
-        cli.say(f"  {program} --run-dir {path} --resume{asked}{trust_flag(run.history.config)}")
+        begun = run.history.config
+        cli.say(f"  {program} --run-dir {path} --resume{grown_flags(settings, begun)}{trust_flag(begun)}")
         return cli.INTERRUPTED
     cli.say(f"Winner: {path / 'best.yaml'}" + (f", its weights: {weights / 'network.safetensors'}" if weights else ""))
     cli.say(found.verdict)

@@ -178,8 +178,11 @@ def _run(
         cli.say(f"Stopped after {len(run.finished)} trainings; nothing finished is lost. To go on:")
         cli.say(f"  nas-grid --run-dir {run.path} --resume{trust_flag(run.history.config)}")
         return cli.INTERRUPTED
-    report.write_ended(run.path)
-    cli.show(*result())
+    try:
+        said = result()
+    finally:
+        report.write_ended(run.path)  # links what `result` writes
+    cli.show(*said)
     return cli.DONE
 
 

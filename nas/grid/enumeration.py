@@ -91,6 +91,8 @@ def enumerate_grid(baseline: Architecture, bounds: Bounds) -> Grid:
     realised = ((triple, realise(baseline, triple, bounds)) for triple in triples)
     fitted = _merge(realised, baseline, bounds, fitted=True)
     candidates = tuple(c for c in fitted if abs(c.ratio / bounds.target - 1) <= bounds.band)
+    if not fitted:
+        raise InputError(f"--phi {bounds.phi:g}: every network needs a gamma above {MOST_BASE}: raise it")
     if not candidates:
         nearest = min(fitted, key=lambda c: abs(c.ratio / bounds.target - 1))
         away = abs(nearest.ratio / bounds.target - 1)
@@ -175,6 +177,8 @@ def _merge(
     base, merged = count(baseline).macs, []
     for network, triples in groups.items():
         gamma = round((network.resolution / baseline.resolution) ** (1 / bounds.phi), 6)
+        if fitted and gamma > MOST_BASE:
+            continue  # as a triple beyond the grid
         named = [dataclasses.replace(t, gamma=gamma) if fitted else t for t in triples]
         best = min(named, key=lambda t: (abs(t.product - bounds.product), t.alpha, t.beta))
         ratio = count(network).macs / base

@@ -59,6 +59,8 @@ class GridResult:
     """What the best is set against: who, which candidate, and its accuracy minus theirs."""
     paper: int | None
     """The candidate that the paper's triple builds; None if it is outside the constraint."""
+    on_target: bool = True
+    """Whether a step of phi by the paper's triple costs what was asked for."""
 
     @property
     def best(self) -> int:
@@ -71,7 +73,7 @@ class GridResult:
 
         Where seeds could have made the order, the triple that is known to work elsewhere is the better answer.
         """
-        if self.best == self.paper:
+        if self.best == self.paper or not self.on_target:
             return ""
         rivals = {name: lead for name, _, lead in self.against}
         lead = rivals.get("paper", rivals.get("runner-up"))
@@ -87,7 +89,10 @@ class GridResult:
 
 def paper_candidate(grid: Grid, settings: GridConfig) -> int | None:
     """The candidate that the paper's triple builds under the run's constraint, if it is among them."""
-    network = realise(settings.baseline, PAPER, settings.bounds)
+    try:
+        network = realise(settings.baseline, PAPER, settings.bounds)
+    except InputError:  # beyond what an architecture may be
+        return None
     numbers = [i for i, candidate in enumerate(grid.candidates) if candidate.architecture == network]
     return numbers[0] if numbers else None
 
@@ -123,7 +128,9 @@ def compare_finalists(
         (name, rival.candidate, paired_difference(ranked[0].accuracies, rival.accuracies, pairs))
         for name, rival in rivals
     ]
-    return GridResult(scores=tuple(ranked), against=tuple(against), paper=paper)
+    away = abs(PAPER.product - settings.bounds.product)
+    on_target = settings.target_flops is None or away <= settings.tolerance
+    return GridResult(scores=tuple(ranked), against=tuple(against), paper=paper, on_target=on_target)
 
 
 def scores_of(trials: Sequence[Trial], settings: GridConfig) -> list[Score]:

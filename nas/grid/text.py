@@ -113,7 +113,7 @@ def verdicts(grid: Grid, result: GridResult) -> Iterable[str]:
     if result.best == result.paper:
         yield f"The best is the network that the paper's {PAPER} builds"
     elif result.paper is None:
-        yield f"The paper's {PAPER} is outside the constraint: not compared"
+        yield f"The paper's {PAPER} is not on this grid, or outside the constraint: not compared"
     elif all(name != "paper" for name, _, _ in result.against):
         yield f"The paper's {PAPER} was not trained on all seeds: not compared"
 
@@ -128,7 +128,16 @@ def describe_checks(grid: Grid, settings: GridConfig, result: GridResult, checks
             cells = (str(network.architecture.resolution), f"{network.ratio:.3f}", network.adjusted or "-")
             table.add_row(rank_of(score.candidate, result), *cells, str(score.accuracy))
         parts += [f"\nAt phi {check.phi:g}, as long and on the same seeds:", table, *check_lines(check, result)]
-    return parts
+    return [*parts, *unchecked(settings, checks)]
+
+
+def unchecked(settings: GridConfig, checks: Sequence[Check]) -> list[str]:
+    """At which larger phis nothing could be compared, in a line; none where all were."""
+    done = {check.phi for check in checks}
+    missing = [f"{phi:g}" for phi in settings.check_phi if phi not in done]
+    if not missing:
+        return []
+    return [f"Not compared at phi {', '.join(missing)}: not all of the best were trained on all seeds"]
 
 
 def check_lines(check: Check, result: GridResult) -> list[str]:

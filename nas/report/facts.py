@@ -142,8 +142,8 @@ def comparison(runs: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _ahead(runs: Sequence[RunRecord]) -> str:
-    """Which of comparable runs found the best network; empty for grids, whose networks are judged over seeds."""
-    best = [(run.best_trial.reward or 0.0, run.name) for run in runs if run.best_trial and not run.grid]
+    """Which of comparable searches found the best network; empty for grids and studies, which judge over seeds."""
+    best = [(run.best_trial.reward or 0.0, run.name) for run in runs if run.best_trial and not part_of(run)]
     if len(best) < len(runs):
         return ""
     (first, name), (second, other) = sorted(best, reverse=True)[:2]

@@ -7,10 +7,11 @@ from typing import Any
 
 from controller.halving import CANDIDATE, FIDELITY, REPEAT
 from nas.grid.checks import compare_checks, of_grid, phi_of
+from nas.grid.coefficients import member_name
 from nas.grid.config import GridConfig
 from nas.grid.enumeration import Grid
 from nas.grid.result import GridResult, compare_finalists, members, paper_candidate
-from nas.grid.text import check_lines, verdicts
+from nas.grid.text import check_lines, unchecked, verdicts
 from nas.history import Trial
 from nas.report.charts import rounded
 from nas.runs.header import training_flags
@@ -65,9 +66,9 @@ def points(run: RunRecord) -> list[dict[str, Any]]:
 
 
 def outcome(run: RunRecord) -> GridResult | None:
-    """What came of a finished grid; None before the end, or where nothing did."""
+    """What came of a grid whose last rung is trained; None before, or where nothing did. Larger phis may be left."""
     settings, grid = _grid(run)
-    if run.state != "finished":
+    if len(run.signals) < len(settings.rungs):
         return None
     try:
         own = of_grid(run.trials, grid)
@@ -104,15 +105,19 @@ def verdict_lines(run: RunRecord) -> list[str]:
         best = grid.candidates[found.best].coefficients
         first = f"The paper's alpha / beta / gamma = {triple} are kept, since {found.keeps_paper} (best: {best})."
     checked = compare_checks(run.trials, grid, _grid(run)[0], found, found.paper)
-    return [first, *verdicts(grid, found), *(line for check in checked for line in check_lines(check, found))]
+    lines = [line for check in checked for line in check_lines(check, found)]
+    lines += unchecked(_grid(run)[0], checked) if run.state == "finished" else []
+    return [first, *verdicts(grid, found), *lines]
 
 
 def commands(run: RunRecord) -> list[tuple[str, str]]:
     """What a family is for."""
-    if outcome(run) is None:
+    (settings, grid), found, path = _grid(run), outcome(run), run.path
+    if found is None or not (path / "coefficients.yaml").is_file():
         return []
-    settings, path = _grid(run)[0], run.path
-    member, triple = (shlex.quote(str(path / name)) for name in (f"family/{settings.name}-1.yaml", "coefficients.yaml"))
+    family = members(settings, found.coefficients(grid))
+    name = member_name(settings.name, 1 if 1 in family else 0)
+    member, triple = (shlex.quote(str(path / file)) for file in (f"family/{name}.yaml", "coefficients.yaml"))
     return [
         ("Train a member in full", f"nas-train {member}{training_flags(run.config)}"),
         ("Export it to PyTorch", f"nas-export {member} --to torch"),

@@ -40,6 +40,8 @@ class ReportServer(ThreadingHTTPServer):
         self._built: dict[str, tuple[str, bytes]] = {}
         try:
             super().__init__((HOST, port), _Handler)
+        except OverflowError:
+            raise InputError(f"--serve {port}: a port is a number from 0 to 65535") from None
         except OSError as error:
             raise InputError(f"--serve {port}: cannot listen there: {error.strerror}") from None
         self.names = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}

@@ -137,7 +137,7 @@ def grown_flags(settings: SearchConfig, plain: Mapping[str, Any]) -> str:
         settings: The run's, grown.
         plain: The config of its header, which says what it was begun with.
     """
-    now = {"trials": settings.trials, "time": settings.time}
+    now = {"trials": settings.trials, "time": settings.time, "final": settings.final}
     return "".join(f" --set {name}={value}" for name, value in now.items() if value != plain.get(name))
 
 

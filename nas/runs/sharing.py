@@ -14,7 +14,7 @@ from evaluator.shared.training import LEARNED, MOST_SETS
 from nas import config
 from nas.config import SearchConfig
 from nas.history import fold
-from nas.journal import Journal, refuse_link
+from nas.journal import Journal, refuse_link, uninterrupted
 from search_space.architecture import Architecture
 from search_space.decision import Space
 from search_space.errors import InputError
@@ -93,9 +93,10 @@ def prepare(
             report=lambda progress: say(_progress(progress, settings.share or 0.0)),
         )
         if known is None:
-            if settings.time is not None and trained.before:  # the clock of this process knows nothing of it
-                journal.append({"event": "worked", "seconds": round(trained.before, 3)})
-            journal.append({"event": "shared", "steps": trained.steps, "seconds": round(trained.seconds, 3)})
+            with uninterrupted():  # between the two the time would be noted again
+                if settings.time is not None and trained.before:  # the clock of this process knows nothing of it
+                    journal.append({"event": "worked", "seconds": round(trained.before, 3)})
+                journal.append({"event": "shared", "steps": trained.steps, "seconds": round(trained.seconds, 3)})
     scorer = load_scorer(shared, weights)
     uniform, generator = UniformNetworks(space, macs), np.random.default_rng(derive_seed(settings.seed, "learned"))
     loss = float(np.mean(scorer.losses([uniform.draw(generator) for _ in range(CHECKED)])))

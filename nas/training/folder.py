@@ -97,6 +97,10 @@ class TrainFolder:
         if trained.key != architecture.key:  # last: on other data it would be another one
             raise InputError(f"--resume: {self.path} was begun with another network")
 
+    def begun(self) -> bool:
+        """Whether a training was begun here."""
+        return self._config.exists()
+
     def config(self) -> TrainConfig:
         """The settings of a training that was begun.
 

@@ -43,8 +43,7 @@ def retrain(
     cls, evaluator_config = config.make("evaluator", settings.evaluator)
     images = cls.images(evaluator_config)
     kept = len(list((run / "top").glob("*.yaml")))
-    size = {} if settings.classes is None else {"resolution": None}  # the networks' own, where they are for the images
-    training = make_config(None, {**images, **size, **_begun_with(settings), "seed": settings.seed})
+    training = make_config(None, {**images, **_size(settings, images), **_begun_with(settings), "seed": settings.seed})
     networks = best_of_run(run, min(count, kept))
     for name in networks:
         inside(run, "trained", name, "")
@@ -70,8 +69,7 @@ def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, qui
     from nas.training.loop import load_data  # loads torch
 
     steps = {name: getattr(evaluator_config, name, None) for name in ("batch_size", "learning_rate", "weight_decay")}
-    size = {} if settings.classes is None else {"resolution": None}
-    said = {**images, **size, **steps, **_begun_with(settings), "seed": settings.seed}
+    said = {**images, **_size(settings, images), **steps, **_begun_with(settings), "seed": settings.seed}
     shown = len(load_data(make_config(None, said), [network]).train)
     limit = getattr(evaluator_config, "max_images", None) or shown
     epochs = max(1, round(settings.final_longer * evaluator_config.epochs * min(1.0, limit / shown)))
@@ -85,6 +83,17 @@ def keep_winner(network: Architecture, settings: SearchConfig, run: Path, *, qui
         quiet=quiet,
     )
     return folder / network.key
+
+
+def _size(settings: SearchConfig, images: dict[str, Any]) -> dict[str, Any]:
+    """The networks' own resolution, where they are for the images; else that which the search saw."""
+    if settings.classes is not None:
+        return {"resolution": None}
+    if images.get("resolution") is None and str(images.get("data")).startswith("folder:"):
+        from evaluator.data.folder import DEFAULT_RESOLUTION  # loads torch
+
+        return {"resolution": DEFAULT_RESOLUTION}
+    return {}
 
 
 def _begun_with(settings: SearchConfig) -> dict[str, Any]:

@@ -106,9 +106,11 @@ def train_all(
     from nas.training.folder import TrainFolder
     from nas.training.initial import initial_notes
 
-    dataset = train_loop.load_data(config, list(networks.values()))
-    networks = {name: train_loop.fitted(architecture, dataset) for name, architecture in networks.items()}
     folders = {name: TrainFolder(output / name) for name in networks}
+    # What an earlier version began on a folder of photos may be of another size than it would be begun with now.
+    shown = [folders[n].architecture() if resume and folders[n].begun() else networks[n] for n in networks]
+    dataset = train_loop.load_data(config, shown)
+    networks = {name: train_loop.fitted(architecture, dataset) for name, architecture in networks.items()}
     begun = [architecture for name, architecture in networks.items() if folders[name].finished() is None]
     lines = initial_notes(config, begun, dataset.classes)  # weights that do not fit are said before anything is written
     with (

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import multiprocessing
 import os
 import resource
+import signal
 import zlib
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.journal import Journal, is_locked, read, seal
+from nas.journal import Journal, is_locked, read, seal, uninterrupted
 from search_space.errors import InputError, NasError
 
 EVENTS = [{"event": "run", "n": 0}, {"event": "finished", "n": 1, "name": "Zürich\n</script>"}, {"event": "updated"}]
@@ -211,3 +213,16 @@ def test_whether_a_process_writes_is_known_from_the_lock(path: Path, tmp_path: P
     lock.symlink_to(tmp_path / "elsewhere")
     assert not is_locked(path)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_an_event_loop_hears_of_one_ctrl_c_once() -> None:
+    heard = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: heard.append(1))
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+    assert heard == [1]

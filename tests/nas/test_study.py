@@ -358,6 +358,24 @@ def test_ctrl_c_waits_until_an_event_that_is_written_counts(
     assert [event["seconds"] for event in events(tmp_path / "journal.jsonl")] == [1.0, 2.0]
 
 
+def test_ctrl_c_as_a_trial_is_told_leaves_nothing_half_done(
+    tmp_path: Path, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, c = (space.encode(space.sample(np.random.default_rng(seed))) for seed in range(3))
+    study = make_study(tmp_path / "journal.jsonl", space, Fixed([a, b, a, c]))
+    good = Evaluation(status="ok", accuracy=0.5)
+    assert [trial.number for trial in (study.ask(), study.ask()) if trial] == [0, 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            study.tell(0, good)
+    study.tell(1, good)
+    assert [trial.number for trial in (study.ask(),) if trial] == [3]  # 2 repeats 0
+    study.tell(3, good)
+    assert [trial.repeat_of for trial in study.trials] == [None, None, 0, None]
+    assert len(study.signals) == 2
+
+
 def test_workers_begin_with_what_takes_longest(tmp_path: Path, space: SearchSpace) -> None:
     class Twice:
         name, decisions, decode = space.name, space.decisions, space.decode

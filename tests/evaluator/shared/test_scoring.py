@@ -76,7 +76,7 @@ def test_the_mean_over_sets_each_on_its_own_images() -> None:
 
 def test_more_sets_than_images_share_them() -> None:
     losses = SharedScorer(SHARED, weights(8), DATA, torch.arange(6)).losses([SMALL.reference])
-    assert 0 < losses[0] < EXPLOSION * math.log(4)
+    assert 0 < losses[0] < EXPLOSION * math.log(4) / 8  # not one set is as bad as can be
 
 
 def test_broken_weights_are_as_bad_as_can_be() -> None:

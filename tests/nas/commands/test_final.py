@@ -41,9 +41,26 @@ def test_ctrl_c_says_how_to_go_on(
         patch.setattr(trust, "hold", interrupted)
         assert main([*COMMAND, "--run-dir", str(run)]) == 130
     last = capsys.readouterr().out.splitlines()[-1].split()
-    assert last == ["nas-search", "--run-dir", str(run), "--resume", "--final", "1", "--trust-code"]
+    assert last == ["nas-search", "--run-dir", str(run), "--resume", "--trust-code"]
     assert main([*last[1:], "--quiet"]) == 0
     assert load(run).final is not None
+
+
+def test_of_a_run_that_grew_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    assert main([*COMMAND, "--run-dir", str(run)]) == 0
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    again = ["--run-dir", str(run), "--resume", "--trust-code", "--quiet", "--trials", "8", "--final", "6"]
+    with monkeypatch.context() as patch:
+        patch.setattr(trust, "hold", interrupted)
+        assert main(again) == 130
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    assert main([*last[1:], "--quiet"]) == 0
 
 
 def test_it_is_refused_before_the_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from evaluator.base import Evaluation
 from evaluator.proxy import Proxy
 from nas.commands.grid import main
 from nas.grid.coefficients import Coefficients, read
@@ -23,6 +24,7 @@ from search_space.io import strict_yaml
 from search_space.seeding import derive_seed
 from tests import forks
 from tests.runs import trainings
+from tests.toys import SteadyEvaluator
 
 ROOT = Path(__file__).parents[3]
 TOY = ["--phi", "1", "--arch", "efficientnet-b0", "--evaluator", "tests.toys:SteadyEvaluator"]
@@ -337,6 +339,24 @@ def test_the_best_are_compared_again_at_larger_phi(tmp_path: Path, capsys: pytes
     with open(run / "trials.csv", newline="") as file:
         larger = [row for row in csv.DictReader(file) if float(row["ratio"]) > 3]
     assert [row["repeat"] for row in larger] == ["1"] * 3 + ["2"] * 3
+
+
+def test_a_check_that_failed_is_said_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = SteadyEvaluator.evaluate
+
+    def evaluate(self: SteadyEvaluator, architecture: Architecture, seed: int, fidelity: int = 1) -> Evaluation:
+        if count(architecture).macs > 10**9:
+            return Evaluation(status="infeasible", reason="too large")
+        return whole(self, architecture, seed, fidelity)
+
+    monkeypatch.setattr(SteadyEvaluator, "evaluate", evaluate)
+    run = tmp_path / "run"
+    assert main([*TOY, "--repeats", "2", "--check-phi", "2", "--engine", "local", "--run-dir", str(run)]) == 0
+    said = "Not compared at phi 2: not all of the best were trained on all seeds"
+    assert said in capsys.readouterr().out
+    assert said in (run / "report.html").read_text()
 
 
 def test_half_a_step(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from PIL import Image
 
 from evaluator.weights import to_bytes
 from nas.commands.train import best_of_run, main
+from nas.training.folder import TrainFolder
+from nas.training.run import make_config
 from search_space.architecture import Architecture
 from search_space.builder import build_model
 from tests import forks
@@ -180,6 +182,20 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["history"][-1]["loss"] < metrics["history"][0]["loss"]
     assert done.stdout.count("validation") == 1
+
+
+def test_a_folder_of_an_earlier_version_goes_on_at_its_own_resolution(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (40, 30), (90, 20 * number, 0)).save(tmp_path / "photos" / name / f"{number}.png")
+    network = dataclasses.replace(SMALL, resolution=48, classes=10)
+    (tmp_path / "network.yaml").write_text(network.to_yaml())
+    before = dataclasses.replace(network, resolution=64, classes=2)  # which a network of other classes was brought to
+    flags = [*FAST, "--data", f"folder:{tmp_path / 'photos'}", "--batch-size", "4"]
+    config = make_config(None, {"data": f"folder:{tmp_path / 'photos'}", "epochs": 1, "batch_size": 4})
+    TrainFolder(tmp_path / "out").begin(config, before, False)
+    assert main([str(tmp_path / "network.yaml"), *flags, "-o", str(tmp_path / "out"), "--resume"]) == 0
 
 
 def test_a_folder_without_test_images(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,3 +115,9 @@ def test_triples_beyond_what_can_be_built_are_left_out() -> None:
     large = enumerate_grid(B0, bounds(target=12.0, step=0.5, tolerance=1.0))
     assert all(1 <= base <= 10 for t in large.triples for base in (t.alpha, t.beta, t.gamma))
     assert large.candidates
+    small = dataclasses.replace(
+        B0, stem=8, stages=tuple(dataclasses.replace(s, channels=8, se=0.0) for s in B0.stages), head=0, resolution=64
+    )
+    far = enumerate_grid(small, bounds(phi=0.5, target=1.05 * 9.9))  # some would need a gamma above 10
+    assert far.candidates
+    assert all(candidate.coefficients.gamma <= 10 for candidate in far.candidates)

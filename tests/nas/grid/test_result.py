@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,12 @@ def test_the_papers_network_is_found_where_the_grid_has_it() -> None:
     assert paper_candidate(enumerate_grid(B0, narrow.bounds), narrow) is None
 
 
+def test_the_papers_network_may_be_one_that_cannot_be_built() -> None:
+    deep = dataclasses.replace(B0, stages=(dataclasses.replace(B0.stages[0], layers=36), *B0.stages[1:]))
+    own = settings(baseline=deep, phi=6.0)  # 36 * 1.2^6 is more than 100 layers
+    assert paper_candidate(enumerate_grid(deep, own.bounds), own) is None
+
+
 def test_a_family_ends_where_an_architecture_cannot_grow_on() -> None:
     found = members(settings(), Coefficients(alpha=2, beta=1, gamma=1))
     assert list(found) == [0, 1, 2, 3, 4]  # four layers become 64 at phi 4 and 128 at phi 5
@@ -107,6 +114,18 @@ def test_where_seeds_could_have_made_the_order_the_papers_triple_is_kept() -> No
     assert alone.keeps_paper == "no other network was trained on all seeds"
     papers = compare_finalists(finals([0.6, 0.6, 0.7], [0.5, 0.6, 0.69]), own, 0, {})
     assert papers.keeps_paper == ""
+
+
+def test_the_papers_triple_is_not_kept_where_it_misses_the_target() -> None:
+    own = settings(repeats=3, target_flops="1.5B", tolerance=0.2)
+    grid = enumerate_grid(B0, own.bounds)
+    close = compare_finalists(finals([0.5, 0.6, 0.7], [0.52, 0.59, 0.73]), own, 0, {})
+    assert (close.best, close.keeps_paper) == (1, "")
+    assert close.coefficients(grid).product == pytest.approx(own.bounds.product, rel=0.1)
+    near = compare_finalists(
+        finals([0.5, 0.6, 0.7], [0.52, 0.59, 0.73]), settings(repeats=3, target_flops="760M"), 0, {}
+    )
+    assert near.keeps_paper == "the best network is not distinguishable from it"
 
 
 def test_networks_that_guess_give_no_family() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from controller.random_search import RandomSearch
+from nas.commands import grid
 from nas.journal import Journal
 from nas.report import facts as report_facts
 from nas.runs.record import load
@@ -112,6 +113,14 @@ def test_the_title_says_which_run_is_ahead_where_they_compare(tmp_path: Path) ->
     assert title(third, second, first) == f"{first} is ahead of 2 others: {against}"
     make_run(tmp_path / "other", trials=4, target_flops="300M")
     assert title(first, "other") == "2 runs side by side"
+
+
+def test_no_study_of_ways_is_ahead_of_another(tmp_path: Path) -> None:
+    argv = ["--arch", "efficientnet-b0", "--evaluator", "tests.toys:ToyEvaluator", "--quiet", "--repeats", "2"]
+    for seed in ("0", "1"):
+        study = ["--compare", "width,resolution", "--ratios", "2", "--seed", seed, "--run-dir", str(tmp_path / seed)]
+        assert grid.main([*argv, *study]) == 0
+    assert report_facts.comparison([load(tmp_path / seed) for seed in "01"])["title"] == "2 runs side by side"
 
 
 def test_one_trial_is_no_plural(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,27 @@ def test_a_grid_beside_a_search(path: Path, tmp_path: Path) -> None:
     make_run(tmp_path / "search", trials=8)
     page = report.render([load(path), load(tmp_path / "search")])
     assert "The grid and its family" in page
+
+
+def test_a_finished_grid_has_its_winner_while_larger_phis_are_checked(path: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(path, run)
+    whole = load(run)
+    go_on = ["--run-dir", str(run), "--resume", "--trust-code", "--quiet", "--check-phi", "2"]
+    assert grid_search.main(go_on) == 0
+    lines = (run / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "journal.jsonl").write_bytes(b"".join(lines[:-2]))
+    cut = load(run)
+    assert cut.state == "stopped"
+    assert report_grid.title(cut) == report_grid.title(whole)
+    assert report_grid.verdict_lines(cut) == report_grid.verdict_lines(whole)
+    assert [what for what, _ in report_grid.commands(cut)] == [what for what, _ in report_grid.commands(whole)]
+
+
+def test_the_page_of_a_grid_names_files_that_are_there(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert grid_search.main([*ARGV, "--family", "0", "--run-dir", str(run)]) == 0
+    assert 'href="coefficients.yaml"' in (run / "report.html").read_text()
+    first = report_grid.commands(load(run))[0][1]
+    assert (run / "family" / "efficientnet-b0-0.yaml").is_file()
+    assert f"{run}/family/efficientnet-b0-0.yaml" in first

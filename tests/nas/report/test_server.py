@@ -136,6 +136,12 @@ def test_a_port_that_is_taken(server: ReportServer) -> None:
         ReportServer(server.server_port, lambda stamp: b"", lambda stamp: b"", lambda: "")
 
 
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_that_is_none(port: int) -> None:
+    with pytest.raises(InputError, match=rf"--serve {port}: a port is a number from 0 to 65535"):
+        ReportServer(port, lambda stamp: b"", lambda stamp: b"", lambda: "")
+
+
 def test_the_command_follows_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path, trials=16, stop_after=8)
     seen: list[bytes] = []

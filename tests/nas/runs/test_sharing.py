@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import re
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from controller.base import Outcome
 from evaluator.shared import training
 from nas import config
 from nas.config import SearchConfig
-from nas.journal import read, seal
+from nas.journal import Journal, read, seal
 from nas.runs import sharing
 from nas.runs.search import SHARED_WEIGHTS, StudyRun
 from nas.runs.sharing import shared_config
@@ -174,6 +176,34 @@ def test_a_run_that_is_killed_as_weights_are_trained_keeps_what_it_was_told_and_
     with StudyRun(tmp_path / "run", given) as run:
         assert len(run.history.told) == 1
         assert run.history.worked == pytest.approx(before, abs=1e-3)
+
+
+def test_ctrl_c_between_two_notes_counts_no_time_twice(
+    space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SECONDS_PER_CHECKPOINT", 0.0)
+    step, append, given = training.SharedTraining.step, Journal.append, settings(space, time=3600.0)
+    plan = Plan(trials=6, open=False, epochs=1, images=64, seconds=1.0, workers=1, reserve=Reserve())
+
+    def killed(self: training.SharedTraining) -> float:
+        if self.steps == 4:
+            raise KeyboardInterrupt
+        return step(self)
+
+    def interrupted(self: Journal, event: dict[str, Any]) -> None:
+        append(self, event)
+        if event["event"] == "worked":
+            signal.raise_signal(signal.SIGINT)
+
+    for part, name, broken in ((training.SharedTraining, "step", killed), (Journal, "append", interrupted)):
+        with monkeypatch.context() as patch:
+            patch.setattr(part, name, broken)
+            with pytest.raises(KeyboardInterrupt):
+                StudyRun(tmp_path / "run", given, (), plan)
+    with StudyRun(tmp_path / "run", given):
+        pass
+    events = [event["event"] for event in read(tmp_path / "run" / "journal.jsonl")]
+    assert events[:3] == ["run", "worked", "shared"]
 
 
 def test_a_strangers_number_of_steps_is_one_line(space: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ function familyFigure() {
   const across = layers.flatMap((layer) => layer.x);
   const widest = [Math.min(...across) / 1.12, Math.max(...across) * 1.12];
   return {
-    x: { title: "multiply-adds, times the baseline's", ...(lines ? { log: true, limits: widest, ticks: [...new Set(grids().flatMap(({ points }) => points.map((p) => p.aim)))].map((aim) => [aim, aim]) } : {}) },
+    x: { title: "multiply-adds, times the baseline's", ...(lines ? { log: true, limits: widest, ticks: [...new Set(grids().flatMap(({ points }) => points.flatMap((p) => p.aim ?? [])))].map((aim) => [aim, aim]) } : {}) },
     y: { title: "accuracy", percent: true, limits: [Math.max(0, low), Math.min(1, high)] }, layers,
     labels: [...tips, ...ends.sort((a, b) => b.accuracy - a.accuracy).map((p) => ({ x: p.ratio, y: p.accuracy, text: p.name }))],
   };
