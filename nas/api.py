@@ -13,7 +13,7 @@ from nas.runs import directory, warm_start
 from nas.runs import record as records
 from nas.runs.deployment import deployed, load_space
 from nas.runs.grid import GridRun
-from nas.runs.header import check_trusted, differences, recorded_config
+from nas.runs.header import check_time, check_trusted, differences, recorded_config
 from nas.runs.planning import PLANNED, plan_search
 from nas.runs.record import RunRecord
 from nas.runs.search import StudyRun
@@ -106,8 +106,10 @@ def _resolve(path: Path, asked: dict[str, Any], recorded: dict[str, Any] | None,
         resolved = config.resolve([{name: recorded.get(name) for name in ("resolution", "classes", *planned)}, asked])
     else:
         resolved = deployed(config.resolve([asked]), [asked])
-    if changed := differences(config.resolve([recorded]), resolved):
+    before = config.resolve([recorded])
+    if changed := differences(before, resolved):
         raise InputError(f"resume: {path} was begun with other settings: {'; '.join(changed)}")
+    check_time(path, before, resolved, "time=")
     return resolved
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from evaluator.base import Evaluation
 from nas.engines.base import Engine, Job
 from nas.history import Trial
+from nas.journal import uninterrupted
 from nas.study import Study
 
 
@@ -70,12 +71,25 @@ class AsyncStudy(Study):
         """The finished trial that measured the same network in the same way; None if there is none."""
         return self._first_of.get(self._identity(self.trials[number]))
 
+    def _unfinished(self) -> list[Trial]:
+        """Those of all batches: updates do not go by batches here."""
+        return [trial for trial in self.trials if trial.evaluation is None and trial.number not in self._asked]
+
+    def _finish_repeats(self) -> None:
+        """Give proposals of known networks their results, and learn from as many trials as a batch has."""
+        for trial in self._unfinished():
+            if (first := self._first(trial.number)) is not None:
+                self._finish_repeat(trial.number, first)
+        self._learn_from_full_batches()
+
     def _room(self) -> int:
         return min(self.batch_size, self.num_trials - len(self.trials))
 
     def _finish(self, number: int, evaluation: Evaluation, repeat_of: int | None) -> Trial:
-        self._untold.append(number)
-        return super()._finish(number, evaluation, repeat_of)
+        with uninterrupted():
+            trial = super()._finish(number, evaluation, repeat_of)
+            self._untold.append(number)
+        return trial
 
     def _learn_from_full_batches(self) -> None:
         while len(self._untold) >= self.batch_size:
@@ -83,6 +97,7 @@ class AsyncStudy(Study):
 
     def _learn_from(self, numbers: list[int]) -> None:
         numbers = sorted(numbers)
-        self._untold = [number for number in self._untold if number not in numbers]
-        signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
-        self.record({"event": "updated", "batch": len(self.signals), "trials": numbers, "signals": signals})
+        with uninterrupted():
+            signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
+            self.record({"event": "updated", "batch": len(self.signals), "trials": numbers, "signals": signals})
+            self._untold = [number for number in self._untold if number not in numbers]

@@ -33,6 +33,7 @@ from search_space.errors import InputError
 from search_space.io import schema
 from search_space.io.strict_yaml import MAX_DEPTH
 
+STALE = 100  # proposals of known networks in a row, after which none that is new is waited for
 GROWING = {"ratios", "check_phi"}  # settings to which more may be added when a run goes on
 
 
@@ -131,6 +132,12 @@ class History:
     def finished(self) -> list[Trial]:
         """Trials with a result, by number."""
         return [trial for trial in self.trials if trial.evaluation is not None]
+
+    def is_exhausted(self, in_flight: set[int]) -> bool:
+        """Whether the last `STALE` proposals were of no new network: to go on until one comes may never end."""
+        last = self.trials[-STALE:]
+        new = any(t.number in in_flight or (t.evaluation and t.repeat_of is None) for t in last)
+        return len(last) == STALE and not new
 
     def add(self, event: Event) -> None:
         """Let one event count.

@@ -48,7 +48,7 @@ class Journal:
         self.path = path
         self._appending = threading.Lock()  # a run's clock writes from a thread of its own
         refuse_link(path)
-        self._lock = FileLock(_lock_file(path))
+        self._lock = FileLock(_lock_file(path), thread_local=False)  # whichever thread closes it lets it go
         try:
             self._lock.acquire(timeout=_LOCK_SECS, poll_interval=0.05)
         except Timeout:
@@ -74,6 +74,8 @@ class Journal:
             NasError: The disk is full, or the file was deleted or replaced while this was open.
         """
         with self._appending:
+            if self._file.closed:
+                raise NasError(f"{self.path}: the run was closed; open it again to go on")
             self._append(event)
 
     def _append(self, event: Event) -> None:

@@ -147,7 +147,7 @@ class Study:
             self._learn(trial_numbers)
 
     def ask(self) -> Trial | None:
-        """A trial for the caller to evaluate; None where the controller has nothing left to propose.
+        """A trial for the caller to evaluate; None where the controller has nothing left to propose, or nothing new.
 
         Trials come batch by batch. A batch that is not told whole is no reason to wait: the next one is then proposed
         without having learned from it. A network that is known, or asked for already, is not handed out again.
@@ -158,7 +158,7 @@ class Study:
             if trial := next((t for t in self._unfinished() if self._identity(t) not in in_flight), None):
                 self._asked.add(trial.number)
                 return trial
-            if not self._propose(self.batch_size):
+            if self.history.is_exhausted(self._asked) or not self._propose(self.batch_size):
                 return None
 
     def tell(self, number: int, evaluation: Evaluation) -> Trial:
@@ -280,9 +280,10 @@ class Study:
         return self._finish(number, known, first)
 
     def _learn(self, numbers: Iterable[int]) -> None:
-        """Learn from a batch."""
-        signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
-        self.record({"event": "updated", "batch": len(self.signals), "signals": signals})
+        """Learn from a batch: whole, or whoever goes on after Ctrl-C would learn from it twice."""
+        with uninterrupted():
+            signals = self.controller.tell(self._outcomes(numbers)) | self.controller.beliefs()
+            self.record({"event": "updated", "batch": len(self.signals), "signals": signals})
 
     def _outcomes(self, numbers: Iterable[int]) -> list[Outcome]:
         outcomes = []

@@ -23,7 +23,7 @@ from nas.runs import warm_start
 from nas.runs.base import measured
 from nas.runs.deployment import deployed, load_space
 from nas.runs.final import check as check_final
-from nas.runs.header import check_inherited, check_trusted, grown_flags, trust_flag
+from nas.runs.header import check_inherited, check_time, check_trusted, grown_flags, trust_flag
 from nas.runs.loggers import tensorboard
 from nas.runs.loggers.callbacks import CALLBACKS, Callbacks
 from nas.runs.planning import plan_search, with_batch
@@ -239,9 +239,7 @@ def _resolve(
     options.check_unchanged(path, before, settings)
     if settings.trials < before.trials:
         raise InputError(f"--trials {settings.trials}: {path} was begun with {before.trials}; a run can only grow")
-    if settings.time != before.time and (before.time is None or (settings.time or 0.0) < before.time):
-        begun = "without" if before.time is None else f"with {before.time:g} s"
-        raise InputError(f"--time {settings.time:g}s: {path} was begun {begun}; a run can only grow")
+    check_time(path, before, settings, "--time ")
     return settings
 
 

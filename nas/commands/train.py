@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -83,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
 def _train(args: argparse.Namespace) -> int:
     if args.resume and args.output is None:
         raise InputError("--resume: name the training with -o")
+    if args.output is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("-o: name the folder; each of several processes would call it by its own clock")
     output: Path = args.output or Path("trained") / datetime.now().strftime("%Y%m%d-%H%M%S")
     networks = _networks(args)
     config = make_config(args.recipe, vars(args))

@@ -6,7 +6,7 @@ import functools
 import importlib
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from nas.engines import ray_cluster
 from nas.engines.base import Engine
 from nas.engines.local import LocalEngine
 from search_space.errors import InputError
+from search_space.io import named
 
 _RAY_ONLY = ("ray_address", "cpus_per_trial", "gpus_per_trial", "max_failures")
 
@@ -92,6 +93,7 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
     if not _uses_ray(options, evaluator_class, request):
         return LocalEngine(evaluator_class(evaluator_config), evaluator_class.time_limit(evaluator_config))
     ray_cluster.set_environment(local=options.ray_address is None)
+    given = named.given([getattr(evaluator_config, "data", None)])
     with _loading_torch():
         cluster = ray_cluster.Cluster(options.ray_address, request)
         try:
@@ -99,13 +101,19 @@ def make_engine(options: EngineOptions, evaluator_class: type[Evaluator[Any]], e
 
             return RayEngine(
                 cluster,
-                functools.partial(evaluator_class, evaluator_config),
+                functools.partial(_make, evaluator_class, evaluator_config, given),
                 timeout=evaluator_class.time_limit(evaluator_config),
                 max_failures=3 if options.max_failures is None else options.max_failures,
             )
         except BaseException:
             cluster.close()
             raise
+
+
+def _make(evaluator_class: type[Evaluator[Any]], evaluator_config: Any, given: Mapping[str, Any]) -> Evaluator[Any]:
+    """The evaluator in a worker, where the user's own objects come along: a notebook's cannot be imported there."""
+    named.remember(given)
+    return evaluator_class(evaluator_config)
 
 
 @contextmanager

@@ -166,7 +166,8 @@ def _uses(run: RunRecord, path: str) -> list[tuple[str, str]]:
         return report_final.commands(run, run.final)
     verdict = read_verdict(run.path, len(run.trials))
     budget = re.search(r" --budget \d+%", verdict)
-    measure = ("Be surer" if verdict else "Measure how sure it is", f"nas-trust {path}{budget[0] if budget else ''}")
+    command = f"nas-trust {path}{trust_flag(run.config)}{budget[0] if budget else ''}"
+    measure = ("Be surer" if verdict else "Measure how sure it is", command)
     return [
         ("Train it in full", f"nas-train --run {path}{training_flags(run.config)}"),
         ("Export it to PyTorch", f"nas-export --run {path} --to torch"),

@@ -22,7 +22,8 @@ def state_text(run: RunRecord) -> str:
     """How the run stands, in a few words."""
     done = len(run.finished)
     own = f"{done} trial{'s' * (done != 1)}"
-    of_all = f"{done} of {run.settings.trials} trials" if isinstance(run.settings, SearchConfig) else own
+    trials = run.settings.trials if isinstance(run.settings, SearchConfig) else 0
+    of_all = f"{done} of {trials} trials" if done < trials else own  # a time may reach further
     return {
         "finished": f"finished, {own}",
         "running": f"still running, {of_all}{_left(run)}",
@@ -35,7 +36,7 @@ def state_text(run: RunRecord) -> str:
 def _left(run: RunRecord) -> str:
     """How much evaluation is left, if trials go on taking as long as they did."""
     times = [t.evaluation.seconds for t in run.finished if t.evaluation and t.repeat_of is None]
-    if not times or not isinstance(run.settings, SearchConfig):
+    if not times or not isinstance(run.settings, SearchConfig) or len(run.finished) >= run.settings.trials:
         return ""
     left = sum(times) / len(times) * (run.settings.trials - len(run.finished))
     return f", about {duration(left)} of evaluation left"

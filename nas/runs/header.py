@@ -110,6 +110,23 @@ def check_trusted(path: Path, recorded: Mapping[str, Any], said: Sequence[object
             )
 
 
+def check_time(path: Path, before: SearchConfig, now: SearchConfig, flag: str) -> None:
+    """Refuse to go on for a shorter time than a run was begun with, or for one where nothing was planned.
+
+    Args:
+        path: The run's directory.
+        before: What it was begun with.
+        now: What is asked for.
+        flag: What the time was given as, up to its value.
+
+    Raises:
+        InputError: The time would not grow.
+    """
+    if now.time != before.time and (before.time is None or (now.time or 0.0) < before.time):
+        begun = "without" if before.time is None else f"with {before.time:g} s"
+        raise InputError(f"{flag}{now.time or 0:g}s: {path} was begun {begun}; a run can only grow")
+
+
 def check_inherited(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse to go on with other weights to inherit than a run was begun with.
 

@@ -90,7 +90,8 @@ class RunRecord(Run):
             done = len(self.finished) >= len(self.compared[1].candidates) * self.compared[0].repeats
         else:
             assert isinstance(self.settings, SearchConfig)
-            done = len(self.finished) >= self.settings.trials or len(self.finished) == self.history.ended
+            planned = len(self.finished) >= self.settings.trials and self.history.plan.get("open") is not True
+            done = planned or len(self.finished) == self.history.ended  # an open plan's trials are no end
         if done:
             return "finished"
         return "running" if self.running else "stopped"

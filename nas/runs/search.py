@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,6 @@ from nas.runs.promotion import PromotingSpace
 from nas.runs.references import reference_networks
 from nas.runs.time_plan import Plan
 from nas.study import Study
-from search_space.architecture import Architecture
 from search_space.decision import Space
 from search_space.errors import InputError
 from search_space.io import named, schema
@@ -81,6 +81,7 @@ class StudyRun(Run):
         space = load_space(settings)
         self.path = path
         self.settings, self.seed = settings, settings.seed
+        self._turn, self._searching = threading.RLock(), False
         self.evaluator = evaluator_of(settings, path)
         shared = sharing.shared_config(settings, space) if settings.share else None
         self._journal = directory.open_journal(path, settings, schema.to_plain(plan) if plan else None)
@@ -89,7 +90,9 @@ class StudyRun(Run):
                 self._journal.append(warm_start.to_event(earlier))
             weights = path / SHARED_WEIGHTS
             loss = sharing.prepare(settings, shared, space, weights, self._journal, say) if shared else None
-            controller = _make_controller(settings, space, loss)
+            cls, own = config.make("controller", settings.controller)
+            problem = make_problem(space, settings.objective, settings.band, loss)
+            controller: Controller[Any] = cls(problem, own, settings.seed)
             if settings.promote:
                 controller, space = Promoting(controller), PromotingSpace(space, settings.promote)
             self.space: Space = space
@@ -122,6 +125,7 @@ class StudyRun(Run):
         if self.clock:
             self.clock.workers = engine.workers
         directory.record_description(self.study, engine)
+        self._searching = True
         try:
             for trial in self._search(engine):
                 if trial == self.study.best:
@@ -136,6 +140,7 @@ class StudyRun(Run):
             if self.settings.promote:
                 promotion.remove(self.path / WEIGHTS)
         finally:
+            self._searching = False
             self.export()
 
     def _start_clock(self, started: float) -> Clock | None:
@@ -220,8 +225,23 @@ class StudyRun(Run):
             self.study.record({"event": "evaluator", "evaluator": evaluator})
 
     def ask(self) -> Trial | None:
-        """A trial for the caller to evaluate, `architecture(trial)`; see `nas.study.Study.ask`."""
-        return self.study.ask()
+        """A trial for the caller to evaluate, `architecture(trial)`; see `nas.study.Study.ask`.
+
+        Raises:
+            InputError: Trainings are to be continued, for which a batch must be told whole before the next.
+        """
+        if self.settings.promote:
+            raise InputError("promote needs whole batches: search with optimize, or leave promote out")
+        with self._by_hand():
+            return self.study.ask()
+
+    @contextmanager
+    def _by_hand(self) -> Iterator[None]:
+        """One thread at a time, and none while the search itself proposes and finishes trials."""
+        with self._turn:
+            if self._searching:
+                raise InputError("the search goes on by itself: ask and tell before or after it")
+            yield
 
     def tell(self, trial: Trial | int, accuracy: float | Evaluation | None = None, *, failure: str = "") -> Trial:
         """What the caller found of a trial that `ask` gave, in any order.
@@ -242,8 +262,9 @@ class StudyRun(Run):
             found = Evaluation(status="failed", reason=failure)
         else:
             found = as_evaluation(accuracy, 0.0)
-        finished = self.study.tell(number, found)
-        self.export()
+        with self._by_hand():
+            finished = self.study.tell(number, found)
+            self.export()
         return finished
 
     def export(self) -> None:
@@ -276,12 +297,3 @@ def evaluator_of(settings: SearchConfig, path: Path) -> tuple[Any, Any]:
     if settings.share:
         evaluator_config = cls.with_weights(evaluator_config, (path / SHARED_WEIGHTS).absolute())
     return cls, evaluator_config
-
-
-def _make_controller(
-    settings: SearchConfig, space: Space, loss: Callable[[Architecture], float] | None
-) -> Controller[Any]:
-    cls, controller_config = config.make("controller", settings.controller)
-    problem = make_problem(space, settings.objective, settings.band, loss)
-    controller: Controller[Any] = cls(problem, controller_config, settings.seed)
-    return controller

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,16 @@ def name_of(found: Any) -> str:
         name = re.sub(r"^__main__(?=:)", script, name)
     _given[name] = found
     return name
+
+
+def given(texts: Iterable[object]) -> dict[str, Any]:
+    """The objects that `name_of` gave names which stand among these texts: another process knows them only so."""
+    return {text: _given[text] for text in texts if isinstance(text, str) and text in _given}
+
+
+def remember(objects: Mapping[str, Any]) -> None:
+    """Know what `given` found in another process."""
+    _given.update(objects)
 
 
 def import_object(path: str, kind: str) -> Any:

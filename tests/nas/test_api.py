@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,12 @@ def test_single_trials(tmp_path: Path) -> None:
     assert len(nas.load_run(tmp_path / "run").finished) == 8
     names = [event["evaluator"]["name"] for event in read(tmp_path / "run" / "journal.jsonl") if "evaluator" in event]
     assert names == ["tests.nas.test_api:accuracy"]
+
+
+def test_trainings_that_go_on_are_not_told_one_by_one(tmp_path: Path) -> None:
+    with nas.create_study("400M", evaluator="proxy", promote=2, run_dir=tmp_path / "run") as study:
+        with pytest.raises(nas.InputError, match="promote needs whole batches"):
+            study.ask()
 
 
 def test_a_run_that_was_told_cannot_evaluate_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,3 +288,49 @@ def test_a_study_is_the_commands(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a study of ways of scaling runs by nas-grid --compare"):
         nas.grid_search("efficientnet-b0", compare=["depth", "width"], run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_single_trials_from_many_threads_and_none_while_the_search_goes_on(tmp_path: Path) -> None:
+    with nas.create_study("400M", evaluator=accuracy, controller="random", run_dir=tmp_path / "run") as study:
+
+        def work(_: int) -> int:
+            return study.tell(study.ask() or 0, accuracy=0.5).number
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sorted(pool.map(work, range(24))) == list(range(24))
+        with pytest.raises(nas.InputError, match="the search goes on by itself"):
+            study.optimize(trials=30, on_trial=lambda trial: study.ask())
+        study.optimize(trials=30)
+    assert len(nas.load_run(tmp_path / "run").finished) == 30
+
+
+def test_a_run_that_was_begun_without_a_time_is_given_none_later(tmp_path: Path) -> None:
+    with nas.create_study("400M", evaluator=accuracy, controller="random", run_dir=tmp_path / "run") as study:
+        study.optimize(trials=2)
+    with pytest.raises(InputError, match=r"time=300s: .* was begun without; a run can only grow"):
+        nas.create_study(
+            "400M", evaluator=accuracy, controller="random", run_dir=tmp_path / "run", resume=True, time="5m"
+        )
+
+
+NOTEBOOK = """
+import nas, torch
+from evaluator.data.dataset import Dataset, Images
+
+def dots(request):
+    labels = torch.arange(40) % 2
+    images = Images(torch.zeros(40, 1, 8, 8, dtype=torch.uint8), labels)
+    return Dataset(name="dots", classes=("a", "b"), train=images, load_test=lambda: images)
+
+short = {"name": "proxy", "data": dots, "epochs": 1, "resolution": 8}
+with nas.create_study("400M", controller="random", evaluator=short, run_dir="run") as study:
+    study.optimize(trials=2, workers=2)
+assert len(study.finished) == 2
+"""
+
+
+def test_workers_are_given_a_notebooks_data_function(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-"], input=NOTEBOOK, text=True, cwd=tmp_path, check=True, timeout=120,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip

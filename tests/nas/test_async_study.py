@@ -141,3 +141,23 @@ def test_without_time_nothing_more_is_proposed(tmp_path: Path, space: SearchSpac
         study = make(journal, space, Listed(proposals))
         study.has_time = lambda: len(study.trials) < 3
         assert len(list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))) == 4
+
+
+def test_asked_one_by_one_no_trial_is_lost_and_none_learned_from_twice(
+    tmp_path: Path, space: SearchSpace, proposals: list[Tokens]
+) -> None:
+    good = Evaluation(status="ok", accuracy=0.5)
+    with Journal(tmp_path / "j") as journal:
+        study = make(journal, space, Listed(proposals), trials=4)
+        assert [t.number for t in (study.ask(), study.ask(), study.ask()) if t] == [0, 1, 2]
+        study.tell(2, good)
+        study.tell(1, good)  # 1 and 2 are learned from, 0 and 3 are open
+    with Journal(tmp_path / "j") as journal:
+        study = make(journal, space, Listed(proposals), trials=6)
+        assert [t.number for t in (study.ask(), study.ask()) if t] == [0, 3]
+        study.tell(0, good)
+        study.tell(3, good)
+        list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))
+        assert [t.number for t in (study.ask(),) if t] == [6]
+    updates = [event["trials"] for event in read(tmp_path / "j") if event["event"] == "updated"]
+    assert updates == [[1, 2], [0, 3], [4, 5]]

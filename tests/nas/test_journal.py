@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 import zlib
 from pathlib import Path
 
@@ -226,3 +227,13 @@ def test_an_event_loop_hears_of_one_ctrl_c_once() -> None:
 
     asyncio.run(main())
     assert heard == [1]
+
+
+def test_any_thread_may_let_others_write(path: Path) -> None:
+    journal = Journal(path)
+    closing = threading.Thread(target=journal.close)
+    closing.start()
+    closing.join()
+    Journal(path).close()
+    with pytest.raises(NasError, match="the run was closed; open it again to go on"):
+        journal.append({"event": "a"})

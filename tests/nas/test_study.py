@@ -15,6 +15,7 @@ from evaluator.base import Evaluation
 from evaluator.objective import Objective
 from nas.engines.base import Engine, Job
 from nas.engines.local import LocalEngine
+from nas.history import STALE
 from nas.journal import Journal, read
 from nas.problem import make_problem
 from nas.study import Measurement, Study, evaluation_seed
@@ -288,6 +289,16 @@ def test_a_network_in_flight_or_known_is_not_handed_out_again(tmp_path: Path, sp
     assert [t.repeat_of for t in later.trials] == [None, None, 0, 1, None]
 
 
+def test_asking_ends_where_nothing_new_is_left(tmp_path: Path, space: SearchSpace) -> None:
+    known = space.encode(space.sample(np.random.default_rng(0)))
+    study = make_study(tmp_path / "j", space, Fixed([known] * 3 * STALE))
+    assert [trial and trial.number for trial in (study.ask(), study.ask(), study.ask())] == [0, None, None]
+    assert len(study.trials) == 2 + STALE
+    study.tell(0, Evaluation(status="ok", accuracy=0.5))
+    assert study.ask() is None
+    assert len(study.trials) == 2 + STALE
+
+
 @pytest.mark.parametrize(("number", "message"), [(7, "trial 7: there is none"), (-1, "there is none"), (0, "finished")])
 def test_what_cannot_be_told_is_refused(tmp_path: Path, space: SearchSpace, number: int, message: str) -> None:
     study = make_study(tmp_path / "j", space)
@@ -399,3 +410,22 @@ def test_workers_begin_with_what_takes_longest(tmp_path: Path, space: SearchSpac
     for name, searched in (("short", space), ("long", Twice())):
         list(make_study(tmp_path / name, searched, Fixed(proposals), trials=2).run(Seen(ToyEvaluator(ToyConfig()))))
     assert order == [1, 0, 0, 1]
+
+
+def test_ctrl_c_waits_until_a_batch_is_learned_from(tmp_path: Path, space: SearchSpace) -> None:
+    generator = np.random.default_rng(0)
+    controller = Fixed([space.encode(space.sample(generator)) for _ in range(6)])
+    study = make_study(tmp_path / "j", space, controller)
+    tell = controller.tell
+
+    def interrupted(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        found = tell(outcomes)
+        if len(controller.told) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    controller.tell = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    list(study.run(LocalEngine(ToyEvaluator(ToyConfig()))))
+    assert [outcome.tokens for told in controller.told for outcome in told] == controller.proposals

@@ -212,3 +212,9 @@ def test_a_folder_without_test_images(run: Path, tmp_path: Path, capsys: pytest.
         assert (tmp_path / "out" / name / "network.safetensors").is_file()
     assert main([*flags, "--resume"]) == 0
     assert capsys.readouterr().out == table
+
+
+def test_several_processes_are_told_where(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["efficientnet-b0"]) == 2
+    assert "-o: name the folder" in capsys.readouterr().err

@@ -41,7 +41,7 @@ def test_the_verdict_stands_with_its_intervals(tmp_path: Path) -> None:
     (tmp_path / "trust.txt").write_text(f"{trust_title(8)}\nAmong the better half\n{lead}\n{sentence}\n")
     shown = answer(load(tmp_path), None)
     assert shown["sure"] == ["This answer is worth something.", lead]  # the command stands among the others
-    assert ("Be surer", f"nas-trust {tmp_path} --budget 240%") in shown["commands"]
+    assert ("Be surer", f"nas-trust {tmp_path} --trust-code --budget 240%") in shown["commands"]
     (tmp_path / "trust.txt").write_text(f"{trust_title(4)}\n{lead}\n{sentence}\n")
     assert answer(load(tmp_path), None)["sure"][0].startswith("Not measured: ")
 
@@ -124,3 +124,9 @@ def test_a_command_is_broken_between_flags_only() -> None:
     command = "nas-scale 'a b/best.yaml' --phi 3 -o larger.yaml --resume"
     assert parts(command) == ["nas-scale", "'a", "b/best.yaml'", "--phi 3", "-o larger.yaml", "--resume"]
     assert " ".join(parts(command)) == command
+
+
+def test_measuring_a_run_of_own_code_says_that_it_is_trusted(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=8, evaluator="tests.toys:ToyEvaluator")
+    commands = dict(answer(load(tmp_path), None)["commands"])
+    assert commands["Measure how sure it is"] == f"nas-trust {tmp_path} --trust-code"

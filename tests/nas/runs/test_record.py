@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from nas.journal import Journal, seal
+from nas.report.facts import state_text
 from nas.runs.record import load
 from search_space.errors import InputError
 from tests.runs import make_run
@@ -86,3 +87,14 @@ def test_a_space_that_is_gone_leaves_the_rest(tmp_path: Path) -> None:
     assert record.space is None
     assert len(record.finished) == 8
     assert "cannot be drawn" in record.notices[0]
+
+
+def test_a_time_that_reaches_beyond_its_plan_is_over_when_it_says_so(tmp_path: Path) -> None:
+    make_run(tmp_path, trials=6)
+    run = load(tmp_path)
+    assert run.state == "finished"
+    run.history.plan = {"open": True}
+    assert run.state == "stopped"
+    assert state_text(run) == "stopped after 6 trials"
+    run.history.ended = 6
+    assert run.state == "finished"

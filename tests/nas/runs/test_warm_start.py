@@ -102,3 +102,13 @@ def test_architectures_need_a_space_that_can_encode(run: Path) -> None:
 def test_a_run_that_goes_on_takes_no_more(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--run-dir", str(run), "--resume", "--trust-code", "--warm-start", str(run)]) == 2
     assert "--warm-start: a run that goes on" in capsys.readouterr().err
+
+
+def test_of_a_run_that_trained_its_best_on_the_short_trainings_count(tmp_path: Path) -> None:
+    flags = ["--target-flops", "1M", "--data", "digits", "--epochs", "1", "--set", "evaluator.max_images=200",
+             "--controller", "random", "--engine", "local", "--trust", "0%", "--quiet", "--trials", "5"]  # fmt: skip
+    first, later = tmp_path / "first", tmp_path / "later"
+    assert main([*flags, "--promote", "2", "--run-dir", str(first)]) == 0
+    assert main([*flags[:-1], "1", "--warm-start", str(first), "--run-dir", str(later)]) == 0
+    short = [row["tokens"][:-1] for row in events(first, "proposed")[0]["trials"]]
+    assert [row["tokens"] for row in events(later, "told")[0]["outcomes"]] == short
