@@ -331,6 +331,6 @@ assert len(study.finished) == 2
 
 def test_workers_are_given_a_notebooks_data_function(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-"], input=NOTEBOOK, text=True, cwd=tmp_path, check=True, timeout=120,
+        [sys.executable, "-"], input=NOTEBOOK, text=True, cwd=tmp_path, check=True, timeout=600,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip

@@ -206,7 +206,7 @@ def test_a_process_waits_for_another_ones_cache_instead_of_decoding_as_well(phot
             with pytest.raises(TimeoutError):
                 second.result(timeout=0.3)
             unfinished.rename(finished)
-        loaded = second.result(timeout=60)
+        loaded = second.result(timeout=600)
     assert torch.equal(loaded.train.images, before)
 
 

@@ -147,11 +147,11 @@ def test_a_second_process_on_a_run_is_refused_and_ctrl_c_says_how_to_go_on(tmp_p
         assert first.poll() is None, first.communicate()
         time.sleep(0.05)
     second = _start(run, "--resume", "--trust-code")
-    _, error = second.communicate(timeout=60)
+    _, error = second.communicate(timeout=600)
     assert second.returncode == 2
     assert b"another process is writing to this run" in error
     first.send_signal(signal.SIGINT)
-    out, _ = first.communicate(timeout=30)
+    out, _ = first.communicate(timeout=600)
     assert first.returncode == 130
     assert f"nas-search --run-dir {run} --resume --trust-code".encode() in out
     assert (run / "best.yaml").exists()

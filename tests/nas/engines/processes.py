@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_PATIENCE_SECS = 20.0
+_PATIENCE_SECS = 60.0
 
 
 def descendants(root: int) -> list[int]:

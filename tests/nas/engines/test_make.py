@@ -95,7 +95,7 @@ def run_search(tmp_path: Path, *flags: str, before: str = "pass") -> subprocess.
     code = f"import sys; from nas.commands.search import main; {before}; raise SystemExit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, *SEARCH, "--run-dir", str(tmp_path / "run"), "--engine", "ray", *flags]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def test_a_missing_ray_is_one_line(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_search_without_flags_has_workers(tmp_path: Path) -> None:
     proxy = ["--target-flops", "400M", "--trials", "2", "--epochs", "1", "--set", "evaluator.max_images=100"]
     command = [sys.executable, "-c", code, *proxy, "--quiet", "--run-dir", str(tmp_path / "run"), "--trust", "0%"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NAS_LOG": "INFO"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "2 Ray workers" in done.stderr
 

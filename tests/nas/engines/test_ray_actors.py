@@ -227,7 +227,7 @@ def test_an_evaluator_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     run = tmp_path / "run"
     victim = ["--evaluator", "tests.nas.engines.victims:Victim", "--set", f"evaluator.folder={tmp_path}"]
     process = start(run, *RAY, *victim, "--set", "evaluator.refuse=no such data")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 2
     assert errors.splitlines() == ["nas-search: no such data"]
     assert not run.exists()
@@ -248,7 +248,7 @@ def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
 def same_journals(tmp_path: Path, names: dict[str, tuple[str, ...]], *flags: str) -> None:
     for name, engine in names.items():
         process = start(tmp_path / name, *flags, *engine)
-        _, errors = process.communicate(timeout=240)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
         assert errors == ""
     journals = [events(tmp_path / name) for name in names]
@@ -284,10 +284,10 @@ def test_another_engine_may_go_on_with_a_run(tmp_path: Path) -> None:
         ("--trials", "12", "--resume"),
     ):
         process = start(run, "--batch", "4", *flags)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
     process = start(tmp_path / "whole", "--batch", "4", "--trials", "12")
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     whole, parts = events(tmp_path / "whole"), events(run)
     # The reference network is evaluated at the end of each part: aside, as is the header's number of trials.
     assert [e for e in parts[1:] if e["event"] != "reference"] == [e for e in whole[1:] if e["event"] != "reference"]
@@ -305,7 +305,7 @@ def test_ctrl_c_ends_the_search_and_leaves_no_process(tmp_path: Path) -> None:
     family = descendants(process.pid)
     assert listening_beyond_loopback(family) == []
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "Proposed but not finished, to be run again: trials 0, 1, 2" in output
     assert f"nas-search --run-dir {run} --resume" in output
