@@ -38,7 +38,7 @@ class AsyncStudy(Study):
                 if (first := self._first(repeat)) is not None:
                     repeats.remove(repeat)
                     finished.append(self._finish_repeat(repeat, first))
-            self._learn_from_full_batches()
+            self._learn_whole()
             while finished:
                 yield finished.popleft()
         yield from finished
@@ -60,7 +60,7 @@ class AsyncStudy(Study):
             identity = self._identity(trial)
             if (first := self._first(trial.number)) is not None:
                 finished.append(self._finish_repeat(trial.number, first))
-                self._learn_from_full_batches()
+                self._learn_whole()
             elif identity in started:
                 repeats.append(trial.number)
             else:
@@ -75,13 +75,6 @@ class AsyncStudy(Study):
         """Those of all batches: updates do not go by batches here."""
         return [trial for trial in self.trials if trial.evaluation is None and trial.number not in self._asked]
 
-    def _finish_repeats(self) -> None:
-        """Give proposals of known networks their results, and learn from as many trials as a batch has."""
-        for trial in self._unfinished():
-            if (first := self._first(trial.number)) is not None:
-                self._finish_repeat(trial.number, first)
-        self._learn_from_full_batches()
-
     def _room(self) -> int:
         return min(self.batch_size, self.num_trials - len(self.trials))
 
@@ -91,7 +84,8 @@ class AsyncStudy(Study):
             self._untold.append(number)
         return trial
 
-    def _learn_from_full_batches(self) -> None:
+    def _learn_whole(self) -> None:
+        """Learn from as many trials as a batch has, whichever they are."""
         while len(self._untold) >= self.batch_size:
             self._learn_from(self._untold[: self.batch_size])
 

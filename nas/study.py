@@ -83,10 +83,8 @@ class Study:
         Raises:
             InputError: The journal is damaged or holds proposals of another space.
         """
-        self.space = space
-        self.objective = objective
-        self.controller = controller
-        self.journal = journal
+        self.space, self.objective = space, objective
+        self.controller, self.journal = controller, journal
         self.num_trials, self.batch_size, self.seed = num_trials, batch_size, seed
         self.has_time: Callable[[], bool] = lambda: True
         self.shared_loss: Callable[[Architecture], float] | None = None
@@ -171,23 +169,25 @@ class Study:
             raise InputError(f"trial {number}: there is none; {len(self.trials)} were proposed")
         if self.trials[number].evaluation is not None:
             raise InputError(f"trial {number}: is finished already")
-        with uninterrupted():
-            trial = self._finish(number, evaluation, None)
-            self._asked.discard(number)
+        self._asked.discard(number)
+        trial = self._finish(number, evaluation, None)
         self._finish_repeats()
         return trial
 
     def _unfinished(self) -> list[Trial]:
         """Trials that have no result and were not asked for."""
-        open_batches = self.history.batches[len(self.signals) :]
-        numbers = (number for batch in open_batches for number in batch if number not in self._asked)
-        return [self.trials[number] for number in numbers if self.trials[number].evaluation is None]
+        trials = (self.trials[number] for batch in self.history.batches[len(self.signals) :] for number in batch)
+        return [trial for trial in trials if trial.evaluation is None and trial.number not in self._asked]
 
     def _finish_repeats(self) -> None:
-        """Give proposals of known networks their results, and learn from the batches that are whole, in order."""
+        """Give proposals of known networks their results, and learn from what is whole."""
         for trial in self._unfinished():
             if (first := self._first_of.get(self._identity(trial))) is not None:
                 self._finish_repeat(trial.number, first)
+        self._learn_whole()
+
+    def _learn_whole(self) -> None:
+        """Learn from the batches that are whole, in order."""
         while len(self.signals) < len(self.history.batches):
             numbers = self.history.batches[len(self.signals)]
             if any(self.trials[n].evaluation is None for n in numbers):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from controller.base import Outcome
@@ -61,7 +60,7 @@ def _journal(path: Path, space: Space) -> list[tuple[Tokens, float | None]]:
     history = fold(journal.read(path), path)
     trained = [t for t in history.finished if t.repeat_of is None]
     if history.config.get("promote"):  # its last token says how long: what trained on is no match for the others
-        trained = [replace(t, tokens=t.tokens[:-1]) for t in trained if t.tokens[-1:] == (SHORT,)]
+        trained = [dataclasses.replace(t, tokens=t.tokens[:-1]) for t in trained if t.tokens[-1:] == (SHORT,)]
     if any(not _same(space, trial.tokens, trial.key) for trial in trained):
         raise InputError(f"--warm-start {path}: not a journal of the space {space.name}")
     return [(trial.tokens, trial.evaluation.accuracy) for trial in trained if trial.evaluation]

@@ -55,9 +55,7 @@ def initial_weights(config: TrainConfig, architecture: Architecture) -> Callable
     return prepare
 
 
-def initial_notes(
-    config: TrainConfig, networks: Sequence[Architecture], class_names: tuple[str, ...] = ()
-) -> list[str]:
+def initial_notes(config: TrainConfig, networks: Sequence[Architecture], class_names: tuple[str, ...]) -> list[str]:
     """What networks inherit from the file of initial weights and what is new in them, one line each.
 
     A warning follows where the weights may have seen the images that are held out: they tell `class_names` apart.

@@ -160,7 +160,7 @@ def test_a_run_goes_on_with_its_own_settings_only(finished: Path, capsys: pytest
     assert "--resume: name the run with --run-dir" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["/tmp/x", "../../x"])
+@pytest.mark.parametrize("name", ["/elsewhere/x", "../../x"])
 def test_a_strangers_run_names_no_files_elsewhere(
     finished: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

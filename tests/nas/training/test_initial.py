@@ -27,17 +27,17 @@ def test_what_is_inherited_is_said(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     five(path)
     total = count(TEN).params
-    assert initial_notes(config(path), [TEN, SMALL]) == [
+    assert initial_notes(config(path), [TEN, SMALL], ()) == [
         f"--init {path}: a new classifier, of 10 classes where it has 5: 170 of {total:,} weights; the others "
         "inherited; mean and deviation of the pixels are its own",
         f"--init {path}: all {count(SMALL).params:,} weights inherited; mean and deviation of the pixels are its own",
     ]
     five(path, None)
-    assert "pixels are the data's, as the file does not say its own" in initial_notes(config(path), [TEN])[0]
+    assert "pixels are the data's, as the file does not say its own" in initial_notes(config(path), [TEN], ())[0]
 
 
 def test_without_a_file_weights_are_random() -> None:
-    assert initial_notes(TrainConfig(), [TEN]) == []
+    assert initial_notes(TrainConfig(), [TEN], ()) == []
     assert initial_weights(TrainConfig(), TEN) is None
 
 
@@ -62,7 +62,7 @@ def test_a_network_takes_after_another(classes: int, tmp_path: Path) -> None:
     prepare = initial_weights(config(weights, parent), wide)
     assert prepare is not None
     prepare(network)
-    (note,) = initial_notes(config(weights, parent), [wide])
+    (note,) = initial_notes(config(weights, parent), [wide], ())
     assert "inherited, in 3 of 3 layers; the others are new; mean and" in note
     assert torch.equal(network.conv_stem.weight[: SMALL.stem], given.conv_stem.weight)
     if classes == 5:
@@ -76,12 +76,12 @@ def test_weights_of_another_network_need_their_parent(tmp_path: Path) -> None:
     five(tmp_path / "w.safetensors")
     wide = scale(SMALL, 2.0, 1.0, 32)
     with pytest.raises(InputError, match="weights of another architecture"):
-        initial_notes(config(tmp_path / "w.safetensors"), [wide])
+        initial_notes(config(tmp_path / "w.safetensors"), [wide], ())
     with pytest.raises(InputError, match="unknown architecture 'absent'"):
-        initial_notes(config(tmp_path / "w.safetensors", Path("absent")), [wide])
+        initial_notes(config(tmp_path / "w.safetensors", Path("absent")), [wide], ())
     b0 = Architecture.load("efficientnet-b0")
     with pytest.raises(InputError, match="does not hold this architecture's weights"):
-        initial_notes(config(tmp_path / "w.safetensors", Path("efficientnet-b0")), [b0])
+        initial_notes(config(tmp_path / "w.safetensors", Path("efficientnet-b0")), [b0], ())
 
 
 def test_a_parent_alone_or_frozen_is_refused() -> None:
